@@ -1,0 +1,266 @@
+"""Small frozen configs, one for each part, and `ExperimentConfig`, their composition. Reading one imports no torch.
+
+A part is handed its own config only, and saves it beside what it made. `ser.config_file` reads them from YAML.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ser.emotions import EMOTIONS
+
+Corpus = Literal["crema", "ravdess", "savee", "tess"]
+Emotion = Literal["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise"]
+SpectralFeature = Literal["mel", "mfcc", "chroma"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+Range = tuple[float, float]
+
+
+class Config(BaseModel):
+    """Frozen, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ProjectConfig(Config):
+    raw_dir: str = "data/raw"
+    """One folder for each corpus; never modified."""
+    processed_dir: str = "data/processed"
+    runs_dir: str = "runs"
+    reports_dir: str = "reports"
+    corpora: tuple[Corpus, ...] = Field(default=("crema", "ravdess", "savee", "tess"), min_length=1)
+    """Corpora to index; one whose folder is absent is left out with a warning."""
+    seed: int = Field(default=42, ge=0)
+    max_unreadable: Share = 0.05
+    """More than this share of a corpus unreadable: the extract step stops."""
+
+
+class AudioConfig(Config):
+    sampling_rate: int = Field(default=16_000, ge=4_000, le=192_000)
+    """Hz, of the waveforms that features are computed from."""
+    trim_silence: bool = True
+    trim_top_db: float = Field(default=30.0, gt=0)
+    """Leading and trailing frames this far below the loudest one are cut."""
+    duration: float | None = Field(default=5.0, gt=0.1)
+    """Seconds; longer clips are cut to their centre. null keeps every clip whole."""
+    pad: bool = False
+    """Pad shorter clips to `duration`. Masks and length buckets make it needless."""
+
+
+class MelConfig(Config):
+    n_mels: Positive = 128
+    fmin: float = Field(default=0.0, ge=0)
+    fmax: float | None = Field(default=None, gt=0)
+    """Hz; null is half the sampling rate."""
+
+
+class MfccConfig(Config):
+    n_mfcc: Positive = 40
+
+
+class ChromaConfig(Config):
+    n_chroma: Positive = 12
+
+
+class FeaturesConfig(Config):
+    types: tuple[SpectralFeature, ...] = Field(default=("mel", "mfcc", "chroma"), min_length=1)
+    n_fft: int = Field(default=1024, ge=64)
+    """Samples; also the length of the Hann window."""
+    hop_length: Positive = 256
+    """Samples between frames."""
+    mel: MelConfig = MelConfig()
+    mfcc: MfccConfig = MfccConfig()
+    chroma: ChromaConfig = ChromaConfig()
+    dtype: Literal["float32", "float16"] = "float32"
+    """Of the numbers on disk."""
+    shard_clips: int = Field(default=256, ge=1, le=4096)
+    """Clips in one file of the store: the unit of parallel work, of resume and of repair."""
+
+    @field_validator("types")
+    @classmethod
+    def in_canonical_order(cls, types: tuple[str, ...]) -> tuple[str, ...]:
+        return canonical_order(types)
+
+    @model_validator(mode="after")
+    def mfcc_fits_mel(self) -> Self:
+        if self.mfcc.n_mfcc > self.mel.n_mels:
+            raise ValueError(f"mfcc.n_mfcc {self.mfcc.n_mfcc} exceeds mel.n_mels {self.mel.n_mels}")
+        return self
+
+
+class SplitConfig(Config):
+    name: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]+$")
+    """Folder under data/processed/splits: label sets and protocols never overwrite one another."""
+    rule: Literal["speakers", "explicit-speakers", "explicit-ids", "random"] = "speakers"
+    """`speakers`: drawn, balanced over corpus and gender. `random` ignores speakers: it exists to measure what leakage buys."""
+    kind: Literal["speaker-disjoint", "sample-disjoint", "none"] = "speaker-disjoint"
+    """What the certificate declares and every later step checks."""
+    seed: int = Field(default=42, ge=0)
+    corpora: tuple[Corpus, ...] | None = None
+    """Only these; null takes every corpus of the manifest."""
+    val_share: float = Field(default=0.15, gt=0, lt=0.5)
+    test_share: float = Field(default=0.15, gt=0, lt=0.5)
+    val_speakers: tuple[str, ...] = ()
+    """`ravdess/07`; with rule explicit-speakers. Every other speaker trains."""
+    test_speakers: tuple[str, ...] = ()
+    val_ids: tuple[str, ...] = ()
+    """Utterance ids; with rule explicit-ids. Every other utterance trains."""
+    test_ids: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def lists_fit_the_rule(self) -> Self:
+        if bool(self.val_speakers or self.test_speakers) != (self.rule == "explicit-speakers"):
+            raise ValueError("val_speakers and test_speakers go with rule explicit-speakers, and only with it")
+        if bool(self.val_ids or self.test_ids) != (self.rule == "explicit-ids"):
+            raise ValueError("val_ids and test_ids go with rule explicit-ids, and only with it")
+        if self.rule == "random" and self.kind == "speaker-disjoint":
+            raise ValueError("rule random cannot be speaker-disjoint: declare kind sample-disjoint or none")
+        return self
+
+
+class LabelsConfig(Config):
+    merge: dict[Emotion, Emotion] = {}
+    """`{calm: neutral}` counts calm clips as neutral. Applied before `keep`."""
+    keep: tuple[Emotion, ...] = Field(default=EMOTIONS, min_length=2)  # type: ignore[arg-type]
+    """The classes; clips of any other emotion take no part in the split."""
+
+    @field_validator("keep")
+    @classmethod
+    def in_vocabulary_order(cls, keep: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(emotion for emotion in EMOTIONS if emotion in keep)
+
+    @model_validator(mode="after")
+    def merged_into_something_kept(self) -> Self:
+        for source, target in self.merge.items():
+            if target in self.merge:
+                raise ValueError(f"{source} is merged into {target}, which is itself merged away")
+        return self
+
+
+class AugmentationsConfig(Config):
+    """Waveform augmentation of training speakers (needs the extra `augment`). Off with 0 copies."""
+
+    copies: int = Field(default=0, ge=0, le=20)
+    """Altered copies of every training clip, `<id>~1` and so on."""
+    probability: Share = 0.5
+    """Of each alteration below."""
+    noise_snr_db: Range | None = (10.0, 30.0)
+    pitch_semitones: Range | None = (-2.0, 2.0)
+    stretch_rate: Range | None = (0.9, 1.1)
+    gain_db: Range | None = None
+    seed: int = Field(default=42, ge=0)
+
+    @field_validator("noise_snr_db", "pitch_semitones", "stretch_rate", "gain_db")
+    @classmethod
+    def low_before_high(cls, value: Range | None) -> Range | None:
+        if value is not None and value[0] > value[1]:
+            raise ValueError(f"the lower end {value[0]} is above the upper end {value[1]}")
+        return value
+
+
+class SpecAugmentConfig(Config):
+    """Masks on training batches (Park et al. 2019), after normalisation, within the real frames."""
+
+    freq_masks: int = Field(default=2, ge=0)
+    freq_share: Share = 0.15
+    """Widest mask, as a share of the feature's rows."""
+    time_masks: int = Field(default=2, ge=0)
+    time_share: Share = 0.15
+    """Widest mask, as a share of the utterance's real frames."""
+
+
+class SpectralCrnnConfig(Config):
+    """Widths of the CNN branches, the fusion and the recurrence."""
+
+    channels: tuple[Positive, Positive] = (24, 48)
+    """Of the two convolution blocks, each followed by a max-pool."""
+    pools: tuple[tuple[Positive, Positive], tuple[Positive, Positive]] = ((2, 2), (4, 2))
+    """(frequency, time) of the two max-pools."""
+    branch_dim: Positive = 96
+    bottleneck_dim: Positive = 160
+    gru_dim: Positive = 128
+    """Units for each direction."""
+    gru_layers: int = Field(default=1, ge=1, le=4)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+
+
+class ModelConfig(Config):
+    name: Literal["spectral_crnn"] = "spectral_crnn"
+    features: tuple[SpectralFeature, ...] = Field(default=("mel", "mfcc", "chroma"), min_length=1)
+    """The branches."""
+    spectral_crnn: SpectralCrnnConfig = SpectralCrnnConfig()
+
+    @field_validator("features")
+    @classmethod
+    def in_canonical_order(cls, features: tuple[str, ...]) -> tuple[str, ...]:
+        return canonical_order(features)
+
+
+class TrainConfig(Config):
+    epochs: Positive = 30
+    batch_size: Positive = 32
+    bucket_clips: Positive = 512
+    """Clips that are sorted by length before they are cut into batches: less padding, a little less shuffling."""
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    warmup_epochs: float = Field(default=1.0, ge=0)
+    scheduler: Literal["cosine", "constant"] = "cosine"
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    focal_gamma: float = Field(default=2.0, ge=0)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    class_weights: Literal["none", "balanced"] = "balanced"
+    """`balanced` weighs a class's loss by n / (classes x its clips), as scikit-learn does."""
+    sampler: Literal["shuffle", "class", "corpus-class"] = "shuffle"
+    """`class` draws all classes equally often; `corpus-class` every class of every corpus."""
+    grad_clip: float = Field(default=5.0, gt=0)
+    patience: Positive = 8
+    """Epochs without a better val UAR before training stops."""
+    val_metric: Literal["uar"] = "uar"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto`: bf16 where the processor or GPU has instructions for it."""
+
+
+class RuntimeConfig(Config):
+    workers: int | None = Field(default=None, ge=1, le=256)
+    """Processes of the extract and transform steps; null: one for each core."""
+    threads: int | None = Field(default=None, ge=1, le=256)
+    """Of torch in training; null: one for each core."""
+
+
+class ExperimentConfig(Config):
+    """Everything that a run depends on."""
+
+    project: ProjectConfig = ProjectConfig()
+    audio: AudioConfig = AudioConfig()
+    features: FeaturesConfig = FeaturesConfig()
+    split: SplitConfig = SplitConfig()
+    labels: LabelsConfig = LabelsConfig()
+    augmentations: AugmentationsConfig = AugmentationsConfig()
+    specaugment: SpecAugmentConfig = SpecAugmentConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+
+    @model_validator(mode="after")
+    def model_features_are_computed(self) -> Self:
+        absent = [name for name in self.model.features if name not in self.features.types]
+        if absent:
+            raise ValueError(f"model.features asks for {', '.join(absent)}, which features.types does not compute")
+        return self
+
+    @model_validator(mode="after")
+    def mel_ends_below_nyquist(self) -> Self:
+        fmax = self.features.mel.fmax
+        if fmax is not None and fmax > self.audio.sampling_rate / 2:
+            raise ValueError(f"features.mel.fmax {fmax:g} Hz is above half of audio.sampling_rate")
+        return self
+
+
+def canonical_order(features: tuple[str, ...]) -> tuple[str, ...]:
+    """mel, mfcc, chroma: the order of branches never depends on how a list was typed."""
+    if len(set(features)) < len(features):
+        raise ValueError(f"a feature is listed twice: {', '.join(features)}")
+    return tuple(name for name in ("mel", "mfcc", "chroma") if name in features)

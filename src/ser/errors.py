@@ -1,0 +1,53 @@
+"""The error tree. Each class carries the exit code that the command line returns for it.
+
+SerError
+├── ConfigError      2  usage or configuration
+├── DataError        3  the user's data, or a step that has not run yet
+│   ├── AudioError   3  one file; carries a reason code of `ser.reasons`
+│   └── LeakageError 3  the certificate of a split does not hold
+├── ArtefactError    4  something this program wrote is damaged, or of another kind
+└── LockedError      5  another process works on the same output
+"""
+
+
+class SerError(Exception):
+    """Base of every error that is the world's fault and not the program's. Printed as one line, never as a traceback."""
+
+    exit_code = 1
+
+
+class ConfigError(SerError):
+    """A command line or a configuration that cannot be followed."""
+
+    exit_code = 2
+
+
+class DataError(SerError):
+    """Data that is missing, empty or contradictory."""
+
+    exit_code = 3
+
+
+class AudioError(DataError):
+    """One audio file that cannot be used; `reason` is its code."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class LeakageError(DataError):
+    """Two splits share what their certificate says they do not share."""
+
+
+class ArtefactError(SerError):
+    """A stored artefact (feature store, checkpoint) that is damaged or does not fit."""
+
+    exit_code = 4
+
+
+class LockedError(SerError):
+    """Another process writes to the same output."""
+
+    exit_code = 5

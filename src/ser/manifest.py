@@ -1,0 +1,100 @@
+"""Utterance and manifest: one row for each clip that is used."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ser.emotions import EMOTIONS
+from ser.errors import ArtefactError, DataError
+from ser.tables import read_table, write_table
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One clip. `emotion` is of the common vocabulary, `source_label` is the corpus's own word for it."""
+
+    id: str
+    """Unique over all corpora, made by the corpus file: `tess_OAF_pad_disgust`."""
+    corpus: str
+    path: str
+    """Relative to data/raw, with forward slashes."""
+    speaker: str
+    """`corpus/name`, because numbers collide across corpora: `ravdess/07`."""
+    gender: str
+    """`female`, `male` or empty."""
+    emotion: str
+    source_label: str
+    intensity: str
+    statement: str
+    sample_rate: int
+    """Hz, of the file."""
+    channels: int
+    num_samples: int
+    """For each channel."""
+    duration: float
+    """Seconds."""
+    audio_hash: str
+    """blake2b over the decoded samples: equal for equal audio in whatever container."""
+
+
+COLUMNS = tuple(field.name for field in fields(Utterance))
+
+
+class Manifest:
+    """Utterances in the order of their ids, found by id in constant time.
+
+    Raises:
+        DataError: two utterances share an id, or an emotion is outside the vocabulary.
+    """
+
+    def __init__(self, utterances: Iterable[Utterance]) -> None:
+        self.utterances = sorted(utterances, key=lambda utterance: utterance.id)
+        self._by_id = {utterance.id: utterance for utterance in self.utterances}
+        if len(self._by_id) < len(self.utterances):
+            twice = next(a.id for a, b in zip(self.utterances, self.utterances[1:], strict=False) if a.id == b.id)
+            raise DataError(f"the manifest holds the id {twice} twice")
+        for utterance in self.utterances:
+            if utterance.emotion not in EMOTIONS:
+                raise DataError(f"{utterance.id}: the emotion {utterance.emotion!r} is not one of {', '.join(EMOTIONS)}")
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances)
+
+    def __contains__(self, utterance_id: str) -> bool:
+        return utterance_id in self._by_id
+
+    def __getitem__(self, utterance_id: str) -> Utterance:
+        return self._by_id[utterance_id]
+
+    def select(self, **values: Any) -> "Manifest":
+        """The utterances whose fields have these values: `manifest.select(corpus="savee", emotion="sad")`."""
+        return Manifest(u for u in self if all(getattr(u, key) == value for key, value in values.items()))
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Atomic CSV with the columns of `Utterance`."""
+    write_table(path, COLUMNS, (asdict(utterance) for utterance in manifest))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """
+    Raises:
+        DataError: there is no manifest yet.
+        ArtefactError: the table is damaged.
+    """
+    if not path.exists():
+        raise DataError(f"{path} does not exist: run the extract step first")
+    return Manifest(parse_row(path, row) for row in read_table(path, COLUMNS))
+
+
+def parse_row(path: Path, row: dict[str, str]) -> Utterance:
+    """Text cells into typed fields."""
+    kinds = {field.name: field.type for field in fields(Utterance)}
+    try:
+        return Utterance(**{name: kinds[name](row[name]) for name in COLUMNS})  # type: ignore[operator]
+    except ValueError as error:
+        raise ArtefactError(f"{path}: the row of {row['id']!r} cannot be read ({error})") from None

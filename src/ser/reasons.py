@@ -1,0 +1,36 @@
+"""Reason codes: why a file is not used, or used with a warning. One vocabulary for the census, `predict` and the service."""
+
+SKIP_REASONS = {
+    "empty": "the file has no bytes",
+    "header-only": "a header and no samples",
+    "truncated": "more than 25 ms missing against the header",
+    "bad-header": "the header contradicts itself",
+    "not-audio": "the content is no audio",
+    "lfs-pointer": "a git-LFS pointer: the audio itself was never downloaded (git lfs pull fetches it)",
+    "unsupported-codec": "a container or codec outside the allow-list",
+    "too-short": "less than 0.1 s",
+    "too-long": "more than 60 s",
+    "rate-too-low": "a sample rate under 4 kHz",
+    "silent": "below -80 dBFS once the mean is removed",
+    "not-finite": "NaN or infinite samples",
+    "unreadable": "permissions or an input/output error",
+    "not-a-file": "a FIFO, socket, device or directory",
+    "link-loop": "symbolic links that lead in a circle",
+    "dangling-link": "a symbolic link to nothing",
+    "outside-root": "an archive member or upload that points outside its root",
+    "duplicate-samples": "the same samples as another clip with the same label",
+    "conflicting-label": "the same samples as another clip with another label",
+    "bad-name": "the name does not say what the corpus's names say",
+    "wrong-modality": "not an audio-only recording",
+    "wrong-channel": "song, not speech",
+    "speaker-mismatch": "folder and name tell different speakers",
+    "timeout": "decoding took too long",
+}
+
+WARN_REASONS = {
+    "clipped": "samples stand at full scale",
+    "dc-offset": "the mean is far from zero",
+    "stereo": "several channels, mixed down",
+    "8khz": "a sample rate of 8 kHz or less: no energy above 4 kHz",
+    "name-content-mismatch": "the content is of another format than the name says",
+}
