@@ -9,6 +9,8 @@ SerError
 └── LockedError      5  another process works on the same output
 """
 
+from typing import Any
+
 
 class SerError(Exception):
     """Base of every error that is the world's fault and not the program's. Printed as one line, never as a traceback."""
@@ -35,6 +37,10 @@ class AudioError(DataError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+    def __reduce__(self) -> tuple[type["AudioError"], tuple[str, str], dict[str, Any]]:
+        """Pickled by its own two arguments: a worker process sends it to its parent."""
+        return type(self), (self.reason, self.detail), self.__dict__
 
 
 class LeakageError(DataError):

@@ -1,0 +1,167 @@
+"""Tasks over child processes, so that a worker killed by the system costs one retry of its task and never the rest, and never a hang.
+
+(`ProcessPoolExecutor` and joblib lose every pending task when one worker is killed.) Each worker has a pipe of its own and holds one
+task at a time, so the parent always knows whose task was lost.
+"""
+
+import logging
+import pickle
+import signal
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Generic, TypeVar
+
+from ser.errors import DataError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+START_METHOD = "fork" if sys.platform == "linux" else "spawn"
+
+
+def run_tasks(function: Callable[[T], R], tasks: Sequence[T], workers: int, name: Callable[[T], str]) -> Iterator[tuple[int, R]]:
+    """Yield (index of the task, `function(task)`) as the tasks finish; in this process, in order, where one worker or task is all there is.
+
+    A task whose worker was killed is tried once more when the others are done, with no other task beside it (memory is the usual cause).
+    Whatever ends the iteration, also Ctrl-C or closing the generator, ends the workers first.
+
+    Raises:
+        DataError: the worker of a task was killed twice; `name(task)` stands in the message.
+        Exception: what a task raised, with the worker's traceback as a note.
+    """
+    if min(workers, len(tasks)) <= 1:
+        yield from ((index, function(task)) for index, task in enumerate(tasks))
+        return
+    crew = Crew(function, tasks, name)
+    try:
+        yield from crew.work_off(range(len(tasks)), workers)
+        for index in list(crew.lost):
+            yield from crew.work_off([index], 1)
+    finally:
+        crew.stop()
+
+
+@dataclass(slots=True)
+class Worker:
+    process: BaseProcess
+    index: int
+    """Of the task that it holds."""
+
+
+class Crew(Generic[T, R]):
+    """The workers of one `run_tasks`, each found by its pipe."""
+
+    def __init__(self, function: Callable[[T], R], tasks: Sequence[T], name: Callable[[T], str]) -> None:
+        self.function, self.tasks, self.name = function, tasks, name
+        self.busy: dict[Connection, Worker] = {}
+        self.lost: list[int] = []
+
+    def work_off(self, indices: Iterable[int], workers: int) -> Iterator[tuple[int, R]]:
+        waiting = deque(indices)
+        for _ in range(min(workers, len(waiting))):
+            self.hire(waiting.popleft())
+        while self.busy:
+            for connection in wait(list(self.busy)):
+                assert isinstance(connection, Connection)
+                index = self.busy[connection].index
+                try:
+                    succeeded, value = connection.recv()
+                except (EOFError, OSError):
+                    self.mourn(connection)
+                    if waiting:
+                        self.hire(waiting.popleft())
+                    continue
+                if waiting:
+                    self.give(connection, waiting.popleft())
+                else:
+                    self.dismiss(connection)
+                if not succeeded:
+                    raise value
+                yield index, value
+
+    def hire(self, index: int) -> None:
+        """Start a worker and give it a task. Signals wait meanwhile: a worker that nobody knows would outlive an interrupt."""
+        context = get_context(START_METHOD)
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            here, there = context.Pipe()
+            # A forked child owns copies of these ends; left open they would keep its siblings waiting after the parent's death.
+            foreign = [*self.busy, here] if START_METHOD == "fork" else []
+            process = context.Process(target=serve, args=(self.function, there, foreign), daemon=True)  # type: ignore[attr-defined]
+            process.start()
+            there.close()
+            self.busy[here] = Worker(process, index)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        self.give(here, index)
+
+    def give(self, connection: Connection, index: int) -> None:
+        self.busy[connection].index = index
+        with suppress(OSError):  # a worker that has just died shows when its answer is awaited
+            connection.send(self.tasks[index])
+
+    def mourn(self, connection: Connection) -> None:
+        """Note the task of a dead worker.
+
+        Raises:
+            DataError: it was lost before.
+        """
+        index = self.busy[connection].index
+        exitcode = self.dismiss(connection)
+        how = f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
+        if index in self.lost:
+            raise DataError(
+                f"{self.name(self.tasks[index])}: the worker process was killed twice ({how}); "
+                "too little memory is the usual cause: try fewer runtime.workers"
+            )
+        log.warning("%s: the worker process was killed (%s); trying once more at the end", self.name(self.tasks[index]), how)
+        self.lost.append(index)
+
+    def dismiss(self, connection: Connection) -> int:
+        """A worker whose pipe is closed goes home."""
+        worker = self.busy.pop(connection)
+        connection.close()
+        worker.process.join()
+        return worker.process.exitcode or 0
+
+    def stop(self) -> None:
+        for worker in self.busy.values():
+            worker.process.terminate()
+        for connection in list(self.busy):
+            self.dismiss(connection)
+
+
+def serve(function: Callable[[Any], Any], connection: Connection, foreign: Iterable[Connection]) -> None:
+    """A worker's life: tasks in, answers out, until the parent closes the pipe or is gone. Ctrl-C is the parent's affair."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    for other in foreign:
+        other.close()
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            connection.send_bytes(answer(function, connection.recv()))
+
+
+def answer(function: Callable[[Any], Any], task: Any) -> bytes:
+    """Pickled (True, result) or (False, error)."""
+    try:
+        return pickle.dumps((True, function(task)))
+    except Exception as error:
+        trace = traceback.format_exc()
+        error.add_note(trace)
+        try:
+            pickle.loads(packed := pickle.dumps((False, error)))
+        except Exception:
+            return pickle.dumps((False, RuntimeError(trace)))
+        return packed
