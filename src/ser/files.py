@@ -40,9 +40,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Atomic; UTF-8."""
+    """Atomic; UTF-8 (a file name that is not UTF-8 keeps its bytes, so that it still names the file when it is read back)."""
     with atomic_write(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="surrogateescape"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -56,7 +56,7 @@ def read_json(path: Path) -> Any:
         ArtefactError: the file is no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except ValueError as error:
         raise ArtefactError(f"{path} is damaged ({error}); remove it and run the step that writes it again") from None
 

@@ -1,5 +1,6 @@
 """Utterance and manifest: one row for each clip that is used."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -88,13 +89,20 @@ def read_manifest(path: Path) -> Manifest:
     """
     if not path.exists():
         raise DataError(f"{path} does not exist: run the extract step first")
-    return Manifest(parse_row(path, row) for row in read_table(path, COLUMNS))
+    utterances = [parse_row(path, row) for row in read_table(path, COLUMNS)]
+    try:
+        return Manifest(utterances)
+    except DataError as error:
+        raise ArtefactError(f"{path} is damaged ({error}); run the extract step again") from None
 
 
 def parse_row(path: Path, row: dict[str, str]) -> Utterance:
     """Text cells into typed fields."""
     kinds = {field.name: field.type for field in fields(Utterance)}
     try:
-        return Utterance(**{name: kinds[name](row[name]) for name in COLUMNS})  # type: ignore[operator]
+        utterance = Utterance(**{name: kinds[name](row[name]) for name in COLUMNS})  # type: ignore[operator]
+        if min(utterance.sample_rate, utterance.channels) < 1 or utterance.num_samples < 0 or not 0 <= utterance.duration < math.inf:
+            raise ValueError("a rate, a count or a duration is out of range")
     except ValueError as error:
         raise ArtefactError(f"{path}: the row of {row['id']!r} cannot be read ({error})") from None
+    return utterance

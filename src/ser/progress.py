@@ -25,7 +25,8 @@ def track(description: str, total: int, unit: str) -> Iterator[Advance]:
 
 @contextmanager
 def bar(console: Console, description: str, total: int, unit: str) -> Iterator[Advance]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
+    speed = TextColumn("{task.fields[speed]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
     start = time.monotonic()
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(description, total=total, speed="")

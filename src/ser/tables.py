@@ -1,6 +1,7 @@
 """CSV tables, written whole and atomically, read with every column present.
 
-Text that a spreadsheet would run as a formula (it starts with = + - @) is written behind an apostrophe, and read back without it.
+Text that a spreadsheet would run as a formula (it starts with = + - @, or white space that hides one of them) is written behind an
+apostrophe, and read back without it.
 """
 
 import csv
@@ -12,7 +13,7 @@ from typing import Any
 from ser.errors import ArtefactError
 from ser.files import write_text
 
-FORMULA_SIGNS = ("=", "+", "-", "@")
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def neutralise(value: Any) -> Any:
@@ -35,9 +36,14 @@ def is_neutralised(text: str) -> bool:
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """One header, one line for each row; None becomes an empty cell."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([neutralise(row[column]) for column in columns] for row in rows)
+    plain = csv.writer(buffer, lineterminator="\n")
+    # Python before 3.13 leaves a carriage return without quotes, and readers take it for the end of the row.
+    quoted = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(columns)
+    for row in rows:
+        cells = [neutralise(row[column]) for column in columns]
+        writer = quoted if any(isinstance(cell, str) and "\r" in cell for cell in cells) else plain
+        writer.writerow(cells)
     write_text(path, buffer.getvalue())
 
 
@@ -45,15 +51,19 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """The rows, each with all of `columns` as text.
 
     Raises:
-        ArtefactError: a column is missing, or a row has too few or too many cells.
+        ArtefactError: it is no CSV, a column is missing, or a row has too few or too many cells.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in columns if column not in (reader.fieldnames or [])]
-        if missing:
-            raise ArtefactError(f"{path} lacks the column(s) {', '.join(missing)}")
-        rows = list(reader)
-    for number, row in enumerate(rows, start=2):
+    try:
+        # utf-8-sig: a spreadsheet that saved the table put a byte order mark before it.
+        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            reader = csv.DictReader(file, strict=True)
+            names, rows = reader.fieldnames or [], list(reader)
+    except csv.Error as error:
+        raise ArtefactError(f"{path} is damaged ({error}); remove it and run the step that writes it again") from None
+    missing = [column for column in columns if column not in names]
+    if missing:
+        raise ArtefactError(f"{path} lacks the column(s) {', '.join(missing)}")
+    for number, row in enumerate(rows, start=1):
         if None in row or None in row.values():
-            raise ArtefactError(f"{path}, line {number}: the number of cells differs from the header")
+            raise ArtefactError(f"{path}, row {number}: the number of cells differs from the header")
     return [{key: text[1:] if is_neutralised(text) else text for key, text in row.items()} for row in rows]

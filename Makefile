@@ -1,0 +1,58 @@
+# make demo   set up, then the whole pipeline on the embedded sample
+# make test   set up, then the tests
+# make check  lint, types, tests
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?= -n 2
+
+# A Linux machine without an NVIDIA GPU needs PyTorch's own CPU build: what PyPI offers there brings gigabytes of CUDA libraries.
+# Whoever set PIP_FIND_LINKS has wheels of their own.
+ifeq ($(shell uname -s),Linux)
+ifeq ($(strip $(PIP_FIND_LINKS)$(shell command -v nvidia-smi 2>/dev/null)),)
+TORCH_INDEX := --extra-index-url https://download.pytorch.org/whl/cpu
+endif
+endif
+
+.PHONY: demo test lint types format check clean
+.DEFAULT_GOAL := check
+
+demo: $(VENV)/.installed
+	$(BIN)/ser demo
+
+# Each test process keeps to one thread: two of them share the cores.
+test: export OMP_NUM_THREADS ?= 1
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: lint types test
+
+clean:
+	rm -rf $(VENV) demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps spare a second install; a changed pyproject.toml asks for a new one.
+$(VENV)/.installed: pyproject.toml | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --editable . $(TORCH_INDEX)
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(TORCH_INDEX)
+	@touch $@ $(VENV)/.installed
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "ser needs Python 3.11 or newer, and $(PYTHON) is not: make PYTHON=python3.12, for example" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,68 @@
+"""Progress: a bar on a terminal, plain lines in a log."""
+
+import io
+import logging
+
+import pytest
+from rich.console import Console
+
+from ser import progress
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock whose hands the test moves: its only entry is the time in seconds."""
+    now = [100.0]
+    monkeypatch.setattr("ser.progress.time.monotonic", lambda: now[0])
+    return now
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_a_log_gets_a_line_at_most_every_ten_seconds_and_one_at_the_end(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "ser.progress")
+    with progress.track("transform", 100, "clips") as advance:
+        for _ in range(25):
+            clock[0] += 1.0
+            advance(4)
+    assert messages(caplog) == [
+        "transform: 40 of 100, 4 clips/s",
+        "transform: 80 of 100, 4 clips/s",
+        "transform: 100 of 100, 4 clips/s",
+    ]
+
+
+def test_work_that_takes_no_time_is_no_division_by_zero(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "ser.progress")
+    with progress.track("load", 1, "clips") as advance:
+        advance(1)
+    assert len(messages(caplog)) == 1
+
+
+def test_nothing_to_do_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "ser.progress")
+    with progress.track("transform", 0, "clips"):
+        pass
+    assert not caplog.records
+
+
+def test_a_terminal_gets_a_bar_with_the_speed(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=100)
+    monkeypatch.setattr("ser.progress.Console", lambda stderr: console)
+    with progress.track("transform", 50, "clips") as advance:
+        clock[0] += 2.0
+        advance(50)
+    assert "transform" in screen.getvalue()
+    assert "50/50" in screen.getvalue()
+    assert "25 clips/s" in screen.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_an_exception_in_the_work_passes_through(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    console = Console(file=io.StringIO(), force_terminal=terminal)
+    monkeypatch.setattr("ser.progress.Console", lambda stderr: console)
+    with pytest.raises(ZeroDivisionError), progress.track("transform", 2, "clips"):
+        raise ZeroDivisionError
