@@ -1,0 +1,79 @@
+"""Checkpoints: plain tensors and values, weights-only on reading, with a digest that finds a flipped bit."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+
+from ser.errors import ArtefactError
+from ser.files import atomic_write
+
+SCHEMA = 1
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Atomic; `content` may hold dicts, lists, tensors, numbers, text, None."""
+    with atomic_write(path) as file:
+        torch.save({"schema": SCHEMA, "digest": digest(content), "content": content}, file)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """What `save_checkpoint` was given, on the CPU. Nothing in the file is executed.
+
+    Raises:
+        ArtefactError: not there, damaged, or of a newer schema.
+    """
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ArtefactError(f"{path} does not exist") from None
+    except (RuntimeError, OSError, EOFError, BadZipFile, ValueError, KeyError, IndexError, AttributeError) as error:
+        raise ArtefactError(f"{path} is damaged: {first_line(error)}") from None
+    except Exception as error:
+        # torch raises pickle.UnpicklingError for code and for garbage alike, zipfile and zlib errors of their own
+        raise ArtefactError(f"{path} is no checkpoint: {first_line(error)}") from None
+    if not isinstance(stored, dict) or not {"schema", "digest", "content"} <= stored.keys():
+        raise ArtefactError(f"{path} is no checkpoint of this program")
+    if stored["schema"] > SCHEMA:
+        raise ArtefactError(f"{path} has schema {stored['schema']}, this version reads up to {SCHEMA}: update ser")
+    if digest(stored["content"]) != stored["digest"]:
+        raise ArtefactError(f"{path} is damaged: its digest does not fit its content")
+    content: dict[str, Any] = stored["content"]
+    return content
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def digest(value: Any) -> str:
+    """sha256 over structure, numbers and the bytes of tensors: equal weights, equal digest.
+
+    >>> digest({"w": torch.zeros(2)}) == digest({"w": torch.zeros(2)}), digest({"w": torch.ones(2)}) == digest({"w": torch.zeros(2)})
+    (True, False)
+    """
+    sha = hashlib.sha256()
+    for piece in pieces(value):
+        sha.update(piece)
+    return sha.hexdigest()
+
+
+def pieces(value: Any) -> Iterator[bytes]:
+    """The value as a sequence of bytes that says where each part begins."""
+    if isinstance(value, torch.Tensor):
+        yield f"tensor {value.dtype} {tuple(value.shape)} ".encode()
+        yield value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+    elif isinstance(value, dict):
+        yield f"dict {len(value)} ".encode()
+        for key, item in value.items():
+            yield from pieces(key)
+            yield from pieces(item)
+    elif isinstance(value, (list, tuple)):
+        yield f"{type(value).__name__} {len(value)} ".encode()
+        for item in value:
+            yield from pieces(item)
+    else:
+        yield f"{type(value).__name__} {value!r} ".encode()

@@ -1,0 +1,163 @@
+"""From the feature store to batches: normaliser, dataset, length buckets, sampling."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ser.certificate import Entry
+
+FloatArray = NDArray[np.float32]
+Order = NDArray[np.int64]
+
+MIN_DEVIATION = 1e-4
+"""A row that never varies on train (a filter above the corpus's bandwidth) would blow up noise elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B utterances, padded with zeros to the longest."""
+
+    features: dict[str, Tensor]
+    """{name: (B, dim, T)}"""
+    lengths: dict[str, Tensor]
+    """{name: (B,)}: real frames."""
+    labels: Tensor
+    """(B,)"""
+    ids: tuple[str, ...]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        move = {name: feature.to(device) for name, feature in self.features.items()}
+        return Batch(move, {name: length.to(device) for name, length in self.lengths.items()}, self.labels.to(device), self.ids)
+
+
+class FrameSource(Protocol):
+    """What the dataset needs of a store: `rows(id)`, a (frames, columns) matrix, and where each feature's columns stand."""
+
+    @property
+    def features(self) -> Mapping[str, tuple[int, int]]: ...
+
+    def rows(self, utterance_id: str) -> NDArray[Any]: ...
+
+    def num_frames(self, utterance_id: str) -> int: ...
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """(x - mean) / deviation for each column; fitted on training utterances only."""
+
+    mean: FloatArray
+    """(columns,)"""
+    deviation: FloatArray
+    """(columns,)"""
+
+    @classmethod
+    def fit(cls, source: FrameSource, ids: Iterable[str]) -> "Normaliser":
+        """Mean and deviation over all frames of `ids`, summed in float64."""
+        count, total, squares = 0, np.zeros(1), np.zeros(1)
+        for utterance_id in ids:
+            rows = np.asarray(source.rows(utterance_id), np.float64)
+            count += len(rows)
+            total = total + rows.sum(axis=0)
+            squares = squares + np.square(rows).sum(axis=0)
+        mean = total / count
+        deviation = np.sqrt(np.maximum(squares / count - mean**2, MIN_DEVIATION**2))
+        return cls(mean.astype(np.float32), deviation.astype(np.float32))
+
+    def apply(self, rows: NDArray[Any], out: FloatArray) -> None:
+        """Write the normalised `rows` into `out`, both (frames, columns)."""
+        np.subtract(rows, self.mean, out=out)
+        np.divide(out, self.deviation, out=out)
+
+
+class SpeechDataset:
+    """The utterances of one split, as normalised batches of the features that a model asks for.
+
+    Args:
+        source: the store.
+        entries: rows of the split, in any order.
+        names: features, in the order of the model's branches.
+        normaliser: fitted on train.
+    """
+
+    def __init__(self, source: FrameSource, entries: Sequence[Entry], names: Sequence[str], normaliser: Normaliser) -> None:
+        self.source = source
+        self.entries = tuple(entries)
+        self.columns = {name: source.features[name] for name in names}
+        self.normaliser = normaliser
+        self.lengths = np.array([source.num_frames(entry.id) for entry in entries], np.int64)
+        self.labels = np.array([entry.label for entry in entries], np.int64)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def batch(self, indices: Sequence[int] | Order) -> Batch:
+        """Utterances by their positions in `entries`."""
+        lengths = self.lengths[indices]
+        block = np.zeros((len(indices), lengths.max(), len(self.normaliser.mean)), np.float32)
+        for row, index, length in zip(block, indices, lengths, strict=True):
+            self.normaliser.apply(self.source.rows(self.entries[index].id), row[:length])
+        frames = torch.from_numpy(block).transpose(1, 2)
+        shared = torch.from_numpy(lengths)
+        return Batch(
+            features={name: frames[:, first:last] for name, (first, last) in self.columns.items()},
+            lengths=dict.fromkeys(self.columns, shared),
+            labels=torch.from_numpy(self.labels[indices]),
+            ids=tuple(self.entries[index].id for index in indices),
+        )
+
+    def in_order_of_length(self, batch_size: int) -> Iterator[tuple[Order, Batch]]:
+        """Every utterance once, with its positions: for evaluation."""
+        order = np.argsort(self.lengths, kind="stable")
+        for start in range(0, len(order), batch_size):
+            indices = order[start : start + batch_size]
+            yield indices, self.batch(indices)
+
+
+Sampler = Literal["shuffle", "class", "corpus-class"]
+
+
+def draw(entries: Sequence[Entry], sampler: Sampler, generator: np.random.Generator) -> Order:
+    """Positions for one epoch: a shuffle, or as many draws with replacement so that every group comes equally often."""
+    if sampler == "shuffle":
+        return generator.permutation(len(entries))
+    keys = [entry.label if sampler == "class" else (entry.corpus, entry.label) for entry in entries]
+    counts = {key: keys.count(key) for key in set(keys)}
+    weights = np.array([1 / counts[key] for key in keys])
+    return generator.choice(len(entries), size=len(entries), p=weights / weights.sum())
+
+
+def length_buckets(order: Order, lengths: Order, batch_size: int, bucket_clips: int, generator: np.random.Generator) -> list[Order]:
+    """Cut an order into buckets, sort each by length, cut it into batches, and shuffle the batches.
+
+    A last batch of one is joined to its neighbour: batch norm needs more than one.
+
+    >>> rng = np.random.default_rng(0)
+    >>> [sorted(batch.tolist()) for batch in length_buckets(np.arange(5), np.array([9, 1, 8, 2, 7]), 2, 5, rng)]
+    [[0, 2, 4], [1, 3]]
+    """
+    batches: list[Order] = []
+    for start in range(0, len(order), bucket_clips):
+        bucket = order[start : start + bucket_clips]
+        bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
+        batches += [bucket[first : first + batch_size] for first in range(0, len(bucket), batch_size)]
+        if len(batches) > 1 and len(batches[-1]) == 1:
+            last = batches.pop()
+            batches[-1] = np.concatenate([batches[-1], last])
+    return [batches[position] for position in generator.permutation(len(batches))]
+
+
+def padding_share(batches: Iterable[Order], lengths: Order) -> float:
+    """Share of the frames of padded batches that is padding.
+
+    >>> padding_share([np.array([0, 1])], np.array([3, 1]))
+    0.3333333333333333
+    """
+    padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    real = sum(int(lengths[batch].sum()) for batch in batches)
+    return 1 - real / padded

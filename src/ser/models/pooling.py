@@ -1,0 +1,36 @@
+"""Masks, and pooling over the real frames of padded sequences."""
+
+import torch
+from torch import Tensor, nn
+
+
+def frame_mask(lengths: Tensor, num_frames: int) -> Tensor:
+    """True on real frames.
+
+    Shape:
+        lengths: (B,) -> (B, num_frames)
+
+    >>> frame_mask(torch.tensor([1, 3]), 3).int().tolist()
+    [[1, 0, 0], [1, 1, 1]]
+    """
+    return torch.arange(num_frames, device=lengths.device) < lengths[:, None]
+
+
+class AttentionPooling(nn.Module):
+    """Mean over time, weighted by a learned softmax over the real frames (Bahdanau et al. 2015, without a query).
+
+    Padding gets the weight 0 exactly; a sequence of one frame gets the weight 1.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.score = nn.Sequential(nn.Linear(dim, dim // 2), nn.Tanh(), nn.Linear(dim // 2, 1))
+
+    def forward(self, sequence: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Shape:
+            sequence: (B, T, dim), mask: (B, T) -> pooled (B, dim), weights (B, T)
+        """
+        scores = self.score(sequence).squeeze(-1).float()
+        weights = scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
+        return torch.einsum("bt,btd->bd", weights, sequence.float()), weights

@@ -1,0 +1,223 @@
+"""The training loop. Each epoch's randomness comes from (seed, epoch) alone, so a resumed run goes on as if it had never stopped."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ser.checkpoint import load_checkpoint, save_checkpoint
+from ser.config import SpecAugmentConfig, TrainConfig
+from ser.data import Batch, SpeechDataset, draw, length_buckets
+from ser.errors import DataError
+from ser.inference import cross_entropy, predict_dataset
+from ser.losses import class_weights, make_loss
+from ser.metrics import confusion_matrix, macro_f1, uar, wa
+from ser.progress import track
+from ser.runs import Run, write_history
+from ser.runtime import choose_device, use_bf16
+from ser.specaugment import spec_augment
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Progress:
+    """Where a training stands after a whole epoch."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_uar: float = -1.0
+    history: list[Row] = field(default_factory=list)
+
+    def stale(self) -> int:
+        """Epochs since the best one."""
+        return self.epoch - self.best_epoch
+
+
+class Trainer:
+    """One model, one training set, one val set (None where the split leaves no speaker for it: then the last epoch counts as the best).
+
+    Args:
+        header: what a checkpoint says of its model besides the weights.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train: SpeechDataset,
+        val: SpeechDataset | None,
+        config: TrainConfig,
+        specaugment: SpecAugmentConfig,
+        seed: int,
+        header: dict[str, Any],
+    ) -> None:
+        self.device = choose_device(config)
+        self.bf16 = use_bf16(config, self.device)
+        self.model: nn.Module = model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.train, self.val = train, val
+        self.config, self.specaugment, self.seed, self.header = config, specaugment, seed, header
+        self.num_classes = len(header["classes"])
+        weights = class_weights(train.labels.tolist(), self.num_classes) if config.class_weights == "balanced" else None
+        self.loss = make_loss(config, weights).to(self.device)
+        self.optimizer = make_optimizer(self.model, config)
+        self.steps_per_epoch = len(self.batches(epoch=1))
+        self.progress = Progress()
+
+    def fit(self, run: Run) -> Progress:
+        """Train until the last epoch or until val UAR has not risen for `patience` epochs; leaves best.pth, last.pth, history.csv.
+
+        Raises:
+            DataError: the loss is not finite; the last good checkpoint stays.
+        """
+        self.announce()
+        while self.progress.epoch < self.config.epochs and not self.exhausted():
+            self.run_epoch(run)
+        return self.progress
+
+    def exhausted(self) -> bool:
+        return self.val is not None and self.progress.stale() >= self.config.patience
+
+    def announce(self) -> None:
+        size = sum(parameter.numel() for parameter in self.model.parameters())
+        log.info(
+            "training on %s in %s: %d utterances, %d batches an epoch, %d parameters",
+            self.device,
+            "bf16" if self.bf16 else "fp32",
+            len(self.train),
+            self.steps_per_epoch,
+            size,
+        )
+
+    def run_epoch(self, run: Run) -> None:
+        """One epoch, its checkpoints and its line of history. Written in this order, a kill at any moment loses one epoch at most."""
+        start = time.monotonic()
+        epoch = self.progress.epoch + 1
+        row: Row = {
+            "epoch": epoch,
+            **self.train_epoch(epoch),
+            **self.validate(),
+            "learning_rate": self.learning_rate(epoch * self.steps_per_epoch - 1),
+        }
+        row["seconds"] = round(time.monotonic() - start, 2)
+        better = self.val is None or row["val_uar"] > self.progress.best_uar
+        self.progress.epoch = epoch
+        self.progress.history.append(row)
+        if better:
+            self.progress.best_epoch = epoch
+            self.progress.best_uar = row["val_uar"] if self.val is not None else self.progress.best_uar
+            save_checkpoint(run.best, self.best_content(row))
+        save_checkpoint(run.last, self.last_content())
+        write_history(run, self.progress.history)
+        log.info("%s%s", describe_row(row, self.config.epochs), "  best" if better else "")
+
+    def train_epoch(self, epoch: int) -> Row:
+        """Returns train_loss (as the optimiser sees it: weighted, smoothed) and train_uar (of the augmented batches)."""
+        torch.manual_seed(self.seed * 100_003 + epoch)
+        masks = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
+        self.model.train()
+        confusion = np.zeros((self.num_classes, self.num_classes), np.int64)
+        total = 0.0
+        with track(f"epoch {epoch}", len(self.train), "clips") as advance:
+            for step, indices in enumerate(self.batches(epoch)):
+                batch = self.train.batch(indices)
+                loss, predicted = self.step(batch, (epoch - 1) * self.steps_per_epoch + step, masks)
+                total += loss * len(indices)
+                confusion += confusion_matrix(batch.labels.numpy(), predicted.numpy(), self.num_classes)
+                advance(len(indices))
+        return {"train_loss": total / int(confusion.sum()), "train_uar": float(uar(confusion))}
+
+    def batches(self, epoch: int) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+        generator = np.random.default_rng([self.seed, epoch])
+        order = draw(self.train.entries, self.config.sampler, generator)
+        return length_buckets(order, self.train.lengths, self.config.batch_size, self.config.bucket_clips, generator)
+
+    def step(self, batch: Batch, number: int, masks: torch.Generator) -> tuple[float, Tensor]:
+        """One update of the weights; returns the loss and the predicted classes."""
+        augmented = {name: spec_augment(x, batch.lengths[name], self.specaugment, masks) for name, x in batch.features.items()}
+        moved = Batch(augmented, batch.lengths, batch.labels, batch.ids).to(self.device)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(number)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            logits = self.model(moved.features, moved.lengths).logits
+        loss = self.loss(logits, moved.labels)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise DataError(f"the loss is {value} at step {number} (batch with {', '.join(batch.ids[:3])}...): lower train.learning_rate")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
+        self.optimizer.step()
+        return value, logits.detach().argmax(dim=-1).cpu()
+
+    def learning_rate(self, step: int) -> float:
+        """Linear warm-up, then half a cosine down to 0 (Loshchilov & Hutter 2017) or constant."""
+        warmup = self.config.warmup_epochs * self.steps_per_epoch
+        if step < warmup:
+            return self.config.learning_rate * (step + 1) / (warmup + 1)
+        if self.config.scheduler == "constant":
+            return self.config.learning_rate
+        share = (step - warmup) / max(self.config.epochs * self.steps_per_epoch - warmup, 1)
+        return self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+
+    def validate(self) -> Row:
+        if self.val is None:
+            return dict.fromkeys(("val_loss", "val_uar", "val_wa", "val_macro_f1"))
+        probabilities = predict_dataset(self.model, self.val, self.device)
+        if not np.isfinite(probabilities).all():
+            raise DataError("the model's outputs on val are not finite: lower train.learning_rate")
+        confusion = confusion_matrix(self.val.labels, probabilities.argmax(axis=1), self.num_classes)
+        scores: dict[str, Callable[..., Any]] = {"val_uar": uar, "val_wa": wa, "val_macro_f1": macro_f1}
+        return {
+            "val_loss": cross_entropy(probabilities, self.val.labels),
+            **{name: float(metric(confusion)) for name, metric in scores.items()},
+        }
+
+    def best_content(self, row: Row) -> dict[str, Any]:
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
+        return {**self.header, "epoch": row["epoch"], "val_uar": row["val_uar"], "weights": weights}
+
+    def last_content(self) -> dict[str, Any]:
+        progress = {name: getattr(self.progress, name) for name in ("epoch", "best_epoch", "best_uar", "history")}
+        return {**self.header, "weights": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "progress": progress}
+
+    def resume(self, run: Run) -> None:
+        """Go on from last.pth; a run that was stopped before its first epoch ended starts anew."""
+        if not run.last.exists():
+            log.info("%s has no whole epoch yet: starting from the first", run.folder)
+            return
+        content = load_checkpoint(run.last)
+        self.model.load_state_dict(content["weights"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.progress = Progress(**content["progress"])
+        write_history(run, self.progress.history)
+        log.info("resuming %s after epoch %d", run.folder, self.progress.epoch)
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """Weight decay on matrices and kernels only: shrinking biases and norms regularises nothing."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
+    ]
+    match config.optimizer:
+        case "sgd":
+            return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True)
+        case "adam":
+            return torch.optim.Adam(groups, lr=config.learning_rate)
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=config.learning_rate)
+
+
+def describe_row(row: Row, epochs: int) -> str:
+    """One epoch as one line of the log."""
+    val = "" if row["val_uar"] is None else f"  val loss {row['val_loss']:.3f} UAR {row['val_uar']:.3f} WA {row['val_wa']:.3f}"
+    return f"epoch {row['epoch']}/{epochs}  train loss {row['train_loss']:.3f} UAR {row['train_uar']:.3f}{val}  {row['seconds']:.0f} s"
