@@ -15,6 +15,8 @@ SpectralFeature = Literal["mel", "mfcc", "chroma"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 Range = tuple[float, float]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Folder = Annotated[str, Field(min_length=1)]
 
 
 class Config(BaseModel):
@@ -24,16 +26,21 @@ class Config(BaseModel):
 
 
 class ProjectConfig(Config):
-    raw_dir: str = "data/raw"
+    raw_dir: Folder = "data/raw"
     """One folder for each corpus; never modified."""
-    processed_dir: str = "data/processed"
-    runs_dir: str = "runs"
-    reports_dir: str = "reports"
+    processed_dir: Folder = "data/processed"
+    runs_dir: Folder = "runs"
+    reports_dir: Folder = "reports"
     corpora: tuple[Corpus, ...] = Field(default=("crema", "ravdess", "savee", "tess"), min_length=1)
     """Corpora to index; one whose folder is absent is left out with a warning."""
-    seed: int = Field(default=42, ge=0)
+    seed: Seed = 42
     max_unreadable: Share = 0.05
     """More than this share of a corpus unreadable: the extract step stops."""
+
+    @field_validator("corpora")
+    @classmethod
+    def each_once(cls, corpora: tuple[str, ...]) -> tuple[str, ...]:
+        return without_repeats(corpora)
 
 
 class AudioConfig(Config):
@@ -53,6 +60,12 @@ class MelConfig(Config):
     fmin: float = Field(default=0.0, ge=0)
     fmax: float | None = Field(default=None, gt=0)
     """Hz; null is half the sampling rate."""
+
+    @model_validator(mode="after")
+    def low_below_high(self) -> Self:
+        if self.fmax is not None and self.fmin >= self.fmax:
+            raise ValueError(f"fmin {self.fmin:g} Hz is not below fmax {self.fmax:g} Hz")
+        return self
 
 
 class MfccConfig(Config):
@@ -83,6 +96,12 @@ class FeaturesConfig(Config):
         return canonical_order(types)
 
     @model_validator(mode="after")
+    def frames_leave_no_gap(self) -> Self:
+        if self.hop_length > self.n_fft:
+            raise ValueError(f"hop_length {self.hop_length} exceeds n_fft {self.n_fft}: samples between frames would be lost")
+        return self
+
+    @model_validator(mode="after")
     def mfcc_fits_mel(self) -> Self:
         if self.mfcc.n_mfcc > self.mel.n_mels:
             raise ValueError(f"mfcc.n_mfcc {self.mfcc.n_mfcc} exceeds mel.n_mels {self.mel.n_mels}")
@@ -90,13 +109,13 @@ class FeaturesConfig(Config):
 
 
 class SplitConfig(Config):
-    name: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]+$")
+    name: str = Field(default="default", max_length=100, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
     """Folder under data/processed/splits: label sets and protocols never overwrite one another."""
     rule: Literal["speakers", "explicit-speakers", "explicit-ids", "random"] = "speakers"
     """`speakers`: drawn, balanced over corpus and gender. `random` ignores speakers: it exists to measure what leakage buys."""
     kind: Literal["speaker-disjoint", "sample-disjoint", "none"] = "speaker-disjoint"
     """What the certificate declares and every later step checks."""
-    seed: int = Field(default=42, ge=0)
+    seed: Seed = 42
     corpora: tuple[Corpus, ...] | None = None
     """Only these; null takes every corpus of the manifest."""
     val_share: float = Field(default=0.15, gt=0, lt=0.5)
@@ -114,6 +133,9 @@ class SplitConfig(Config):
             raise ValueError("val_speakers and test_speakers go with rule explicit-speakers, and only with it")
         if bool(self.val_ids or self.test_ids) != (self.rule == "explicit-ids"):
             raise ValueError("val_ids and test_ids go with rule explicit-ids, and only with it")
+        both = (set(self.val_speakers) & set(self.test_speakers)) | (set(self.val_ids) & set(self.test_ids))
+        if both:
+            raise ValueError(f"val and test share {', '.join(sorted(both)[:5])}")
         if self.rule == "random" and self.kind == "speaker-disjoint":
             raise ValueError("rule random cannot be speaker-disjoint: declare kind sample-disjoint or none")
         return self
@@ -128,7 +150,7 @@ class LabelsConfig(Config):
     @field_validator("keep")
     @classmethod
     def in_vocabulary_order(cls, keep: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(emotion for emotion in EMOTIONS if emotion in keep)
+        return tuple(emotion for emotion in EMOTIONS if emotion in without_repeats(keep))
 
     @model_validator(mode="after")
     def merged_into_something_kept(self) -> Self:
@@ -149,13 +171,20 @@ class AugmentationsConfig(Config):
     pitch_semitones: Range | None = (-2.0, 2.0)
     stretch_rate: Range | None = (0.9, 1.1)
     gain_db: Range | None = None
-    seed: int = Field(default=42, ge=0)
+    seed: Seed = 42
 
     @field_validator("noise_snr_db", "pitch_semitones", "stretch_rate", "gain_db")
     @classmethod
     def low_before_high(cls, value: Range | None) -> Range | None:
         if value is not None and value[0] > value[1]:
-            raise ValueError(f"the lower end {value[0]} is above the upper end {value[1]}")
+            raise ValueError(f"the lower end {value[0]:g} is above the upper end {value[1]:g}")
+        return value
+
+    @field_validator("stretch_rate")
+    @classmethod
+    def rate_is_positive(cls, value: Range | None) -> Range | None:
+        if value is not None and value[0] <= 0:
+            raise ValueError("a rate must be above 0")
         return value
 
 
@@ -253,14 +282,24 @@ class ExperimentConfig(Config):
 
     @model_validator(mode="after")
     def mel_ends_below_nyquist(self) -> Self:
-        fmax = self.features.mel.fmax
-        if fmax is not None and fmax > self.audio.sampling_rate / 2:
-            raise ValueError(f"features.mel.fmax {fmax:g} Hz is above half of audio.sampling_rate")
+        mel, nyquist = self.features.mel, self.audio.sampling_rate / 2
+        if mel.fmax is not None and mel.fmax > nyquist:
+            raise ValueError(f"features.mel.fmax {mel.fmax:g} Hz is above half of audio.sampling_rate")
+        if mel.fmin >= nyquist:
+            raise ValueError(f"features.mel.fmin {mel.fmin:g} Hz is not below half of audio.sampling_rate")
         return self
 
 
 def canonical_order(features: tuple[str, ...]) -> tuple[str, ...]:
     """mel, mfcc, chroma: the order of branches never depends on how a list was typed."""
-    if len(set(features)) < len(features):
-        raise ValueError(f"a feature is listed twice: {', '.join(features)}")
-    return tuple(name for name in ("mel", "mfcc", "chroma") if name in features)
+    return tuple(name for name in ("mel", "mfcc", "chroma") if name in without_repeats(features))
+
+
+def without_repeats(names: tuple[str, ...]) -> tuple[str, ...]:
+    """
+    Raises:
+        ValueError: a name is listed twice.
+    """
+    if len(set(names)) < len(names):
+        raise ValueError(f"one of {', '.join(names)} is listed twice")
+    return names

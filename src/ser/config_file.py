@@ -2,6 +2,7 @@
 
 import difflib
 import io
+import json
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, DocumentStartEvent, ScalarEvent
 
 from ser.config import ExperimentConfig
 from ser.errors import ConfigError
@@ -34,22 +35,28 @@ def load_config(name: str | Path, settings: Sequence[str] = ()) -> ExperimentCon
     for setting in settings:
         apply_setting(merged, origins, setting)
     try:
-        return ExperimentConfig.model_validate(merged)
+        # As JSON, because pydantic's strictness (no text or truth value for a number) still takes a list for a tuple there.
+        return ExperimentConfig.model_validate_json(json.dumps(merged, default=str), strict=True)
     except ValidationError as error:
-        raise ConfigError("\n".join(explain(problem, origins) for problem in error.errors()) or str(error)) from None
+        problems = [problem for problem in error.errors() if not is_consequence(problem, error.errors())]
+        raise ConfigError("\n".join(explain(problem, origins) for problem in problems)) from None
 
 
-def find_config(name: str) -> Path:
-    """
+def find_config(name: str, asker: Path | None = None) -> Path:
+    """The file of that name here, in ./configs or in the package; for `extends`, first beside the file that asks, and never itself.
+
     Raises:
-        ConfigError: none of the three places has it.
+        ConfigError: none of these places has it.
     """
     shipped = Path(str(resources.files("ser"))) / "configs"
+    folders = ([asker.parent] if asker else []) + [Path(), Path("configs"), shipped]
     spellings = [name] if name.endswith((".yaml", ".yml")) else [name, f"{name}.yaml"]
-    for folder in (Path(), Path("configs"), shipped):
-        for spelling in spellings:
-            if (folder / spelling).is_file():
-                return folder / spelling
+    try:
+        for candidate in (folder / spelling for folder in folders for spelling in spellings):
+            if candidate.is_file() and not (asker and candidate.samefile(asker)):
+                return candidate
+    except OSError as error:
+        raise ConfigError(f"the config {name[:200]!r} cannot be read: {error.strerror}") from None
     known = sorted({path.name for folder in (Path("configs"), shipped) for path in folder.glob("*.yaml")})
     raise ConfigError(f"no config {name!r} here, in ./configs or in the package{suggestion(name, known)}; known: {', '.join(known)}")
 
@@ -66,7 +73,7 @@ def read_layers(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         if base is not None and not isinstance(base, str):
             raise ConfigError(f"{current}: extends: {base!r} is not the name of a config")
         layers.append((values, origins))
-        current = None if base is None else find_base(current, base)
+        current = None if base is None else find_config(base, current)
     merged: dict[str, Any] = {}
     places: dict[str, str] = {}
     for values, origins in reversed(layers):
@@ -75,16 +82,10 @@ def read_layers(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     return merged, places
 
 
-def find_base(path: Path, name: str) -> Path:
-    """A base config stands beside the file that extends it, or where any config may stand."""
-    beside = path.parent / name
-    return beside if beside.is_file() and beside != path else find_config(name)
-
-
 def merge_into(target: dict[str, Any], source: dict[str, Any]) -> None:
-    """Mappings merge key by key; everything else replaces."""
+    """Mappings merge key by key; everything else replaces, and so does an empty mapping, which empties."""
     for key, value in source.items():
-        if isinstance(value, dict) and isinstance(target.get(key), dict):
+        if isinstance(value, dict) and value and isinstance(target.get(key), dict):
             merge_into(target[key], value)
         else:
             target[key] = value
@@ -96,40 +97,58 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     Raises:
         ConfigError: too large, nested too deep, aliases, tags, a key twice, or no mapping.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from None
-    if len(text) > MAX_BYTES:
-        raise ConfigError(f"{path} has {len(text)} bytes; a config has at most {MAX_BYTES}")
+    text = read_limited(path)
     loader = YAML(typ="rt")
     try:
-        check_budget(path, loader.parse(io.StringIO(text)))
+        check_budget(str(path), loader.parse(io.StringIO(text)))
         document = loader.load(text)
     except YAMLError as error:
-        raise ConfigError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(explain_yaml(str(path), error)) from None
     if document is None:
         return {}, {}
     if not isinstance(document, dict):
-        raise ConfigError(f"{path} must hold sections, like `train:`; it holds {type(document).__name__}")
+        raise ConfigError(f"{path} must hold sections, like `train:`; it holds {type(plain(document)).__name__}")
     origins: dict[str, str] = {}
     collect_lines(path, document, "", origins)
     return plain(document), origins
 
 
-def check_budget(path: Path, events: Iterable[Any]) -> None:
-    """Refuse what could blow up while it is built."""
+def read_limited(path: Path) -> str:
+    """The text of a file of at most MAX_BYTES; a byte order mark is dropped."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigError(f"{path} is larger than {MAX_BYTES} bytes, the most that a config may have")
+        return content.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+
+
+def explain_yaml(source: str, error: YAMLError) -> str:
+    """The parser's problem as one line."""
+    if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
+        return f"{source}, line {error.problem_mark.line + 1}: {' '.join(error.problem.split())}"
+    return f"{source} is no valid YAML: {' '.join(str(error).split())}"
+
+
+def check_budget(source: str, events: Iterable[Any]) -> None:
+    """Refuse what could blow up while it is built, or be read otherwise than it looks."""
     depth = 0
     for event in events:
         depth += isinstance(event, CollectionStartEvent)
         depth -= isinstance(event, CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise ConfigError(f"{path} is nested deeper than {MAX_DEPTH} levels")
+            raise ConfigError(f"{source} is nested deeper than {MAX_DEPTH} levels")
         line = event.start_mark.line + 1
         if isinstance(event, AliasEvent):
-            raise ConfigError(f"{path}, line {line}: aliases are not used in configs; write the value out, or use extends")
+            raise ConfigError(f"{source}, line {line}: aliases are not used in configs; write the value out, or use extends")
+        if isinstance(event, ScalarEvent) and event.value == "<<":
+            raise ConfigError(f"{source}, line {line}: merge keys (<<) are not used in configs; use extends")
+        if isinstance(event, DocumentStartEvent) and event.version not in (None, (1, 2)):
+            raise ConfigError(f"{source}, line {line}: configs are YAML 1.2; drop the %YAML line")
         if getattr(event, "ctag", None) is not None and getattr(event, "tag", None):
-            raise ConfigError(f"{path}, line {line}: tags ({event.tag}) are not used in configs")
+            raise ConfigError(f"{source}, line {line}: tags ({event.tag}) are not used in configs")
 
 
 def collect_lines(path: Path, node: Any, prefix: str, origins: dict[str, str]) -> None:
@@ -161,11 +180,12 @@ def apply_setting(values: dict[str, Any], origins: dict[str, str], setting: str)
         ConfigError: no `=`, a path through something that has no keys, or no YAML on the right.
     """
     key, sign, text = setting.partition("=")
+    key = key.strip()
     if not sign or not all(key.split(".")):
         raise ConfigError(f"--set {setting!r}: expected key.sub=value, like train.learning_rate=1e-3")
     loader = YAML(typ="rt")
     try:
-        check_budget(Path(f"--set {setting}"), loader.parse(io.StringIO(text)))
+        check_budget(f"--set {setting}", loader.parse(io.StringIO(text)))
         value = plain(loader.load(text))
     except YAMLError:
         raise ConfigError(f"--set {setting!r}: {text!r} is no YAML value") from None
@@ -175,23 +195,50 @@ def apply_setting(values: dict[str, Any], origins: dict[str, str], setting: str)
         section = section.setdefault(parent, {})
         if not isinstance(section, dict):
             raise ConfigError(f"--set {setting!r}: {parent} has no keys below it")
-    section[last] = value
+    merge_into(section, {last: value})
     origins[key] = f"--set {setting}"
+
+
+def is_consequence(problem: Any, problems: Sequence[Any]) -> bool:
+    """A list is called too short as well when one of its items is wrong: the item is the news."""
+    depth = len(problem["loc"])
+    return problem["type"] == "too_short" and any(len(p["loc"]) > depth and p["loc"][:depth] == problem["loc"] for p in problems)
 
 
 def explain(problem: Any, origins: dict[str, str]) -> str:
     """One pydantic problem as one line."""
-    location = [str(part) for part in problem["loc"]]
-    key = ".".join(location)
-    place = next((origins[".".join(location[:n])] for n in range(len(location), 0, -1) if ".".join(location[:n]) in origins), "")
-    where = f" ({place})" if place else ""
-    if problem["type"] == "extra_forbidden":
-        good = keys_of(ExperimentConfig, location[:-1])
-        return f"unknown key {key}{where}{suggestion(location[-1], good)}"
+    location = [str(part) for part in problem["loc"] if part != "[key]"]
     reason = problem["msg"].removeprefix("Value error, ")
-    reason = reason[0].lower() + reason[1:]
-    got = "" if isinstance(problem["input"], dict) else f"; got {problem['input']!r}"
-    return f"{key or 'config'}: {reason}{got}{where}"
+    place = find_place(location, reason, origins)
+    where = f" ({place})" if place else ""
+    key = printable(".".join(location))
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key}{where}{suggestion(location[-1], keys_of(ExperimentConfig, location[:-1]))}"
+    if problem["type"] == "model_type":
+        reason = "expected keys below it"
+    subject = f"{key}: " if location else ""
+    got = "" if isinstance(problem["input"], dict) or not location else f"; got {problem['input']!r}"
+    return f"{subject}{reason[0].lower()}{reason[1:]}{got}{where}"
+
+
+def find_place(location: list[str], reason: str, origins: dict[str, str]) -> str:
+    """Where a problem stands: at a key that the reason names, at the key itself, at something below it, or at the section around it."""
+    named = [[*location, word.strip(",:;")] for word in reason.split()]
+    around = [location[:length] for length in range(len(location), 0, -1)]
+    for candidate in [*named, *around]:
+        key = ".".join(candidate)
+        if key in origins:
+            return origins[key]
+        if candidate == location:
+            below = [place for origin, place in origins.items() if origin.startswith(f"{key}.")]
+            if below:
+                return below[0]
+    return ""
+
+
+def printable(key: str) -> str:
+    """A key that is empty or holds control characters, in quotes and escaped."""
+    return key if key and key.isprintable() else repr(key)
 
 
 def keys_of(model: type[BaseModel], location: list[str]) -> list[str]:
