@@ -1,0 +1,84 @@
+"""What the project knows about a corpus, and what a file's name says."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Literal
+
+from ser.errors import AudioError
+
+Gender = Literal["female", "male"]
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    gender: Gender
+    age: int | None = None
+    """Years, where the corpus tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What an emotion code of the file names means."""
+
+    emotion: str
+    """In the common vocabulary."""
+    source_label: str
+    """The corpus's own word."""
+    num_files: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedName:
+    """The fields of an `Utterance` that a path tells."""
+
+    id: str
+    speaker: str
+    """`corpus/name`."""
+    gender: str
+    emotion: str
+    source_label: str
+    intensity: str
+    """low, medium, normal, high, strong, or empty where the corpus does not tell."""
+    statement: str
+    """The corpus's code of what is said."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The facts of one corpus. Counts are of the complete corpus."""
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    url: str
+    how_to_get: str
+    """One sentence for somebody whose folder lacks the audio."""
+    example: str
+    """A path below the corpus's folder."""
+    example_meaning: str
+    num_files: int
+    num_clips: int
+    """Left after screening."""
+    speakers: Mapping[str, Speaker]
+    labels: Mapping[str, Label]
+    parse: Callable[[PurePath], ParsedName]
+    """Path below the corpus's folder, in any case -> what it says.
+
+    Raises AudioError: bad-name, wrong-modality, wrong-channel or speaker-mismatch.
+    """
+
+
+def bad_name(path: PurePath, expected: str) -> AudioError:
+    """The error for a name that does not parse."""
+    return AudioError("bad-name", f"{path.name!r} is not like {expected!r}")
+
+
+def check_folder(path: PurePath, speaker: str, folder_speaker: str | None) -> None:
+    """
+    Raises:
+        AudioError: speaker-mismatch.
+    """
+    if folder_speaker is not None and folder_speaker != speaker:
+        raise AudioError("speaker-mismatch", f"{path.name!r} is of speaker {speaker}, but its folder is of {folder_speaker}")

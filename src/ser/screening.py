@@ -1,0 +1,88 @@
+"""Decoded audio that cannot be used, and audio that is used with a warning."""
+
+from pathlib import PurePath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.decode import Audio
+from ser.errors import AudioError
+from ser.units import samples_to_seconds
+
+MIN_SECONDS = 0.1
+MAX_SECONDS = 60.0
+MIN_SAMPLE_RATE = 4_000
+"""Hz."""
+TELEPHONE_SAMPLE_RATE = 8_000
+"""Hz; at this rate and below nothing above 4 kHz was recorded."""
+SILENT_DBFS = -80.0
+FULL_SCALE = 0.9999
+"""16-bit audio ends at 32767 / 32768 = 0.99997."""
+CLIPPED_SAMPLES = 3
+"""One sample at full scale is a peak-normalised clip, several are a cut wave."""
+DC_OFFSET = 0.02
+
+SUFFIX_CONTAINERS = {
+    ".wav": ("wav",),
+    ".aiff": ("aiff",),
+    ".aif": ("aiff",),
+    ".flac": ("flac",),
+    ".ogg": ("ogg", "opus"),
+    ".opus": ("opus",),
+    ".mp3": ("mp3",),
+}
+"""Suffix, in lower case: what a file of that name holds."""
+
+
+def screen(audio: Audio, path: PurePath) -> list[str]:
+    """Warning codes of `ser.reasons`, in a fixed order.
+
+    Raises:
+        AudioError: too-short, too-long, rate-too-low, not-finite or silent.
+    """
+    check_length(audio)
+    if audio.sample_rate < MIN_SAMPLE_RATE:
+        raise AudioError("rate-too-low", f"{audio.sample_rate} Hz; at least {MIN_SAMPLE_RATE} Hz are needed")
+    if not np.isfinite(audio.samples).all():
+        raise AudioError("not-finite", "NaN or infinite samples")
+    mono = audio.samples.mean(axis=1) if audio.samples.shape[1] > 1 else audio.samples[:, 0]
+    mean = float(mono.mean(dtype=np.float64))
+    level = dbfs(mono, mean)
+    if level < SILENT_DBFS:
+        raise AudioError("silent", f"{level:.0f} dBFS" if np.isfinite(level) else "digital silence")
+    findings = {
+        "clipped": is_clipped(audio.samples),
+        "dc-offset": abs(mean) > DC_OFFSET,
+        "stereo": audio.samples.shape[1] > 1,
+        "8khz": audio.sample_rate <= TELEPHONE_SAMPLE_RATE,
+        "name-content-mismatch": audio.container not in SUFFIX_CONTAINERS.get(path.suffix.lower(), (audio.container,)),
+    }
+    return [code for code, found in findings.items() if found]
+
+
+def check_length(audio: Audio) -> None:
+    """
+    Raises:
+        AudioError: too-short or too-long.
+    """
+    seconds = samples_to_seconds(len(audio.samples), audio.sample_rate)
+    if seconds < MIN_SECONDS:
+        raise AudioError("too-short", f"{seconds:.3f} s; at least {MIN_SECONDS} s are needed")
+    if seconds > MAX_SECONDS:
+        raise AudioError("too-long", f"more than {MAX_SECONDS:.0f} s")
+
+
+def dbfs(waveform: NDArray[np.float32], mean: float) -> float:
+    """Level of the alternating part, 20 log10(rms) where 1 is full scale; minus infinity for digital silence.
+
+    >>> round(dbfs(np.array([0.6, 0.4, 0.6, 0.4], dtype=np.float32), 0.5))
+    -20
+    """
+    power = np.square(waveform - np.float32(mean)).mean(dtype=np.float64)
+    return float(10 * np.log10(power)) if power > 0 else -np.inf
+
+
+def is_clipped(samples: NDArray[np.float32]) -> bool:
+    if max(samples.max(), -samples.min()) < FULL_SCALE:
+        return False
+    return bool(np.count_nonzero(np.abs(samples) >= FULL_SCALE) >= CLIPPED_SAMPLES)

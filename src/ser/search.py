@@ -1,0 +1,98 @@
+"""Which files of a folder are audio files by name: any depth, links followed, each real path once."""
+
+import logging
+import os
+import re
+from collections import deque
+from pathlib import Path, PurePath
+
+from ser.errors import DataError
+from ser.screening import SUFFIX_CONTAINERS
+
+log = logging.getLogger(__name__)
+
+SYSTEM_PREFIX = "._"
+"""macOS keeps a file's attributes in a file of that name beside it, where the file system cannot hold them."""
+SYSTEM_FOLDERS = ("__MACOSX",)
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def corpus_folders(raw_dir: Path, name: str) -> list[Path]:
+    """The folders of a corpus, in any case; several only where the file system tells cases apart.
+
+    Raises:
+        DataError: `raw_dir` cannot be listed.
+    """
+    if not raw_dir.is_dir():
+        return []
+    return [Path(entry.path) for entry in list_folder(raw_dir) if entry.name.lower() == name and entry.is_dir()]
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """Paths below `folder` that end like audio, also where they turn out to be no regular files; system files are ignored silently.
+
+    What no link leads to comes first, so that a file keeps its own path however many links point at it.
+
+    Raises:
+        DataError: a folder cannot be listed.
+    """
+    seen: set[str] = set()
+    found: list[Path] = []
+    own, links = deque([folder]), deque[Path]()
+    while own or links:
+        path = own.popleft() if own else links.popleft()
+        real = os.path.realpath(path)
+        if real in seen:
+            continue
+        seen.add(real)
+        if is_folder(path):
+            entries = [entry for entry in list_folder(path) if not is_system(entry.name)]
+            links.extend(Path(entry.path) for entry in entries if entry.is_symlink())
+            own.extend(Path(entry.path) for entry in entries if not entry.is_symlink() and (entry.is_dir() or has_audio_suffix(entry.path)))
+        if has_audio_suffix(path):
+            found.append(path)
+        elif path.is_symlink() and not path.exists():
+            log.warning("%s is a link that leads nowhere", printable(str(path)))
+    return sorted(found)
+
+
+def is_folder(path: Path) -> bool:
+    """A folder, or a link to one that may be looked at."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def list_folder(folder: Path) -> list[os.DirEntry[str]]:
+    """In the order of the names.
+
+    Raises:
+        DataError: it cannot be listed: its files would be missing without a word.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be listed: {error.strerror}") from None
+
+
+def has_audio_suffix(path: str | Path) -> bool:
+    return PurePath(path).suffix.lower() in SUFFIX_CONTAINERS
+
+
+def is_system(name: str) -> bool:
+    """
+    >>> [is_system(name) for name in ("._a.wav", "__MACOSX", "a.wav")]
+    [True, True, False]
+    """
+    return name.startswith(SYSTEM_PREFIX) or name in SYSTEM_FOLDERS
+
+
+def printable(path: str) -> str:
+    """Control characters, and bytes that are no UTF-8, escaped for tables and logs.
+
+    >>> printable("a\\nb")
+    'a\\\\nb'
+    """
+    return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], path)
