@@ -1,0 +1,131 @@
+"""Scores and tables from predictions."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ser.errors import ArtefactError
+from ser.evaluation import Predictions, score, write_confusion_matrix, write_predictions
+from ser.metrics import confusion_matrix, uar
+
+CLASSES = ("neutral", "happy", "sad")
+
+
+def make_predictions(speakers: dict[str, int], clips: int = 12, gates: bool = False) -> Predictions:
+    """`speakers` says how many each corpus has; the probabilities are random, and right about half of the time."""
+    generator = np.random.default_rng(7)
+    names = [f"{corpus}/{number:02d}" for corpus, count in speakers.items() for number in range(count) for _ in range(clips)]
+    truth = generator.integers(0, 3, len(names))
+    probabilities = generator.dirichlet([1, 1, 1], len(names)) + np.eye(3)[truth] * 0.3
+    probabilities = (probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
+    return Predictions(
+        ids=[f"{name.replace('/', '_')}_{index}" for index, name in enumerate(names)],
+        corpora=[name.split("/")[0] for name in names],
+        speakers=names,
+        truth=truth,
+        probabilities=probabilities,
+        classes=CLASSES,
+        gates={"mel": probabilities[:, 0], "ssl": 1 - probabilities[:, 0]} if gates else {},
+    )
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_scores_have_every_part_of_the_contract_and_are_strict_json() -> None:
+    scores = score(make_predictions({"crema": 6, "savee": 1}))
+    json.dumps(scores, allow_nan=False)
+    assert set(scores) == {
+        *("uar", "wa", "macro_f1", "n", "speakers", "intervals"),
+        *("classes", "per_class", "per_corpus", "mean_over_corpora"),
+    }
+    assert (scores["n"], scores["speakers"], scores["classes"]) == (84, 7, list(CLASSES))
+    assert set(scores["per_class"]["sad"]) == {"precision", "recall", "f1", "support"}
+    assert set(scores["per_corpus"]["crema"]) == {"uar", "wa", "macro_f1", "n", "speakers", "intervals"}
+    assert scores["intervals"]["uar"]["low"] < scores["uar"] < scores["intervals"]["uar"]["high"]
+
+
+def test_scores_of_a_corpus_are_those_of_its_rows_alone() -> None:
+    predictions = make_predictions({"crema": 6, "savee": 3})
+    of_savee = np.array(predictions.corpora) == "savee"
+    expected = uar(confusion_matrix(predictions.truth[of_savee], predictions.prediction[of_savee], 3))
+    scores = score(predictions)
+    assert scores["per_corpus"]["savee"]["uar"] == pytest.approx(float(expected))
+    assert scores["mean_over_corpora"]["uar"] == pytest.approx(np.mean([of["uar"] for of in scores["per_corpus"].values()]))
+
+
+def test_a_corpus_with_few_speakers_has_no_interval_and_says_why() -> None:
+    scores = score(make_predictions({"crema": 6, "tess": 1}))
+    interval = scores["per_corpus"]["tess"]["intervals"]["uar"]
+    assert (interval["low"], interval["speakers"]) == (None, 1)
+    assert "1 speaker" in interval["reason"]
+    assert "tess has 1" in scores["mean_over_corpora"]["intervals"]["uar"]["reason"]
+
+
+def test_a_class_that_is_absent_from_the_test_split_scores_none() -> None:
+    predictions = Predictions(["a", "b"], ["crema"] * 2, ["crema/1"] * 2, np.array([0, 1]), np.eye(3)[:2], CLASSES)
+    scores = score(predictions)
+    assert scores["per_class"]["sad"] == {"precision": None, "recall": None, "f1": None, "support": 0}
+    assert scores["uar"] == 1.0
+
+
+def test_no_predictions_score_none() -> None:
+    scores = score(Predictions([], [], [], np.zeros(0, np.int64), np.zeros((0, 3)), CLASSES))
+    json.dumps(scores, allow_nan=False)
+    assert (scores["n"], scores["uar"], scores["mean_over_corpora"]["uar"], scores["per_corpus"]) == (0, None, None, {})
+
+
+def test_parts_of_unequal_length_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 ids"):
+        Predictions(["a", "b"], ["crema"], ["crema/1"], np.array([0, 1]), np.eye(3)[:2], CLASSES)
+
+
+def test_a_probability_that_is_not_finite_names_the_utterance() -> None:
+    probabilities = np.eye(3)[:2]
+    probabilities[1, 2] = np.nan
+    with pytest.raises(ArtefactError, match="probabilities of b"):
+        Predictions(["a", "b"], ["crema"] * 2, ["crema/1"] * 2, np.array([0, 1]), probabilities, CLASSES)
+
+
+@pytest.mark.parametrize("gates", [False, True])
+def test_the_table_of_predictions_has_the_columns_of_the_contract(tmp_path: Path, gates: bool) -> None:
+    predictions = make_predictions({"crema": 2}, gates=gates)
+    write_predictions(tmp_path / "predictions.csv", {"val": predictions, "test": predictions})
+    rows = read_csv(tmp_path / "predictions.csv")
+    expected = ["split", "id", "corpus", "speaker", "truth", "prediction", "p_neutral", "p_happy", "p_sad"]
+    assert list(rows[0]) == expected + (["gate_mel", "gate_ssl"] if gates else [])
+    assert [row["split"] for row in rows] == ["val"] * 24 + ["test"] * 24
+    assert [row["truth"] for row in rows[:24]] == [CLASSES[label] for label in predictions.truth]
+
+
+def test_the_scores_can_be_computed_from_the_table_again(tmp_path: Path) -> None:
+    predictions = make_predictions({"crema": 5, "savee": 2})
+    write_predictions(tmp_path / "predictions.csv", {"test": predictions})
+    rows = read_csv(tmp_path / "predictions.csv")
+    again = Predictions(
+        ids=[row["id"] for row in rows],
+        corpora=[row["corpus"] for row in rows],
+        speakers=[row["speaker"] for row in rows],
+        truth=np.array([CLASSES.index(row["truth"]) for row in rows]),
+        probabilities=np.array([[row[f"p_{label}"] for label in CLASSES] for row in rows], dtype=np.float32),
+        classes=CLASSES,
+    )
+    np.testing.assert_array_equal(again.probabilities, predictions.probabilities)
+    assert score(again) == score(predictions)
+    assert [row["prediction"] for row in rows] == [CLASSES[label] for label in again.prediction]
+
+
+def test_splits_with_different_classes_do_not_share_a_table(tmp_path: Path) -> None:
+    with_gates, without = make_predictions({"crema": 1}, gates=True), make_predictions({"crema": 1})
+    with pytest.raises(ValueError, match="differ"):
+        write_predictions(tmp_path / "predictions.csv", {"val": with_gates, "test": without})
+
+
+def test_the_confusion_matrix_is_written_with_names_on_both_sides(tmp_path: Path) -> None:
+    write_confusion_matrix(tmp_path / "confusion_matrix.csv", np.array([[2, 1], [0, 3]]), ("neutral", "happy"))
+    assert (tmp_path / "confusion_matrix.csv").read_text() == "truth,neutral,happy\nneutral,2,1\nhappy,0,3\n"
