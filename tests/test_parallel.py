@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -149,9 +149,9 @@ def test_closing_early_leaves_no_child() -> None:
             time.sleep(60)
         return os.getpid()
 
-    generator: Iterator[tuple[int, int]] = run_tasks(slow_after_the_first, range(4), 2, name=str)
+    generator = run_tasks(slow_after_the_first, range(4), 2, name=str)
     _, pid = next(generator)
-    generator.close()  # type: ignore[attr-defined]
+    generator.close()
     assert not is_alive(pid)
 
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -29,7 +29,9 @@ STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 START_METHOD = "fork" if sys.platform == "linux" else "spawn"
 
 
-def run_tasks(function: Callable[[T], R], tasks: Sequence[T], workers: int, name: Callable[[T], str]) -> Iterator[tuple[int, R]]:
+def run_tasks(
+    function: Callable[[T], R], tasks: Sequence[T], workers: int, name: Callable[[T], str]
+) -> Generator[tuple[int, R], None, None]:
     """Yield (index of the task, `function(task)`) as the tasks finish; in this process, in order, where one worker or task is all there is.
 
     A task whose worker was killed is tried once more when the others are done, with no other task beside it (memory is the usual cause).

@@ -1,0 +1,124 @@
+"""A waveform and its stages: raw, trimmed, resampled, fixed, prepared. All float32, mono, (samples,)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from ser.config import AudioConfig
+from ser.units import seconds_to_samples
+
+Waveform = npt.NDArray[np.float32]
+
+TRIM_HOP_SECONDS = 0.016
+TRIM_HOPS_PER_FRAME = 4
+"""Loudness is measured over 64 ms, every 16 ms, whatever the sample rate."""
+MIN_SECONDS = 0.1
+"""A trim that would leave less is not made."""
+SILENT_POWER = 1e-10
+"""Mean square (-100 dB) that counts as the loudness of anything quieter, as in librosa."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """One clip on its way from the file to the features."""
+
+    raw: Waveform
+    """Mono, at the file's sample rate."""
+    raw_rate: int
+    """Hz, of `raw` and `trimmed`."""
+    trimmed: Waveform
+    """Without the quiet beginning and end."""
+    resampled: Waveform
+    """At the config's sampling rate, like what follows."""
+    fixed: Waveform
+    """Cut to the config's duration; padded to it only if the config says so."""
+    prepared: Waveform
+    """Peak 1: what features are computed from."""
+
+
+def prepare(samples: npt.NDArray[np.float32], sample_rate: int, config: AudioConfig) -> Stages:
+    """All stages of decoded samples, (samples,) or (samples, channels), at `sample_rate` Hz."""
+    raw = mix_down(samples)
+    trimmed = trim(raw, sample_rate, config.trim_top_db) if config.trim_silence else raw
+    resampled = resample(trimmed, sample_rate, config.sampling_rate)
+    fixed = fix_duration(resampled, config)
+    return Stages(raw, sample_rate, trimmed, resampled, fixed, normalise_peak(fixed))
+
+
+def mix_down(samples: npt.NDArray[np.float32]) -> Waveform:
+    """Mean over the channels.
+
+    Shape:
+        samples (samples,) or (samples, channels) -> (samples,)
+
+    >>> mix_down(np.array([[1, 0], [0.5, -0.5]], np.float32)).tolist()
+    [0.5, 0.0]
+    """
+    if samples.ndim == 1:
+        return samples
+    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+
+
+def trim(waveform: Waveform, sample_rate: int, top_db: float) -> Waveform:
+    """Without leading and trailing frames more than `top_db` below the loudest one; whole if less than 0.1 s would be left."""
+    start, end = trim_bounds(waveform, seconds_to_samples(TRIM_HOP_SECONDS, sample_rate), top_db)
+    too_short = end - start < seconds_to_samples(MIN_SECONDS, sample_rate)
+    return waveform if too_short else waveform[start:end]
+
+
+def trim_bounds(waveform: Waveform, hop_length: int, top_db: float) -> tuple[int, int]:
+    """First sample to keep, and the first after the last; frames of four hops stand centred on every hop, with zeros around the clip.
+
+    The bounds of `librosa.effects.trim(waveform, top_db=top_db, frame_length=4 * hop_length, hop_length=hop_length)`; each hop is squared
+    and summed once, not once for each of the four frames that it belongs to.
+
+    >>> tone = np.sin(np.arange(1600, dtype=np.float32))
+    >>> trim_bounds(np.concatenate([np.zeros(1600, np.float32), tone, np.zeros(1600, np.float32)]), hop_length=100, top_db=30)
+    (1500, 3400)
+    """
+    count = len(waveform) // hop_length
+    whole = waveform[: count * hop_length].reshape(count, hop_length)
+    rest = waveform[count * hop_length :]
+    energy = np.zeros(count + TRIM_HOPS_PER_FRAME)
+    energy[2 : count + 2] = np.einsum("ij,ij->i", whole, whole)
+    energy[count + 2] = rest @ rest
+    power = np.convolve(energy, np.ones(TRIM_HOPS_PER_FRAME), "valid") / (TRIM_HOPS_PER_FRAME * hop_length)
+    floored = np.maximum(power, SILENT_POWER)
+    loud = np.flatnonzero(floored > floored.max() * 10 ** (-top_db / 10))
+    return int(loud[0]) * hop_length, min(len(waveform), (int(loud[-1]) + 1) * hop_length)
+
+
+def resample(waveform: Waveform, sample_rate: int, target_rate: int) -> Waveform:
+    """soxr at high quality (aliases below -140 dB)."""
+    if sample_rate == target_rate:
+        return waveform
+    resampled: Waveform = soxr.resample(waveform, sample_rate, target_rate, quality="HQ")
+    return resampled
+
+
+def fix_duration(waveform: Waveform, config: AudioConfig) -> Waveform:
+    """The centre of a clip longer than `config.duration`; a shorter one stays, or stands in the middle of zeros if `config.pad`.
+
+    >>> fix_duration(np.ones(5, np.float32), AudioConfig(sampling_rate=4000, duration=0.2, pad=True)).shape
+    (800,)
+    """
+    if config.duration is None:
+        return waveform
+    target = seconds_to_samples(config.duration, config.sampling_rate)
+    missing = target - len(waveform)
+    if missing <= 0:
+        start = -missing // 2
+        return waveform[start : start + target]
+    return np.pad(waveform, (missing // 2, missing - missing // 2)) if config.pad else waveform
+
+
+def normalise_peak(waveform: Waveform) -> Waveform:
+    """Largest magnitude 1; digital silence stays as it is.
+
+    >>> normalise_peak(np.array([0.25, -0.5], np.float32)).tolist()
+    [0.5, -1.0]
+    """
+    peak = max(waveform.max(initial=0), -waveform.min(initial=0))
+    return waveform / peak if peak > 0 else waveform

@@ -1,0 +1,1 @@
+"""Feature extractors: waveform to frames, one file each."""

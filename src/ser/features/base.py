@@ -1,0 +1,37 @@
+"""What every feature extractor offers: waveforms in, frames out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel
+
+Frames = npt.NDArray[np.float32]
+
+
+class FeatureExtractor(Protocol):
+    """Waveforms at one sample rate -> frames at one frame rate, with the columns of one or several features side by side."""
+
+    @property
+    def name(self) -> str:
+        """Of the family: the first part of its store's folder."""
+
+    @property
+    def config(self) -> BaseModel:
+        """The settings that its numbers depend on."""
+
+    @property
+    def dims(self) -> Mapping[str, int]:
+        """Columns of each feature, in their order."""
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second, in hertz."""
+
+    def extract(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> list[Frames]:
+        """A group of clips.
+
+        Shape:
+            each (samples,) -> (frames, sum of dims), float32; the same whatever group a clip stands in.
+        """

@@ -1,0 +1,210 @@
+"""Log-mel, MFCC and chroma from one short-time Fourier transform, in numpy alone.
+
+Agrees with librosa's functions at equal settings (log-mel and MFCC within 1e-2, chroma within 1e-4). librosa transforms in double
+precision; single precision is five times faster and as good, except where a band lies some 75 dB below the mean of its frame, near the
+rounding noise of the transform. Those few frames are transformed again in double precision.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+import scipy.sparse
+
+from ser.config import AudioConfig, FeaturesConfig
+from ser.features.base import Frames
+from ser.units import frame_rate, num_frames
+
+CODE_VERSION = 1
+"""Part of the store's fingerprint: raise it when a change here or in `ser.audio` changes a number."""
+POWER_FLOOR = 1e-10
+"""Of a mel band, before the logarithm: -100 dB."""
+QUIET_BAND = 3e-8
+"""A band this far below its frame's mean power asks for double precision."""
+NEGLIGIBLE_WEIGHT = 1e-9
+"""Of a filter, beside its largest."""
+GROUP_FRAMES = 1024
+"""Frames that are transformed at once: they and their spectrum fit the processor's cache, and memory stays bounded."""
+
+Waveform = npt.NDArray[np.float32]
+Matrix = npt.NDArray[np.float64]
+
+
+class SpectralExtractor:
+    """The types that the config asks for, side by side in the order mel, mfcc, chroma.
+
+    >>> extractor = SpectralExtractor(AudioConfig(), FeaturesConfig())
+    >>> extractor.dims, extractor.frame_rate
+    ({'mel': 128, 'mfcc': 40, 'chroma': 12}, 62.5)
+    >>> [frames.shape for frames in extractor.extract([np.ones(16_000, np.float32), np.ones(1600, np.float32)])]
+    [(63, 180), (7, 180)]
+    """
+
+    name = "spectral"
+
+    def __init__(self, audio: AudioConfig, config: FeaturesConfig) -> None:
+        rate, n_fft, mel = audio.sampling_rate, config.n_fft, config.mel
+        self.config = config
+        self.frame_rate = frame_rate(rate, config.hop_length)
+        dims = {"mel": mel.n_mels, "mfcc": config.mfcc.n_mfcc, "chroma": config.chroma.n_chroma}
+        self.dims: dict[str, int] = {name: dims[name] for name in config.types}
+        mel_bank = mel_filters(rate, n_fft, mel.n_mels, mel.fmin, mel.fmax or rate / 2)
+        mean = np.full((1, n_fft // 2 + 1), 1 / (n_fft // 2 + 1))
+        self.filters = sparse_filters(np.concatenate([mel_bank, chroma_filters(rate, n_fft, config.chroma.n_chroma), mean]))
+        self.quiet_band = (QUIET_BAND * mel_bank.sum(axis=1)).astype(np.float32)
+        self.window = hann(n_fft)
+
+    def extract(self, waveforms: Sequence[Waveform]) -> list[Frames]:
+        """
+        Shape:
+            each (samples,) -> (frames, sum of dims), float32
+        """
+        return [features for group in self.groups(waveforms) for features in self.extract_group(group)]
+
+    def groups(self, waveforms: Sequence[Waveform]) -> Iterator[Sequence[Waveform]]:
+        """Neighbours with about `GROUP_FRAMES` frames together."""
+        start = frames = 0
+        for index, waveform in enumerate(waveforms, start=1):
+            frames += num_frames(len(waveform), self.config.hop_length)
+            if frames >= GROUP_FRAMES or index == len(waveforms):
+                yield waveforms[start:index]
+                start, frames = index, 0
+
+    def extract_group(self, group: Sequence[Waveform]) -> list[Frames]:
+        """One transform and one product with all filters."""
+        clips = [self.frame(waveform) for waveform in group]
+        features = self.features(np.concatenate(clips))
+        return np.split(features, np.cumsum([len(clip) for clip in clips])[:-1])
+
+    def frame(self, waveform: Waveform) -> Frames:
+        """One frame centred on every hop, zeros around the clip.
+
+        Shape:
+            (samples,) -> (frames, n_fft), a view
+        """
+        n_fft, hop_length = self.config.n_fft, self.config.hop_length
+        padded = np.zeros(len(waveform) + n_fft, np.float32)
+        padded[n_fft // 2 : n_fft // 2 + len(waveform)] = waveform
+        return np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
+
+    def features(self, frames: Frames) -> Frames:
+        """
+        Shape:
+            (frames, n_fft) -> (frames, sum of dims)
+        """
+        n_mels, n_mfcc = self.config.mel.n_mels, self.config.mfcc.n_mfcc
+        bands = self.bands(frames)
+        log_mel = 10 * np.log10(np.maximum(bands[:, :n_mels], POWER_FLOOR))
+        mfcc = scipy.fft.dct(log_mel, norm="ortho")[:, :n_mfcc]
+        parts = {"mel": log_mel, "mfcc": mfcc, "chroma": normalise_chroma(bands[:, n_mels:-1])}
+        return np.concatenate([parts[name] for name in self.dims], axis=1)
+
+    def bands(self, frames: Frames) -> Frames:
+        """Energy in every mel band, in every pitch class, and the mean over the transform's bins.
+
+        Shape:
+            (frames, n_fft) -> (frames, n_mels + n_chroma + 1)
+        """
+        bands = self.filtered(power_spectrum(frames * self.window.astype(np.float32)))
+        quiet = (bands[:, : self.config.mel.n_mels] < self.quiet_band * bands[:, -1:]).any(axis=1)
+        if quiet.any():
+            bands[quiet] = self.filtered(power_spectrum(frames[quiet] * self.window).astype(np.float32))
+        return bands
+
+    def filtered(self, power: Frames) -> Frames:
+        return np.ascontiguousarray((self.filters @ power.T).T)
+
+
+def sparse_filters(filters: Matrix) -> scipy.sparse.csr_array:
+    """Without the weights (97 in 100 of a mel filter) that are nothing beside the largest of their filter.
+
+    The product with a sparse matrix takes a third of the time of a dense one, and it does the same additions for a frame whatever
+    frames stand beside it: a BLAS product may differ in the last bit, and with the number of its threads.
+    """
+    kept = filters >= NEGLIGIBLE_WEIGHT * filters.max(axis=1, keepdims=True)
+    return scipy.sparse.csr_array(np.where(kept, filters, 0).astype(np.float32))
+
+
+def power_spectrum(frames: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Squared magnitude, in the precision of the frames.
+
+    Shape:
+        (frames, n_fft) -> (frames, n_fft // 2 + 1)
+    """
+    spectrum: Any = scipy.fft.rfft(frames)
+    power: npt.NDArray[Any] = np.square(spectrum.real)
+    power += np.square(spectrum.imag)
+    return power
+
+
+def normalise_chroma(chroma: Frames) -> Frames:
+    """Each frame's largest bin becomes 1; digital silence stays 0."""
+    peak: Frames = chroma.max(axis=1, keepdims=True)
+    peak[peak < np.finfo(np.float32).tiny] = 1
+    return chroma / peak
+
+
+def hann(length: int) -> Matrix:
+    """Periodic Hann window.
+
+    >>> hann(4).round(9).tolist()
+    [0.0, 0.5, 1.0, 0.5]
+    """
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+
+
+def hz_to_mel(hertz: npt.ArrayLike) -> Matrix:
+    """Slaney's mel scale (Auditory Toolbox, 1998): linear below 1 kHz, 200/3 Hz a mel, logarithmic above, 27 mels for a factor of 6.4.
+
+    >>> hz_to_mel([200, 1000, 6400]).tolist()
+    [3.0, 15.0, 42.0]
+    """
+    hertz = np.asarray(hertz, np.float64)
+    return np.where(hertz < 1000, hertz * 3 / 200, 15 + 27 * np.log(np.maximum(hertz, 1000) / 1000) / np.log(6.4))
+
+
+def mel_to_hz(mels: npt.ArrayLike) -> Matrix:
+    """
+    >>> mel_to_hz([3, 15, 42]).round(6).tolist()
+    [200.0, 1000.0, 6400.0]
+    """
+    mels = np.asarray(mels, np.float64)
+    return np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
+
+
+def mel_filters(sample_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> Matrix:
+    """Triangles over the bins of the transform, evenly spaced in mel, each of area 1 over hertz (Slaney); `librosa.filters.mel`.
+
+    Shape:
+        (n_mels, n_fft // 2 + 1)
+    """
+    bins = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
+    edges = mel_to_hz(np.linspace(hz_to_mel(fmin), hz_to_mel(fmax), n_mels + 2))
+    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    triangles = np.maximum(0, np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)))
+    filters: Matrix = triangles * 2 / (high - low)
+    return filters
+
+
+def chroma_filters(sample_rate: int, n_fft: int, n_chroma: int) -> Matrix:
+    """How much each bin of the transform belongs to each pitch class, C first, A = 440 Hz (Ellis 2007; `librosa.filters.chroma`, tuning 0).
+
+    A Gaussian bump around the bin's pitch, as wide as the bin; the bumps of a bin have norm 1, weighted by another Gaussian
+    over octaves that is centred on A5 and two octaves wide.
+
+    Shape:
+        (n_chroma, n_fft // 2 + 1)
+    """
+    hertz = np.arange(1, n_fft) * sample_rate / n_fft
+    pitch = n_chroma * np.log2(hertz / (440 / 16))
+    pitch = np.concatenate([[pitch[0] - 1.5 * n_chroma], pitch])  # 0 Hz has no pitch: half an octave away from bin 1, and broad
+    width = np.append(np.maximum(np.diff(pitch), 1), 1)
+    half = round(n_chroma / 2)
+    distance = np.remainder(pitch - np.arange(n_chroma)[:, None] + half, n_chroma) - half
+    bumps = np.exp(-0.5 * (2 * distance / width) ** 2)
+    bumps /= np.linalg.norm(bumps, axis=0)
+    bumps *= np.exp(-0.5 * ((pitch / n_chroma - 5) / 2) ** 2)
+    filters: Matrix = np.roll(bumps, -3 * (n_chroma // 12), axis=0)[:, : n_fft // 2 + 1]
+    return filters

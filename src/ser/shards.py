@@ -1,0 +1,120 @@
+"""One shard of a feature store: a matrix `<name>.npy` that holds the frames of some clips, and its sidecar `<name>.json`.
+
+The name is the digest of what the shard holds, so a run that was killed and started again writes the same names and the same bytes.
+The sidecar is written after the matrix: a shard counts from then on.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ser.errors import ArtefactError
+from ser.files import atomic_write, digest_json, read_json, sha256_file, write_json
+
+Key = tuple[str, str]
+"""Id and audio hash: what a clip's features are stored under, besides the store's fingerprint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Where one utterance's frames stand: rows `offset` to `offset + frames` of its shard."""
+
+    id: str
+    audio_hash: str
+    shard: str
+    offset: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What a sidecar says."""
+
+    name: str
+    clips: tuple[Clip, ...]
+    num_bytes: int
+    """Of the matrix's file."""
+    sha256: str
+    """Of the matrix's file."""
+
+
+def shard_name(fingerprint: str, keys: Sequence[Key]) -> str:
+    return digest_json([fingerprint, [list(key) for key in keys]])[:24]
+
+
+def matrix_path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.npy"
+
+
+def sidecar_path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.json"
+
+
+def write_shard(folder: Path, fingerprint: str, keys: Sequence[Key], blocks: Iterable[npt.NDArray[Any]], dtype: str, columns: int) -> None:
+    """One block, (frames, columns), for each key. Blocks are written as they come, so memory does not grow with the shard.
+
+    (Plain writes: pages dirtied through a memory map stay resident by the hundred megabytes.)
+    """
+    name = shard_name(fingerprint, keys)
+    path = matrix_path(folder, name)
+    offsets = [0]
+    with atomic_write(path) as file:
+        write_header(file, 0, columns, dtype)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, dtype).data)
+            offsets.append(offsets[-1] + len(block))
+        file.seek(0)
+        write_header(file, offsets[-1], columns, dtype)
+    sidecar = {"shard": name, "fingerprint": fingerprint, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    ids, hashes = zip(*keys, strict=True)
+    write_json(sidecar_path(folder, name), sidecar | {"ids": ids, "audio_hashes": hashes, "offsets": offsets})
+
+
+def write_header(file: IO[bytes], rows: int, columns: int, dtype: str) -> None:
+    """Numpy leaves room for the row count to grow, so the final header fits in place of the first."""
+    shape = {"descr": np.dtype(dtype).newbyteorder("<").str, "fortran_order": False, "shape": (rows, columns)}
+    np.lib.format.write_array_header_1_0(file, shape)
+
+
+def read_sidecar(path: Path) -> Shard:
+    """
+    Raises:
+        ArtefactError: it is damaged, or not the sidecar of the shard that its name says.
+    """
+    content = read_json(path)
+    try:
+        keys = list(zip(content["ids"], content["audio_hashes"], strict=True))
+        offsets = content["offsets"]
+        spans = zip(keys, offsets[:-1], np.diff(offsets).tolist(), strict=True)
+        name = shard_name(content["fingerprint"], keys)
+        clips = tuple(Clip(*key, name, offset, frames) for key, offset, frames in spans)
+        shard = Shard(name, clips, content["bytes"], content["sha256"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(f"{path.name} is damaged ({error!r})") from None
+    if name != path.stem:
+        raise ArtefactError(f"{path.name} describes another shard")
+    return shard
+
+
+def check_matrix(folder: Path, shard: Shard, checksum: bool) -> None:
+    """
+    Raises:
+        ArtefactError: the matrix is gone, cut or, where `checksum` asks for the reading, not what was written.
+    """
+    path = matrix_path(folder, shard.name)
+    if not path.exists():
+        raise ArtefactError(f"{path.name} is gone")
+    if path.stat().st_size != shard.num_bytes:
+        raise ArtefactError(f"{path.name} is cut: {path.stat().st_size} of {shard.num_bytes} bytes")
+    if checksum and sha256_file(path) != shard.sha256:
+        raise ArtefactError(f"{path.name} is not what was written: its checksum differs")
+
+
+def remove_shard(folder: Path, name: str) -> None:
+    """Sidecar first: a matrix alone counts for nothing."""
+    sidecar_path(folder, name).unlink(missing_ok=True)
+    matrix_path(folder, name).unlink(missing_ok=True)
