@@ -1,15 +1,17 @@
 """From the feature store to batches: normaliser, dataset, length buckets, sampling."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ser.certificate import Entry
+from ser.certificate import Entry, original_id
+from ser.store import FeatureStore
 
 FloatArray = NDArray[np.float32]
 Order = NDArray[np.int64]
@@ -36,15 +38,40 @@ class Batch:
         return Batch(move, {name: length.to(device) for name, length in self.lengths.items()}, self.labels.to(device), self.ids)
 
 
-class FrameSource(Protocol):
-    """What the dataset needs of a store: `rows(id)`, a (frames, columns) matrix, and where each feature's columns stand."""
+class Stores:
+    """Several stores with equal columns read as one: the originals, and the augmented copies."""
+
+    def __init__(self, stores: Sequence[FeatureStore]) -> None:
+        self.stores = tuple(stores)
+        self.features = stores[0].features
+        self.dims = stores[0].dims
+        self.frame_rate = stores[0].frame_rate
+        """Hz"""
+
+    def __contains__(self, utterance_id: str) -> bool:
+        return any(utterance_id in store for store in self.stores)
+
+    def rows(self, utterance_id: str) -> NDArray[Any]:
+        """(frames, columns), a view of the file; a missing utterance is a DataError."""
+        return self.home(utterance_id).rows(utterance_id)
+
+    def num_frames(self, utterance_id: str) -> int:
+        return self.home(utterance_id).num_frames(utterance_id)
+
+    def audio_hash(self, utterance_id: str) -> str:
+        return self.home(utterance_id).audio_hash(utterance_id)
+
+    def home(self, utterance_id: str) -> FeatureStore:
+        return next((store for store in self.stores if utterance_id in store), self.stores[0])
+
+    def verify(self) -> None:
+        """Compare every shard with its checksum: see `FeatureStore.verify`."""
+        for store in self.stores:
+            store.verify()
 
     @property
-    def features(self) -> Mapping[str, tuple[int, int]]: ...
-
-    def rows(self, utterance_id: str) -> NDArray[Any]: ...
-
-    def num_frames(self, utterance_id: str) -> int: ...
+    def fingerprints(self) -> list[str]:
+        return [store.spec.fingerprint for store in self.stores]
 
 
 @dataclass(frozen=True)
@@ -57,7 +84,7 @@ class Normaliser:
     """(columns,)"""
 
     @classmethod
-    def fit(cls, source: FrameSource, ids: Iterable[str]) -> "Normaliser":
+    def fit(cls, source: Stores, ids: Iterable[str]) -> "Normaliser":
         """Mean and deviation over all frames of `ids`, summed in float64."""
         count, total, squares = 0, np.zeros(1), np.zeros(1)
         for utterance_id in ids:
@@ -85,7 +112,7 @@ class SpeechDataset:
         normaliser: fitted on train.
     """
 
-    def __init__(self, source: FrameSource, entries: Sequence[Entry], names: Sequence[str], normaliser: Normaliser) -> None:
+    def __init__(self, source: Stores, entries: Sequence[Entry], names: Sequence[str], normaliser: Normaliser) -> None:
         self.source = source
         self.entries = tuple(entries)
         self.columns = {name: source.features[name] for name in names}
@@ -123,13 +150,28 @@ Sampler = Literal["shuffle", "class", "corpus-class"]
 
 
 def draw(entries: Sequence[Entry], sampler: Sampler, generator: np.random.Generator) -> Order:
-    """Positions for one epoch: a shuffle, or as many draws with replacement so that every group comes equally often."""
+    """Positions for one epoch: a shuffle of all clips, or as many draws with replacement so that every group comes equally often.
+
+    Of a clip and its augmented copies one version, drawn at random, stands for all: an epoch costs the same with and without copies.
+    """
+    versions = group_versions(entries)
     if sampler == "shuffle":
-        return generator.permutation(len(entries))
-    keys = [entry.label if sampler == "class" else (entry.corpus, entry.label) for entry in entries]
-    counts = {key: keys.count(key) for key in set(keys)}
-    weights = np.array([1 / counts[key] for key in keys])
-    return generator.choice(len(entries), size=len(entries), p=weights / weights.sum())
+        clips = generator.permutation(len(versions))
+    else:
+        firsts = [entries[group[0]] for group in versions]
+        keys = [str(entry.label) if sampler == "class" else f"{entry.corpus} {entry.label}" for entry in firsts]
+        counts = Counter(keys)
+        weights = np.array([1 / counts[key] for key in keys])
+        clips = generator.choice(len(versions), size=len(versions), p=weights / weights.sum())
+    return np.array([generator.choice(versions[clip]) if len(versions[clip]) > 1 else versions[clip][0] for clip in clips], np.int64)
+
+
+def group_versions(entries: Iterable[Entry]) -> list[list[int]]:
+    """Positions of each clip and its copies, clips in order of first appearance."""
+    groups: dict[str, list[int]] = {}
+    for position, entry in enumerate(entries):
+        groups.setdefault(original_id(entry.id), []).append(position)
+    return list(groups.values())
 
 
 def length_buckets(order: Order, lengths: Order, batch_size: int, bucket_clips: int, generator: np.random.Generator) -> list[Order]:

@@ -125,8 +125,9 @@ class Trainer:
         self.model.train()
         confusion = np.zeros((self.num_classes, self.num_classes), np.int64)
         total = 0.0
-        with track(f"epoch {epoch}", len(self.train), "clips") as advance:
-            for step, indices in enumerate(self.batches(epoch)):
+        batches = self.batches(epoch)
+        with track(f"epoch {epoch}", sum(map(len, batches)), "clips") as advance:
+            for step, indices in enumerate(batches):
                 batch = self.train.batch(indices)
                 loss, predicted = self.step(batch, (epoch - 1) * self.steps_per_epoch + step, masks)
                 total += loss * len(indices)

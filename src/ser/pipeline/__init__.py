@@ -1,1 +1,35 @@
-"""The steps, each a function of a config that reads like its description."""
+"""The steps that a user can name, each a function of a config, and the pipeline that runs them in order."""
+
+from collections.abc import Sequence
+
+from ser.config import ExperimentConfig
+
+
+def run_steps(
+    config: ExperimentConfig, steps: Sequence[str], run_name: str | None = None, resume: bool = False, repair: bool = False
+) -> None:
+    """Run the named steps in the order given. Each imports its own libraries: extract and transform load no torch."""
+    for step in steps:
+        match step:
+            case "doctor":
+                from ser.pipeline.doctor import doctor
+
+                doctor(config)
+            case "extract":
+                from ser.pipeline.extract import extract
+
+                extract(config)
+            case "transform":
+                from ser.pipeline.transform import transform
+
+                transform(config, repair=repair)
+            case "load":
+                from ser.pipeline.load import load
+
+                load(config)
+            case "train":
+                from ser.pipeline.train import train
+
+                train(config, run_name=run_name, resume=resume)
+            case _:
+                raise ValueError(f"no step {step!r}")

@@ -1,32 +1,53 @@
-"""extract: data/raw -> manifest.csv, skipped.csv and the split."""
+"""The extract step: data/raw -> manifest.csv, skipped.csv and the split."""
 
 import logging
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import PurePath
 
-from ser.census import Census, check_census, summary, take_census, write_skipped
+from ser import paths
+from ser.census import Census, Skipped, check_census, summary, take_census, write_skipped
 from ser.config import ExperimentConfig
+from ser.console import say
+from ser.corpora import CORPORA
+from ser.errors import AudioError
 from ser.files import exclusive_lock
 from ser.manifest import write_manifest
+from ser.splits import make_split, write_split
 
 log = logging.getLogger(__name__)
 
-MANIFEST_NAME = "manifest.csv"
-SKIPPED_NAME = "skipped.csv"
-
 
 def extract(config: ExperimentConfig) -> Census:
-    """Index the corpora and split them by speaker.
+    """Index the corpora, and split them as the config asks.
 
     Raises:
-        DataError: no audio, or too much of a corpus is damaged (skipped.csv then tells which files, the manifest stays as it was).
+        DataError: no audio, too much of a corpus is damaged (skipped.csv then tells which files, the manifest stays as it was), or a
+            split that is impossible.
+        LeakageError: the split is not what its config declares.
         LockedError: another process writes to the processed folder.
     """
-    processed = Path(config.project.processed_dir)
-    with exclusive_lock(processed / ".lock"):
+    project = config.project
+    with exclusive_lock(paths.lock_file(project)):
         census = take_census(config)
-        write_skipped(processed / SKIPPED_NAME, census.skipped)
+        write_skipped(paths.skipped_file(project), census.skipped)
         for line in summary(census):
-            log.info("%s", line)
-        check_census(census, config.project.max_unreadable)
-        write_manifest(processed / MANIFEST_NAME, census.manifest)
-        return census
+            say(line)
+        check_census(census, project.max_unreadable)
+        split = make_split(census.manifest, config.split, config.labels, skipped_ids(census.skipped))
+        write_manifest(paths.manifest_file(project), census.manifest)
+        write_split(paths.split_folder(config), split)
+    counts = ", ".join(f"{name} {len(entries)}" for name, entries in split.splits.items())
+    say(f"split {config.split.name} ({split.certificate.kind}): {counts}; {paths.split_folder(config)}")
+    return census
+
+
+def skipped_ids(skipped: Iterable[Skipped]) -> set[str]:
+    """Ids of screened-out clips, as far as their names tell: a published fold may list them."""
+    ids = set()
+    for row in skipped:
+        relative = PurePath(*PurePath(row.path).parts[1:])  # without the corpus's folder
+        try:
+            ids.add(CORPORA[row.corpus].parse(relative).id)
+        except (AudioError, IndexError):
+            log.debug("%s: its name tells no id", row.path)
+    return ids

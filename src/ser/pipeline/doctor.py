@@ -1,0 +1,105 @@
+"""The doctor step: is everything here that the other steps need? Looks, and changes nothing."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from ser import paths
+from ser.config import ExperimentConfig
+from ser.console import print_table
+from ser.corpora import CORPORA
+from ser.errors import DataError, SerError
+from ser.manifest import read_manifest
+from ser.search import audio_files, corpus_folders
+from ser.splits import read_split
+
+Finding = tuple[str, str, str]
+"""(what was looked at, `ok` / `note` / `missing`, detail)"""
+
+CORE = ("numpy", "scipy", "soundfile", "soxr", "torch", "pydantic", "rich", "ruamel.yaml", "typer")
+EXTRAS = {"augment": "audiomentations"}
+BYTES_PER_CLIP = 110_000
+"""Of features, for a clip of 2.3 s at the default config: 12 154 clips took 1.2 GB."""
+
+
+def doctor(config: ExperimentConfig) -> None:
+    """Print what was found.
+
+    Raises:
+        DataError: something is missing without which the pipeline cannot run.
+    """
+    findings = [*environment(), *hardware(), *disk(config), *corpora(config), *earlier_steps(config)]
+    print_table("doctor", ("", "state", "detail"), findings)
+    missing = [what for what, state, _ in findings if state == "missing"]
+    if missing:
+        raise DataError(f"missing: {', '.join(missing)}")
+
+
+def environment() -> Iterator[Finding]:
+    """Python and packages."""
+    yield "python", "ok", platform.python_version()
+    for name in CORE:
+        try:
+            yield name, "ok", version(name)
+        except PackageNotFoundError:
+            yield name, "missing", f"pip install {name}"
+    for extra, module in EXTRAS.items():
+        found = find_spec(module) is not None
+        yield (
+            f"extra {extra}",
+            "ok" if found else "note",
+            version(module) if found else f"pip install 'ser[{extra}]' when a config asks for it",
+        )
+
+
+def hardware() -> Iterator[Finding]:
+    """What torch will run on."""
+    import torch
+
+    from ser.config import TrainConfig
+    from ser.runtime import choose_device, use_bf16
+
+    device = choose_device(TrainConfig())
+    precision = "bf16" if use_bf16(TrainConfig(), device) else "fp32"
+    yield "device", "ok", f"{device}, {os.cpu_count()} cores, training in {precision}, torch {torch.__version__}"
+
+
+def disk(config: ExperimentConfig) -> Iterator[Finding]:
+    """Room for the features of all four corpora."""
+    folder = paths.processed(config.project)
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    need = 12_154 * BYTES_PER_CLIP * (1 + config.augmentations.copies)
+    state = "ok" if free > need else "note"
+    yield "disk", state, f"{free / 1e9:.1f} GB free at {existing}; the features of all four corpora take about {need / 1e9:.1f} GB"
+    if sys.platform == "linux" and not os.access(existing, os.W_OK):
+        yield "disk", "missing", f"{existing} cannot be written to"
+
+
+def corpora(config: ExperimentConfig) -> Iterator[Finding]:
+    """Folders of audio, and how many files they hold."""
+    raw = Path(config.project.raw_dir)
+    any_found = False
+    for name in config.project.corpora:
+        files = [path for folder in corpus_folders(raw, name) for path in audio_files(folder)]
+        any_found |= bool(files)
+        detail = f"{len(files)} audio files; the whole corpus has {CORPORA[name].num_files}" if files else CORPORA[name].how_to_get
+        yield f"corpus {name}", "ok" if files else "note", detail
+    if not any_found:
+        yield "audio", "missing", f"no corpus below {raw}"
+
+
+def earlier_steps(config: ExperimentConfig) -> Iterator[Finding]:
+    """What extract has left, and whether its certificate holds."""
+    try:
+        manifest = read_manifest(paths.manifest_file(config.project))
+        yield "manifest", "ok", f"{len(manifest)} utterances"
+        split = read_split(paths.split_folder(config), manifest)
+        yield "split", "ok", f"{split.certificate.name}: {split.certificate.kind}, certificate holds"
+    except SerError as error:
+        yield "steps so far", "note", str(error)

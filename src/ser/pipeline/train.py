@@ -1,0 +1,132 @@
+"""The train step: fit a model, read the test split once with the best weights, and leave everything in the run's folder."""
+
+import logging
+import shutil
+from typing import Any
+
+from ser import __version__, paths
+from ser.certificate import speaker_independent
+from ser.checkpoint import digest, load_checkpoint
+from ser.config import ExperimentConfig
+from ser.console import print_scores, say
+from ser.data import SpeechDataset
+from ser.errors import DataError
+from ser.evaluation import Predictions, score, write_confusion_matrix, write_predictions
+from ser.files import exclusive_lock, read_json, write_json
+from ser.inference import predict_dataset
+from ser.models import build_model
+from ser.pipeline.load import Loaded, read_loaded
+from ser.runs import Run, create_run, find_run
+from ser.runtime import prepare_process
+from ser.training import Progress, Trainer
+
+log = logging.getLogger(__name__)
+
+
+def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = False) -> Run:
+    """Train, select the epoch on val, measure on test.
+
+    Raises:
+        DataError: an earlier step has not run for this config; the loss is not finite; nothing to resume.
+        LeakageError: the certificate does not hold.
+        LockedError: another process trains this run.
+    """
+    import torch
+
+    prepare_process(config.runtime)
+    loaded = read_loaded(config)
+    run = find_run(config, run_name) if resume else create_run(config, run_name)
+    with exclusive_lock(run.lock):
+        if run.metrics.exists():
+            log.warning("%s is finished: nothing to resume", run.folder)
+            print_scores(read_json(run.metrics))
+            return run
+        copy_split(config, run)
+        torch.manual_seed(config.project.seed)
+        trainer = make_trainer(config, loaded)
+        if resume:
+            trainer.resume(run)
+        progress = trainer.fit(run)
+        metrics = measure(config, loaded, run, trainer, progress)
+    print_scores(metrics)
+    say(f"best epoch {progress.best_epoch} of {progress.epoch}; everything is in {run.folder}")
+    return run
+
+
+def copy_split(config: ExperimentConfig, run: Run) -> None:
+    """The run keeps its own split and certificate: a later extract may change the common ones."""
+    shutil.copytree(paths.split_folder(config), run.split, dirs_exist_ok=True)
+
+
+def make_trainer(config: ExperimentConfig, loaded: Loaded) -> Trainer:
+    """
+    Raises:
+        DataError: the split leaves nothing to train on or to test.
+    """
+    datasets = {name: loaded.dataset(config, name) for name in ("train", "val")}
+    if datasets["train"] is None:
+        raise DataError("the train split is empty")
+    if datasets["val"] is None:
+        log.warning("no speaker is left for validation: the number of epochs comes from the config, and the last one counts")
+    model = build_model(config.model, loaded.stores.dims, loaded.stores.frame_rate, len(loaded.split.classes))
+    return Trainer(model, datasets["train"], datasets["val"], config.train, config.specaugment, config.project.seed, header(config, loaded))
+
+
+def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, Any]:
+    """What a checkpoint says of its model: enough to predict with it, without cfg.json."""
+    import torch
+
+    return {
+        "ser_version": __version__,
+        "model": config.model.model_dump(mode="json"),
+        "audio": config.audio.model_dump(mode="json"),
+        "features": config.features.model_dump(mode="json"),
+        "dims": loaded.stores.dims,
+        "frame_rate": loaded.stores.frame_rate,
+        "classes": list(loaded.split.classes),
+        "corpora": sorted({entry.corpus for entry in loaded.split.splits["train"]}),
+        "certificate": loaded.split.certificate.digest,
+        "normaliser": {"mean": torch.from_numpy(loaded.normaliser.mean), "deviation": torch.from_numpy(loaded.normaliser.deviation)},
+    }
+
+
+def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer, progress: Progress) -> dict[str, Any]:
+    """The one reading of the test split, with the best weights. test_metrics.json is written last: with it the run is finished."""
+    best = load_checkpoint(run.best)
+    trainer.model.load_state_dict(best["weights"])
+    datasets = {name: loaded.dataset(config, name) for name in ("val", "test")}
+    predictions = {name: predict(trainer, dataset, loaded.split.classes) for name, dataset in datasets.items() if dataset is not None}
+    if "test" not in predictions:
+        raise DataError("the test split is empty: there is nothing to measure")
+    metrics = score(predictions["test"]) | facts(config, loaded, progress, digest(best["weights"]))
+    write_predictions(run.predictions, predictions)
+    write_confusion_matrix(run.confusion, predictions["test"].confusion, loaded.split.classes)
+    write_json(run.metrics, metrics)
+    return metrics
+
+
+def predict(trainer: Trainer, dataset: SpeechDataset, classes: tuple[str, ...]) -> Predictions:
+    return Predictions(
+        ids=[entry.id for entry in dataset.entries],
+        corpora=[entry.corpus for entry in dataset.entries],
+        speakers=[entry.speaker for entry in dataset.entries],
+        truth=dataset.labels,
+        probabilities=predict_dataset(trainer.model, dataset, trainer.device),
+        classes=classes,
+    )
+
+
+def facts(config: ExperimentConfig, loaded: Loaded, progress: Progress, weights: str) -> dict[str, Any]:
+    """What a score needs beside it to be believed."""
+    certificate = loaded.split.certificate
+    by_val = bool(loaded.split.splits["val"])
+    return {
+        "best_epoch": progress.best_epoch,
+        "epochs": progress.epoch,
+        "selection": "highest val UAR" if by_val else "last epoch, as configured: no speaker was left for validation",
+        "protocol": {"split": certificate.name, "rule": certificate.rule, "seed": certificate.seed, "kind": certificate.kind},
+        "speaker_independent": speaker_independent(certificate),
+        "certificate": certificate.digest,
+        "weights": weights,
+        "seed": config.project.seed,
+    }
