@@ -15,6 +15,8 @@ TORCH_INDEX := --extra-index-url https://download.pytorch.org/whl/cpu
 endif
 endif
 
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
 .PHONY: demo test lint types format check clean
 .DEFAULT_GOAL := check
 
@@ -45,10 +47,12 @@ clean:
 
 # The stamps spare a second install; a changed pyproject.toml asks for a new one.
 $(VENV)/.installed: pyproject.toml | $(BIN)/pip
+	@echo "installing ser into $(VENV): a few minutes the first time"
 	$(BIN)/python -m pip install --quiet --editable . $(TORCH_INDEX)
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
+	@echo "installing ser and its tools into $(VENV): a few minutes the first time"
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(TORCH_INDEX)
 	@touch $@ $(VENV)/.installed
 

@@ -1,0 +1,45 @@
+"""What is loaded is paid for by every command and every worker process: torch costs seconds, pandas and scikit-learn 100 to 200 MB."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"torch", "pandas", "librosa", "sklearn", "transformers", "matplotlib", "audiomentations", "onnxruntime"}
+
+LIGHT_MODULES = ["config", "config_file", "audio", "corpora", "features.spectral", "splits", "store", "metrics", "parallel", "cli"]
+
+
+def loaded_by(program: str) -> set[str]:
+    """The heavy packages that a new process has loaded after a program."""
+    report = f"{program}\nimport sys, json\nprint(json.dumps(sorted(set(sys.modules))))"
+    result = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True)
+    return HEAVY & set(json.loads(result.stdout.splitlines()[-1]))
+
+
+def test_the_light_modules_load_nothing_heavy() -> None:
+    assert not loaded_by("import " + ", ".join(f"ser.{name}" for name in LIGHT_MODULES))
+
+
+def test_a_worker_loads_nothing_heavy() -> None:
+    """All that the extract and transform steps run in their worker processes."""
+    assert not loaded_by("import ser.pipeline.extract, ser.pipeline.transform")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"], ["--version"]])
+def test_help_answers_without_anything_heavy(arguments: list[str]) -> None:
+    program = f"""
+import sys
+from ser.cli import main
+sys.argv = ["ser", *{arguments!r}]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+    assert not loaded_by(program)
+
+
+def test_the_search_for_heavy_packages_finds_one() -> None:
+    assert loaded_by("import ser.losses") == {"torch"}
