@@ -16,7 +16,7 @@ from ser.parallel import run_tasks
 from ser.progress import track
 from ser.reasons import SKIP_REASONS, WARN_REASONS
 from ser.screening import screen
-from ser.search import UNPRINTABLE, audio_files, corpus_folders, printable
+from ser.search import UNPRINTABLE, find_audio, find_corpus_folder, printable
 from ser.tables import write_table
 from ser.units import samples_to_seconds
 
@@ -117,10 +117,10 @@ def find_files(raw_dir: Path, corpora: Iterable[str]) -> list[Found]:
     """
     files: list[Found] = []
     for name in corpora:
-        folders = corpus_folders(raw_dir, name)
-        here = [Found(name, path, folder, raw_dir) for folder in folders for path in audio_files(folder)]
+        folder = find_corpus_folder(raw_dir, name)
+        here = [Found(name, path, folder, raw_dir) for path in find_audio(folder)] if folder else []
         if not here:
-            reason = f"{folders[0]} holds no audio files" if folders else f"there is no folder {raw_dir / name}"
+            reason = f"{folder} holds no audio files" if folder else f"there is no folder {raw_dir / name}"
             log.warning("%s is left out: %s; to get it: %s", name, reason, CORPORA[name].how_to_get)
         files += here
     if not files:

@@ -27,6 +27,12 @@ AIFC_CODECS |= {b"fl32": 4, b"FL32": 4, b"fl64": 8, b"FL64": 8}
 """Compression type: bytes of one sample; the plain PCM types state their own width."""
 AIFC_PCM = (b"NONE", b"twos", b"sowt")
 
+MPEG1_KILOBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+MPEG2_KILOBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+"""Layer III, a second."""
+MP3_SAMPLE_RATES = (44_100, 48_000, 32_000)
+"""Hz, of MPEG 1; MPEG 2 has half, MPEG 2.5 a quarter."""
+
 OTHER_CONTAINERS = {
     b"RF64": "RF64",
     b"RIFX": "RIFX",
@@ -71,6 +77,8 @@ class Container:
     """wav, aiff, flac, ogg (Vorbis), opus or mp3."""
     states_length: bool = True
     """The header tells how many samples there are (an MP3 without a Xing header does not)."""
+    least_seconds: float = 0.0
+    """What the decoder must give, counted in an MP3 without a Xing header: of a variable bit rate decoders then guess the length."""
     repaired_header: bytes | None = None
     """A header with true sizes, for a WAV file whose writer never filled them in; the samples follow from `data_offset`."""
     data_offset: int = 0
@@ -117,12 +125,44 @@ def identify_mpeg(source: Source, start: int) -> Container:
         return Container("flac")
     if len(frame) < 4 or frame[0] != 0xFF or frame[1] & 0xE0 != 0xE0:
         refuse_unknown(source, start)
-    version, layer = frame[1] >> 3 & 3, frame[1] >> 1 & 3
+    layer = frame[1] >> 1 & 3
     if layer == 2 or (layer == 0 and frame[1] & 0x10):
         raise AudioError("unsupported-codec", "MPEG layer II" if layer == 2 else "AAC")
-    if layer != 1 or version == 1 or frame[2] >> 4 == 15 or frame[2] >> 2 & 3 == 3:
+    if mp3_frame(frame[:4]) is None:
         raise AudioError("not-audio", "no audio that is known here")
-    return Container("mp3", states_length=b"Xing" in frame or b"Info" in frame)
+    if b"Xing" in frame or b"Info" in frame:
+        return Container("mp3")
+    return Container("mp3", states_length=False, least_seconds=count_mp3_seconds(source, start))
+
+
+def mp3_frame(header: bytes) -> tuple[int, float] | None:
+    """(bytes, seconds) of the frame that a four-byte header opens; None where it opens none. A free bit rate has 0 bytes.
+
+    >>> mp3_frame(bytes.fromhex("fffb9000"))
+    (417, 0.026122448979591838)
+    """
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
+        return None
+    version, bit_rate, rate = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3
+    if version == 1 or bit_rate == 15 or rate == 3:
+        return None
+    mpeg1 = version == 3
+    sample_rate = MP3_SAMPLE_RATES[rate] >> (0 if mpeg1 else 1 if version == 2 else 2)
+    samples = 1152 if mpeg1 else 576
+    padding = header[2] >> 1 & 1
+    kilobits = (MPEG1_KILOBITS if mpeg1 else MPEG2_KILOBITS)[bit_rate]
+    return (samples * kilobits * 125 // sample_rate + padding if kilobits else 0), samples / sample_rate
+
+
+def count_mp3_seconds(source: Source, start: int) -> float:
+    """Seconds of the frames that follow one another from `start` on, without the two that decoders lose; at most a minute."""
+    total = lost = 0.0
+    while total < 60 and (frame := mp3_frame(source.at(start, 4))):
+        size, seconds = frame
+        if not size:
+            break
+        start, total, lost = start + size, total + seconds, 2 * seconds
+    return total - lost
 
 
 def refuse_unknown(source: Source, start: int) -> NoReturn:

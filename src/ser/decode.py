@@ -114,6 +114,10 @@ def read_samples(sound: Any, container: Container) -> NDArray[np.float32]:
     missing = (expected - len(samples)) / sound.samplerate
     if container.states_length and missing > TRUNCATED_SECONDS:
         raise AudioError("truncated", f"{missing:.3f} s missing against the header")
+    if len(samples) / sound.samplerate < container.least_seconds - TRUNCATED_SECONDS:
+        raise AudioError(
+            "bad-header", "an MP3 of variable bit rate without the Xing header that tells its length; convert it to WAV or FLAC"
+        )
     return samples
 
 

@@ -17,18 +17,21 @@ SYSTEM_FOLDERS = ("__MACOSX",)
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def corpus_folders(raw_dir: Path, name: str) -> list[Path]:
-    """The folders of a corpus, in any case; several only where the file system tells cases apart.
+def find_corpus_folder(raw_dir: Path, name: str) -> Path | None:
+    """The folder of a corpus, in any case, or a link to one.
 
     Raises:
-        DataError: `raw_dir` cannot be listed.
+        DataError: `raw_dir` cannot be listed, or two of its folders differ only in case.
     """
     if not raw_dir.is_dir():
-        return []
-    return [Path(entry.path) for entry in list_folder(raw_dir) if entry.name.lower() == name and entry.is_dir()]
+        return None
+    folders = [Path(entry.path) for entry in list_folder(raw_dir) if entry.name.lower() == name and entry.is_dir()]
+    if len(folders) > 1:
+        raise DataError(f"{' and '.join(map(str, folders))} are folders of one corpus: put them into one")
+    return folders[0] if folders else None
 
 
-def audio_files(folder: Path) -> list[Path]:
+def find_audio(folder: Path) -> list[Path]:
     """Paths below `folder` that end like audio, also where they turn out to be no regular files; system files are ignored silently.
 
     What no link leads to comes first, so that a file keeps its own path however many links point at it.

@@ -1,0 +1,80 @@
+"""Decoded audio that cannot be used, and audio that is used with a warning."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ser.decode import Audio
+from ser.errors import AudioError
+from ser.reasons import SKIP_REASONS, WARN_REASONS
+from ser.screening import screen
+
+RATE = 16_000
+
+
+def tone(seconds: float = 0.5, rate: int = RATE, amplitude: float = 0.5) -> NDArray[np.float32]:
+    samples = amplitude * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate)
+    return samples.astype(np.float32)[:, None]
+
+
+def with_value(value: float) -> NDArray[np.float32]:
+    samples = tone()
+    samples[100] = value
+    return samples
+
+
+@pytest.mark.parametrize(
+    ("reason", "samples", "rate"),
+    [
+        ("too-short", tone(0.099), RATE),
+        ("too-long", tone(60.001), RATE),
+        ("rate-too-low", tone(rate=3_999), 3_999),
+        ("not-finite", with_value(np.nan), RATE),
+        ("not-finite", with_value(-np.inf), RATE),
+        ("silent", np.zeros((RATE, 1), np.float32), RATE),
+        ("silent", np.full((RATE, 1), 0.25, np.float32), RATE),
+        ("silent", tone(amplitude=1.3e-4), RATE),
+        ("silent", np.hstack([tone(), -tone()]), RATE),
+    ],
+)
+def test_audio_that_cannot_be_used_has_a_reason(reason: str, samples: NDArray[np.float32], rate: int) -> None:
+    with pytest.raises(AudioError) as caught:
+        screen(Audio(samples, rate, "wav"), Path("a.wav"))
+    assert caught.value.reason == reason
+    assert reason in SKIP_REASONS
+
+
+@pytest.mark.parametrize(
+    ("codes", "samples", "rate", "container", "name"),
+    [
+        ([], tone(), RATE, "wav", "a.wav"),
+        ([], tone(rate=96_000), 96_000, "aiff", "a.AIF"),
+        ([], tone(0.1), RATE, "opus", "a.ogg"),
+        ([], tone(60.0), RATE, "wav", "a.WAV"),
+        ([], tone(amplitude=1.5e-4), RATE, "wav", "a.wav"),
+        ([], with_value(1.0), RATE, "flac", "a.flac"),
+        (["clipped"], np.clip(tone(amplitude=1.5), -1, 32767 / 32768), RATE, "wav", "a.wav"),
+        (["dc-offset"], tone() + np.float32(0.05), RATE, "wav", "a.wav"),
+        (["stereo"], np.hstack([tone(), 0 * tone()]), RATE, "wav", "a.wav"),
+        (["8khz"], tone(rate=8_000), 8_000, "wav", "a.wav"),
+        ([], tone(rate=8_001), 8_001, "wav", "a.wav"),
+        (["name-content-mismatch"], tone(), RATE, "mp3", "a.wav"),
+        (["name-content-mismatch"], tone(), RATE, "ogg", "a.opus"),
+        (["stereo", "8khz", "name-content-mismatch"], np.hstack([tone(), tone()]), 8_000, "aiff", "a.wav"),
+    ],
+)
+def test_odd_audio_is_used_with_a_warning(codes: list[str], samples: NDArray[np.float32], rate: int, container: str, name: str) -> None:
+    assert screen(Audio(samples, rate, container), Path(name)) == codes
+    assert set(codes) <= set(WARN_REASONS)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(1e-3, 0.5), st.floats(-0.4, 0.4))
+def test_silence_is_judged_without_the_mean(amplitude: float, mean: float) -> None:
+    screen(Audio(tone(amplitude=amplitude) + np.float32(mean), RATE, "wav"), Path("a.wav"))
+    with pytest.raises(AudioError, match="silent"):
+        screen(Audio(tone(amplitude=1e-5) + np.float32(mean), RATE, "wav"), Path("a.wav"))
