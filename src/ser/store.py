@@ -172,7 +172,7 @@ class FeatureStore:
         path = matrix_path(self.folder, shard)
         try:
             matrix = np.load(path, mmap_mode="r")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise ArtefactError(f"{path} cannot be read ({error}): run the transform step with --repair") from None
         if matrix.dtype != self.spec.dtype or matrix.shape[1:] != (self.spec.columns,) or len(matrix) < self._rows_needed[shard]:
             raise ArtefactError(f"{path} has another shape than the index says: run the transform step with --repair")
@@ -221,13 +221,15 @@ def read_index(path: Path) -> list[Clip]:
 
 
 def finish_store(folder: Path, spec: StoreSpec, clips: Iterable[Clip]) -> None:
-    """Make `clips` the content of the store, then remove the shards that hold none of them."""
+    """Make `clips` the content of the store, then remove the shards that hold none of them and what killed processes left."""
     rows = sorted(clips, key=lambda clip: clip.id)
     write_json(folder / "store.json", {"schema": SCHEMA, "fingerprint": spec.fingerprint, **spec.to_json()})
     write_table(folder / "index.csv", INDEX_COLUMNS, map(asdict, rows))
     used = {"store", *(clip.shard for clip in rows)}
     for name in {path.stem for path in folder.iterdir() if path.suffix in {".npy", ".json"}} - used:
         remove_shard(folder, name)
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink()
 
 
 def inventory(folder: Path, repair: bool) -> list[Shard]:

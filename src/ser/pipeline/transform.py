@@ -171,8 +171,6 @@ def build(config: ExperimentConfig, store_plan: StorePlan) -> None:
     """Compute the plan's shards over processes, then make them and what stood there before the content of the store."""
     folder, spec = store_plan.folder, store_plan.spec
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(".*.tmp"):  # of a killed process
-        leftover.unlink()
     log.info("%s: %d clips stored, %d to compute", folder, len(store_plan.stored), store_plan.to_compute)
     task = partial(compute_shard, config, folder, spec)
     workers = config.runtime.workers or cpu_count() or 1
