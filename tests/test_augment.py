@@ -1,0 +1,163 @@
+"""Altered copies: of training clips only, the same on every run, and in a store of their own."""
+
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ser import paths
+from ser.audio import Waveform
+from ser.augment import Augmenter, copy_id
+from ser.config import AugmentationsConfig, ExperimentConfig
+from ser.decode import audio_hash
+from ser.errors import ConfigError, DataError
+from ser.manifest import Manifest, Utterance, write_manifest
+from ser.pipeline.transform import augmented_folder, plan, store_folder, transform
+from ser.store import FeatureStore
+from ser.tables import write_table
+
+pytest.importorskip("audiomentations")
+soundfile = pytest.importorskip("soundfile")
+
+ALWAYS = AugmentationsConfig(copies=2, probability=1.0)
+TONE: Waveform = np.sin(np.arange(8000, dtype=np.float32) / 5)
+
+
+def configure(tmp_path: Path, **augmentations: Any) -> ExperimentConfig:
+    project = {"raw_dir": str(tmp_path / "raw"), "processed_dir": str(tmp_path / "processed")}
+    values = {"project": project, "features": {"shard_clips": 2}, "runtime": {"workers": 1}}
+    return ExperimentConfig.model_validate({**values, "augmentations": {"copies": 2, **augmentations}})
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Three clips; b and c train."""
+    utterances = []
+    for number, name in enumerate("abc"):
+        path = tmp_path / f"raw/tess/{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.3 * np.random.default_rng(number).standard_normal(6000), 16_000, subtype="FLOAT")
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        facts = (rate, 1, 6000, 0.375, audio_hash(samples))
+        utterances.append(Utterance(name, "tess", f"tess/{name}.wav", "tess/OAF", "female", "sad", "sad", "", "", *facts))
+    config = configure(tmp_path)
+    write_manifest(paths.manifest_file(config.project), Manifest(utterances))
+    write_table(paths.split_folder(config) / "train.csv", ["id"], [{"id": "c"}, {"id": "b"}])
+    return tmp_path
+
+
+def test_a_copy_depends_on_seed_utterance_and_number_alone() -> None:
+    augmenter = Augmenter(ALWAYS, 16_000)
+    first = augmenter.alter(TONE, "a", 1)
+    augmenter.alter(TONE, "other", 1)
+    random.seed(5)
+    assert np.array_equal(Augmenter(ALWAYS, 16_000).alter(TONE, "a", 1), first)
+    for other in (augmenter.alter(TONE, "a", 2), augmenter.alter(TONE, "b", 1)):
+        assert not np.array_equal(other, first)
+    reseeded = Augmenter(ALWAYS.model_copy(update={"seed": 7}), 16_000)
+    assert not np.array_equal(reseeded.alter(TONE, "a", 1), first)
+
+
+def test_the_global_generators_go_on_as_if_nothing_had_happened() -> None:
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    expected = random.random(), np.random.random()  # noqa: NPY002
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    Augmenter(ALWAYS, 16_000).alter(TONE, "a", 1)
+    assert (random.random(), np.random.random()) == expected  # noqa: NPY002
+
+
+OFF: dict[str, Any] = {"noise_snr_db": None, "pitch_semitones": None, "stretch_rate": None, "gain_db": None}
+
+
+@pytest.mark.parametrize(
+    "setting", [{}, {"noise_snr_db": (20, 20)}, {"pitch_semitones": (2, 2)}, {"stretch_rate": (0.8, 0.8)}, {"gain_db": (-6, -6)}], ids=str
+)
+def test_each_alteration_does_what_it_is_called(setting: dict[str, Any]) -> None:
+    config = AugmentationsConfig.model_validate({"copies": 1, "probability": 1.0, **OFF, **setting})
+    altered = Augmenter(config, 16_000).alter(TONE, "a", 1)
+    assert altered.dtype == np.float32
+    assert altered.ndim == 1
+    if setting == {}:
+        assert np.array_equal(altered, TONE)
+    elif "noise_snr_db" in setting:
+        assert 10 * np.log10(np.mean(TONE**2) / np.mean((altered - TONE) ** 2)) == pytest.approx(20, abs=0.5)
+    elif "pitch_semitones" in setting:
+        assert pitch(altered) / pitch(TONE) == pytest.approx(2 ** (2 / 12), rel=0.01)
+    elif "stretch_rate" in setting:
+        assert len(altered) == pytest.approx(len(TONE) / 0.8, rel=0.01)
+    else:
+        assert np.allclose(altered, TONE * 10 ** (-6 / 20), atol=1e-6)
+
+
+def pitch(waveform: Waveform) -> float:
+    return float(np.abs(np.fft.rfft(waveform * np.hanning(len(waveform)), 1 << 17)).argmax())
+
+
+def test_copies_of_training_clips_alone_stand_in_a_store_of_their_own(tree: Path) -> None:
+    config = configure(tree)
+    folders = transform(config)
+    assert folders == [store_folder(config), augmented_folder(config)]
+    originals, copies = map(FeatureStore.open, folders)
+    assert list(originals) == ["a", "b", "c"]
+    assert list(copies) == ["b~1", "b~2", "c~1", "c~2"]
+    assert (copies.dims, copies.frame_rate) == (originals.dims, originals.frame_rate)
+    assert copies.audio_hash("b~1") == originals.audio_hash("b")
+    copies.verify()
+
+
+def test_copies_are_the_same_from_any_number_of_processes_and_in_any_order(tree: Path) -> None:
+    config = configure(tree)
+    alone = FeatureStore.open(transform(config)[1])
+    write_table(paths.split_folder(config) / "train.csv", ["id"], [{"id": "c"}, {"id": "a"}, {"id": "b"}])
+    values = config.model_dump(mode="json")
+    values |= {"runtime": {"workers": 2}, "project": values["project"] | {"processed_dir": str(tree / "other")}}
+    other = ExperimentConfig.model_validate(values)
+    (tree / "other").mkdir()
+    for part in ("manifest.csv", "splits"):
+        (tree / "other" / part).symlink_to(tree / "processed" / part)
+    together = FeatureStore.open(transform(other)[1])
+    assert len(together) == 6
+    assert all(np.array_equal(alone.rows(copy), together.rows(copy)) for copy in alone)
+
+
+def test_another_copy_is_computed_without_the_first_ones(tree: Path) -> None:
+    transform(configure(tree))
+    _, more = plan(configure(tree, copies=3))
+    assert [item.id for shard in more.shards for item in shard] == ["b~3", "c~3"]
+
+
+def test_other_alterations_get_another_store_and_the_originals_stay(tree: Path) -> None:
+    config, other = configure(tree), configure(tree, probability=0.9)
+    assert augmented_folder(other) != augmented_folder(config)
+    assert store_folder(other) == store_folder(config)
+    assert augmented_folder(configure(tree, copies=0)) is None
+
+
+def test_without_the_library_it_says_what_to_install(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "audiomentations", None)
+    with pytest.raises(ConfigError, match=r"pip install 'ser\[augment\]'"):
+        transform(configure(tree))
+    assert len(transform(configure(tree, copies=0))) == 1
+
+
+def test_without_a_split_it_says_what_to_run(tree: Path) -> None:
+    config = configure(tree)
+    (paths.split_folder(config) / "train.csv").unlink()
+    with pytest.raises(DataError, match="run the extract step first"):
+        transform(config)
+
+
+def test_a_split_of_another_manifest_is_refused(tree: Path) -> None:
+    config = configure(tree)
+    write_table(paths.split_folder(config) / "train.csv", ["id"], [{"id": "z"}])
+    with pytest.raises(DataError, match="names z, which the manifest lacks"):
+        transform(config)
+
+
+def test_copies_carry_the_id_of_their_original() -> None:
+    assert copy_id("tess_OAF_pad_disgust", 3) == "tess_OAF_pad_disgust~3"
