@@ -15,7 +15,7 @@ from ser.console import print_table
 from ser.corpora import CORPORA
 from ser.errors import DataError, SerError
 from ser.manifest import read_manifest
-from ser.search import audio_files, corpus_folders
+from ser.search import find_audio, find_corpus_folder
 from ser.splits import read_split
 
 Finding = tuple[str, str, str]
@@ -86,7 +86,8 @@ def corpora(config: ExperimentConfig) -> Iterator[Finding]:
     raw = Path(config.project.raw_dir)
     any_found = False
     for name in config.project.corpora:
-        files = [path for folder in corpus_folders(raw, name) for path in audio_files(folder)]
+        folder = find_corpus_folder(raw, name)
+        files = find_audio(folder) if folder else []
         any_found |= bool(files)
         detail = f"{len(files)} audio files; the whole corpus has {CORPORA[name].num_files}" if files else CORPORA[name].how_to_get
         yield f"corpus {name}", "ok" if files else "note", detail
