@@ -1,0 +1,88 @@
+"""One small world for the tests of the whole program: synthetic corpora, what the steps make of them, and a way to call `ser`."""
+
+import logging
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ser.cli import main
+from ser.runs import Run
+from trees import write_trees
+from workspace import Workspace, make_workspace
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All four corpora, 252 clips. Not to be changed."""
+    folder = tmp_path_factory.mktemp("corpora") / "raw"
+    write_trees(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory, raw: Path) -> Workspace:
+    """After extract, transform and load. Not to be changed: `workspace` is a copy that may be."""
+    space = make_workspace(tmp_path_factory.mktemp("prepared"), raw)
+    space.run("extract,transform,load")
+    return space
+
+
+@pytest.fixture(scope="session")
+def finished(prepared: Workspace) -> Run:
+    """A whole run on `prepared`. Not to be changed."""
+    return prepared.train("finished", "train.epochs=8")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, prepared: Workspace) -> Workspace:
+    """A copy of `prepared`, to be spoiled; the audio is shared, and must not be."""
+    shutil.copytree(prepared.processed, tmp_path / "processed")
+    return make_workspace(tmp_path, prepared.raw)
+
+
+@pytest.fixture
+def savee(tmp_path: Path) -> Workspace:
+    """56 clips of SAVEE (four speakers), with its own audio, to be spoiled. No step has run."""
+    write_trees(tmp_path / "raw", ["savee"])
+    space = make_workspace(tmp_path, tmp_path / "raw")
+    classes = "labels: {keep: [neutral, happy, sad, angry, fear, disgust, surprise]}\n"
+    space.config_file.write_text(space.config_file.read_text() + classes)  # only RAVDESS has calm
+    return space
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Ser = Callable[..., Answer]
+
+
+@pytest.fixture
+def ser(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Ser]:
+    """Call `ser` with these arguments in this process. A traceback is not caught: it fails the test."""
+
+    def call(*arguments: str | Path) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["ser", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        captured = capsys.readouterr()
+        return Answer(int(end.value.code or 0), captured.out, captured.err)
+
+    root, own, terminate = logging.getLogger(), logging.getLogger("ser"), signal.getsignal(signal.SIGTERM)
+    handlers, levels = root.handlers[:], (root.level, own.level)
+    yield call
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    own.setLevel(levels[1])
+    signal.signal(signal.SIGTERM, terminate)

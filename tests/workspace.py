@@ -1,0 +1,100 @@
+"""A folder with a tiny config in which the whole program runs, and readers of what it leaves there."""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ser.config import ExperimentConfig
+from ser.config_file import load_config
+from ser.pipeline import run_steps
+from ser.runs import Run
+
+FAST = """
+extends: spectral_crnn.yaml
+project:
+  raw_dir: '{raw}'
+  processed_dir: '{root}/processed'
+  runs_dir: '{root}/runs'
+features: {{shard_clips: 64, mel: {{n_mels: 24}}, mfcc: {{n_mfcc: 12}}}}
+model:
+  spectral_crnn: {{channels: [4, 8], branch_dim: 16, bottleneck_dim: 16, gru_dim: 16, dropout: 0.1}}
+train: {{epochs: 3, batch_size: 16, learning_rate: 1e-2, device: cpu, precision: fp32}}
+runtime: {{workers: 1, threads: 1}}
+"""
+"""The shipped config on a network so small that an epoch takes a fraction of a second; one thread, because results depend on it."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with a config of its own, and whatever the steps leave in it."""
+
+    root: Path
+    raw: Path
+
+    @property
+    def config_file(self) -> Path:
+        return self.root / "fast.yaml"
+
+    @property
+    def processed(self) -> Path:
+        return self.root / "processed"
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def split(self) -> Path:
+        return self.processed / "splits/default"
+
+    def config(self, *settings: str) -> ExperimentConfig:
+        """With `key.sub=value` settings on top."""
+        return load_config(self.config_file, settings)
+
+    def run(self, steps: str, *settings: str, run_name: str | None = None, resume: bool = False) -> None:
+        """The named steps, in this process; errors are raised."""
+        run_steps(self.config(*settings), steps.split(","), run_name=run_name, resume=resume)
+
+    def train(self, name: str, *settings: str) -> Run:
+        """The train step alone, as a run of this name."""
+        self.run("train", *settings, run_name=name)
+        return Run(self.runs / name)
+
+
+def make_workspace(root: Path, raw: Path) -> Workspace:
+    space = Workspace(root, raw)
+    space.config_file.write_text(FAST.format(raw=raw, root=root))
+    return space
+
+
+Row = dict[str, str]
+
+
+def rows_of(path: Path) -> list[Row]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def header_of(path: Path) -> list[str]:
+    return path.read_text().splitlines()[0].split(",")
+
+
+def history_of(run: Run) -> list[Row]:
+    """Without the one column that may differ between equal runs."""
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows_of(run.history)]
+
+
+def metrics_of(run: Run) -> dict[str, Any]:
+    def refuse(constant: str) -> Any:
+        raise AssertionError(f"{constant} is no strict JSON")
+
+    content: dict[str, Any] = json.loads(run.metrics.read_text(), parse_constant=refuse)
+    return content
+
+
+def weights_of(run: Run) -> str:
+    from ser.checkpoint import digest, load_checkpoint  # torch: not for tests that need none
+
+    return digest(load_checkpoint(run.best)["weights"])
