@@ -177,28 +177,30 @@ def group_versions(entries: Iterable[Entry]) -> list[list[int]]:
 def length_buckets(order: Order, lengths: Order, batch_size: int, bucket_clips: int, generator: np.random.Generator) -> list[Order]:
     """Cut an order into buckets, sort each by length, cut it into batches, and shuffle the batches.
 
-    A last batch of one is joined to its neighbour: batch norm needs more than one.
+    A bucket holds as many whole batches as fit into `bucket_clips`, at least one. A last batch of one is joined to its neighbour: batch
+    norm needs more than one.
 
     >>> rng = np.random.default_rng(0)
     >>> [sorted(batch.tolist()) for batch in length_buckets(np.arange(5), np.array([9, 1, 8, 2, 7]), 2, 5, rng)]
-    [[0, 2, 4], [1, 3]]
+    [[1, 3], [0, 2, 4]]
     """
     batches: list[Order] = []
-    for start in range(0, len(order), bucket_clips):
-        bucket = order[start : start + bucket_clips]
+    bucket_size = max(bucket_clips // batch_size, 1) * batch_size
+    for start in range(0, len(order), bucket_size):
+        bucket = order[start : start + bucket_size]
         bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
         batches += [bucket[first : first + batch_size] for first in range(0, len(bucket), batch_size)]
-        if len(batches) > 1 and len(batches[-1]) == 1:
-            last = batches.pop()
-            batches[-1] = np.concatenate([batches[-1], last])
+    if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
+        last = batches.pop()
+        batches[-1] = np.concatenate([batches[-1], last])
     return [batches[position] for position in generator.permutation(len(batches))]
 
 
 def padding_share(batches: Iterable[Order], lengths: Order) -> float:
     """Share of the frames of padded batches that is padding.
 
-    >>> padding_share([np.array([0, 1])], np.array([3, 1]))
-    0.3333333333333333
+    >>> padding_share([np.array([0, 1])], np.array([4, 2]))
+    0.25
     """
     padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
     real = sum(int(lengths[batch].sum()) for batch in batches)
