@@ -56,9 +56,7 @@ def load(config: ExperimentConfig) -> Loaded:
         write_normaliser(config, stores, normaliser, certificate.statistics)
     print_split(split)
     clips = sum(len(entries) for entries in split.splits.values())
-    say(
-        f"{clips} utterances in the store, checksums verified; normaliser fitted on {len(train)} of train; certificate: {split.certificate.kind}"
-    )
+    say(f"{clips} utterances in the store, checksums verified; normaliser fitted on {len(train)} of train; {split.certificate.kind}")
     return Loaded(replace(split, certificate=certificate), stores, normaliser)
 
 
