@@ -5,7 +5,8 @@ precision; single precision is five times faster and as good, except where a ban
 rounding noise of the transform. Those few frames are transformed again in double precision.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,9 @@ QUIET_BAND = 3e-8
 """A band this far below its frame's mean power asks for double precision."""
 NEGLIGIBLE_WEIGHT = 1e-9
 """Of a filter, beside its largest."""
-GROUP_FRAMES = 1024
-"""Frames that are transformed at once: they and their spectrum fit the processor's cache, and memory stays bounded."""
+BLOCK_FRAMES = 128
+"""Frames that are transformed at once: half a megabyte, which the processor's cache and the allocator keep. Arrays of several megabytes
+would be mapped and given back at each step, which takes as long as the arithmetic."""
 
 Waveform = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
@@ -61,33 +63,26 @@ class SpectralExtractor:
         Shape:
             each (samples,) -> (frames, sum of dims), float32
         """
-        return [features for group in self.groups(waveforms) for features in self.extract_group(group)]
+        tape, starts = self.lay_out(waveforms)
+        frames = np.lib.stride_tricks.sliding_window_view(tape, self.config.n_fft)[:: self.config.hop_length]
+        features = np.concatenate([self.features(frames[first : first + BLOCK_FRAMES]) for first in range(0, len(frames), BLOCK_FRAMES)])
+        ends = [start + num_frames(len(waveform), self.config.hop_length) for start, waveform in zip(starts, waveforms, strict=True)]
+        return [features[start:end] for start, end in zip(starts, ends, strict=True)]
 
-    def groups(self, waveforms: Sequence[Waveform]) -> Iterator[Sequence[Waveform]]:
-        """Neighbours with about `GROUP_FRAMES` frames together."""
-        start = frames = 0
-        for index, waveform in enumerate(waveforms, start=1):
-            frames += num_frames(len(waveform), self.config.hop_length)
-            if frames >= GROUP_FRAMES or index == len(waveforms):
-                yield waveforms[start:index]
-                start, frames = index, 0
-
-    def extract_group(self, group: Sequence[Waveform]) -> list[Frames]:
-        """One transform and one product with all filters."""
-        clips = [self.frame(waveform) for waveform in group]
-        features = self.features(np.concatenate(clips))
-        return np.split(features, np.cumsum([len(clip) for clip in clips])[:-1])
-
-    def frame(self, waveform: Waveform) -> Frames:
-        """One frame centred on every hop, zeros around the clip.
+    def lay_out(self, waveforms: Sequence[Waveform]) -> tuple[Waveform, list[int]]:
+        """All clips on one tape with zeros between them, such that a frame is centred on every `hop_length`-th sample of each clip.
 
         Shape:
-            (samples,) -> (frames, n_fft), a view
+            (tape samples,), and the number of each clip's first frame. The few frames that reach into the next clip belong to none.
         """
         n_fft, hop_length = self.config.n_fft, self.config.hop_length
-        padded = np.zeros(len(waveform) + n_fft, np.float32)
-        padded[n_fft // 2 : n_fft // 2 + len(waveform)] = waveform
-        return np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
+        slots = [-(-(len(waveform) + n_fft) // hop_length) for waveform in waveforms]
+        starts = [0, *accumulate(slots)][:-1]
+        tape = np.zeros(max(n_fft, sum(slots) * hop_length), np.float32)
+        for start, waveform in zip(starts, waveforms, strict=True):
+            first = start * hop_length + n_fft // 2
+            tape[first : first + len(waveform)] = waveform
+        return tape, starts
 
     def features(self, frames: Frames) -> Frames:
         """
