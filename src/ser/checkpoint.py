@@ -35,11 +35,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:
         # torch raises pickle.UnpicklingError for code and for garbage alike, zipfile and zlib errors of their own
         raise ArtefactError(f"{path} is no checkpoint: {first_line(error)}") from None
-    if not isinstance(stored, dict) or not {"schema", "digest", "content"} <= stored.keys():
+    if not isinstance(stored, dict) or not isinstance(stored.get("schema"), int) or not isinstance(stored.get("content"), dict):
         raise ArtefactError(f"{path} is no checkpoint of this program")
     if stored["schema"] > SCHEMA:
         raise ArtefactError(f"{path} has schema {stored['schema']}, this version reads up to {SCHEMA}: update ser")
-    if digest(stored["content"]) != stored["digest"]:
+    if digest(stored["content"]) != stored.get("digest"):
         raise ArtefactError(f"{path} is damaged: its digest does not fit its content")
     content: dict[str, Any] = stored["content"]
     return content
