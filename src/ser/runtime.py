@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGEST = 2**31 - 1
+OLD_GLIBC_MMAP_THRESHOLD = 2**25
+"""The most that glibc takes before version 2.35."""
 
 
 def prepare_process(config: RuntimeConfig) -> None:
@@ -33,7 +35,8 @@ def keep_memory() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return
-    mallopt(M_MMAP_THRESHOLD, 2**30)
+    if not mallopt(M_MMAP_THRESHOLD, 2**30):
+        mallopt(M_MMAP_THRESHOLD, OLD_GLIBC_MMAP_THRESHOLD)
     mallopt(M_TRIM_THRESHOLD, LARGEST)
 
 

@@ -1,0 +1,109 @@
+"""Device, precision, threads: what the config names is used or refused, never replaced."""
+
+import ctypes
+import sys
+
+import pytest
+import torch
+
+from ser import runtime
+from ser.config import RuntimeConfig, TrainConfig
+from ser.errors import ConfigError
+from ser.runtime import choose_device, keep_memory, prepare_process, use_bf16
+
+CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
+
+
+def hardware(monkeypatch: pytest.MonkeyPatch, cuda: bool = False, mps: bool = False, bf16: bool = False) -> None:
+    """Pretend that the machine has these."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16 and not including_emulation)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "cuda", "mps", "expected"),
+    [
+        ("auto", False, False, CPU),
+        ("auto", True, False, CUDA),
+        ("auto", False, True, CPU),
+        ("cpu", True, True, CPU),
+        ("cuda", True, False, CUDA),
+        ("mps", False, True, MPS),
+    ],
+)
+def test_the_device_is_what_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, asked: str, cuda: bool, mps: bool, expected: torch.device
+) -> None:
+    hardware(monkeypatch, cuda, mps)
+    assert choose_device(TrainConfig.model_validate({"device": asked})) == expected
+
+
+@pytest.mark.parametrize("asked", ["cuda", "mps"])
+def test_a_device_that_is_not_here_is_an_error(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    hardware(monkeypatch)
+    with pytest.raises(ConfigError, match=rf"train\.device {asked} is not available here"):
+        choose_device(TrainConfig.model_validate({"device": asked}))
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "supported", "expected"),
+    [
+        ("fp32", CPU, True, False),
+        ("bf16", CPU, False, True),
+        ("auto", CPU, True, True),
+        ("auto", CPU, False, False),
+        ("auto", CUDA, True, True),
+        ("auto", CUDA, False, False),
+        ("auto", MPS, True, False),
+    ],
+)
+def test_bfloat16_where_it_was_asked_for_or_has_instructions(
+    monkeypatch: pytest.MonkeyPatch, precision: str, device: torch.device, supported: bool, expected: bool
+) -> None:
+    hardware(monkeypatch, bf16=supported)
+    assert use_bf16(TrainConfig.model_validate({"precision": precision}), device) is expected
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(3, 3), (None, 5)])
+def test_threads_are_those_of_the_config_or_one_for_each_core(monkeypatch: pytest.MonkeyPatch, threads: int | None, expected: int) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    monkeypatch.setattr("os.cpu_count", lambda: 5)
+    monkeypatch.setattr(runtime, "keep_memory", lambda: None)
+    prepare_process(RuntimeConfig(threads=threads))
+    assert asked == [expected]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mallopt is of glibc")
+@pytest.mark.parametrize(("largest", "threshold"), [(2**31 - 1, 2**30), (2**25, 2**25)], ids=["glibc", "glibc before 2.35"])
+def test_the_allocator_keeps_as_much_as_it_can_be_told_to(monkeypatch: pytest.MonkeyPatch, largest: int, threshold: int) -> None:
+    settings: dict[int, int] = {}
+
+    class Library:
+        @staticmethod
+        def mallopt(parameter: int, value: int) -> int:
+            taken = parameter != runtime.M_MMAP_THRESHOLD or value <= largest
+            settings.update({parameter: value} if taken else {})
+            return int(taken)
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Library)
+    keep_memory()
+    assert settings == {runtime.M_MMAP_THRESHOLD: threshold, runtime.M_TRIM_THRESHOLD: 2**31 - 1}
+
+
+@pytest.mark.parametrize("error", [OSError, AttributeError])
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    def refuse(name: str) -> None:
+        raise error(name)
+
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+    keep_memory()
+
+
+def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(ctypes, "CDLL", None)
+    keep_memory()
