@@ -1,0 +1,144 @@
+"""Run folders: never shared, found again by name or by config."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ser import runs
+from ser.config import ExperimentConfig
+from ser.errors import ArtefactError, ConfigError, DataError
+from ser.files import read_json
+from ser.runs import HISTORY_COLUMNS, Run, create_run, differences, find_run, write_history
+from ser.tables import read_table
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> ExperimentConfig:
+    return ExperimentConfig.model_validate({"project": {"runs_dir": str(tmp_path / "runs")}})
+
+
+def changed(config: ExperimentConfig, **settings: Any) -> ExperimentConfig:
+    """`train__epochs=3` sets train.epochs."""
+    values = config.model_dump()
+    for key, value in settings.items():
+        section, name = key.split("__")
+        values[section][name] = value
+    return ExperimentConfig.model_validate(values)
+
+
+class StoppedClock(datetime):
+    @classmethod
+    def now(cls, tz: Any = None) -> "StoppedClock":
+        return cls(2026, 7, 30, 12, 0, 0)
+
+
+def test_runs_of_the_same_second_get_folders_of_their_own(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "datetime", StoppedClock)
+    with ThreadPoolExecutor(10) as pool:
+        made = list(pool.map(lambda _: create_run(config, None), range(10)))
+    names = {run.folder.name for run in made}
+    assert names == {"20260730-120000_spectral_crnn", *(f"20260730-120000_spectral_crnn-{number}" for number in range(2, 11))}
+    assert all(run.config.is_file() for run in made)
+
+
+def test_a_run_is_called_after_time_and_model(config: ExperimentConfig) -> None:
+    before = datetime.now().replace(microsecond=0)
+    stamp, model = create_run(config, None).folder.name.split("_", 1)
+    assert before <= datetime.strptime(stamp, "%Y%m%d-%H%M%S") <= datetime.now()
+    assert model == "spectral_crnn"
+
+
+def test_a_name_is_taken_once(config: ExperimentConfig) -> None:
+    assert create_run(config, "mine").folder.name == "mine"
+    with pytest.raises(ConfigError, match="mine exists: choose another --run-name, or --resume it"):
+        create_run(config, "mine")
+
+
+def test_cfg_json_holds_the_whole_config_and_what_it_ran_on(config: ExperimentConfig) -> None:
+    content = read_json(create_run(config, "mine").config)
+    assert ExperimentConfig.model_validate(content["config"]) == config
+    assert {"python", "system", "ser", "torch", "numpy", "soxr"} <= content["environment"].keys()
+
+
+def test_a_run_is_found_by_its_name(config: ExperimentConfig) -> None:
+    run = create_run(config, "mine")
+    create_run(config, "other")
+    assert find_run(config, "mine") == run
+
+
+@pytest.mark.parametrize("name", ["nobody", None])
+def test_a_run_that_does_not_exist_is_no_run(config: ExperimentConfig, name: str | None) -> None:
+    with pytest.raises(DataError, match="nothing to resume"):
+        find_run(config, name)
+
+
+def test_the_latest_run_of_the_same_config_is_found(config: ExperimentConfig) -> None:
+    for age, name, settings in ((30, "z", {}), (20, "a", {}), (10, "b", {"train__epochs": 3})):
+        path = create_run(changed(config, **settings), name).config
+        os.utime(path, (1e9 - age, 1e9 - age))
+    assert find_run(config, None).folder.name == "a"
+    assert find_run(changed(config, train__epochs=3), None).folder.name == "b"
+    with pytest.raises(DataError, match="has this config"):
+        find_run(changed(config, train__epochs=4), None)
+
+
+def test_a_run_of_another_config_is_refused_with_the_keys_that_differ(config: ExperimentConfig) -> None:
+    create_run(config, "mine")
+    other = changed(config, train__epochs=3, audio__duration=None, model__features=("mel",))
+    with pytest.raises(ConfigError, match=r"these differ: audio\.duration, model\.features, train\.epochs$"):
+        find_run(other, "mine")
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, []),
+        ({"runtime__threads": 7, "runtime__workers": 3}, []),
+        ({"project__raw_dir": "elsewhere", "project__reports_dir": "there"}, []),
+        ({"project__seed": 43}, ["project.seed"]),
+        ({"train__learning_rate": 2e-3}, ["train.learning_rate"]),
+        ({"labels__merge": {"calm": "neutral"}}, ["labels.merge.calm"]),
+    ],
+)
+def test_only_what_changes_the_result_counts_as_a_difference(
+    config: ExperimentConfig, settings: dict[str, Any], expected: Sequence[str]
+) -> None:
+    assert differences(changed(config, **settings), create_run(config, "mine")) == expected
+
+
+def test_a_damaged_config_is_an_error(config: ExperimentConfig) -> None:
+    create_run(config, "mine").config.write_text('{"config": ')
+    with pytest.raises(ArtefactError, match=r"cfg\.json is damaged"):
+        find_run(config, "mine")
+
+
+def test_history_has_the_columns_of_the_contract(tmp_path: Path) -> None:
+    row = dict.fromkeys(HISTORY_COLUMNS) | {"epoch": 1, "train_loss": 0.5, "seconds": 2.25}
+    run = Run(tmp_path)
+    write_history(run, [row, row | {"epoch": 2}])
+    assert run.history.read_text().splitlines() == [
+        "epoch,train_loss,train_uar,val_loss,val_uar,val_wa,val_macro_f1,learning_rate,seconds",
+        "1,0.5,,,,,,,2.25",
+        "2,0.5,,,,,,,2.25",
+    ]
+    assert [line["epoch"] for line in read_table(run.history, HISTORY_COLUMNS)] == ["1", "2"]
+
+
+def test_the_files_of_a_run_have_the_names_of_the_contract(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    paths = (run.config, run.best, run.last, run.history, run.metrics, run.confusion, run.predictions)
+    assert [path.name for path in paths] == [
+        "cfg.json",
+        "best.pth",
+        "last.pth",
+        "history.csv",
+        "test_metrics.json",
+        "confusion_matrix.csv",
+        "predictions.csv",
+    ]
+    assert {path.parent for path in (*paths, run.split, run.lock)} == {tmp_path}
