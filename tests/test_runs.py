@@ -83,7 +83,7 @@ def test_the_latest_run_of_the_same_config_is_found(config: ExperimentConfig) ->
         os.utime(path, (1e9 - age, 1e9 - age))
     assert find_run(config, None).folder.name == "a"
     assert find_run(changed(config, train__epochs=3), None).folder.name == "b"
-    with pytest.raises(DataError, match="has this config"):
+    with pytest.raises(ConfigError, match="has this config"):
         find_run(changed(config, train__epochs=4), None)
 
 

@@ -1,5 +1,6 @@
 """The run folder: everything that one training leaves behind."""
 
+import logging
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ser.config import ExperimentConfig
-from ser.errors import ConfigError, DataError
+from ser.errors import ArtefactError, ConfigError, DataError
 from ser.files import read_json, write_json
 from ser.tables import write_table
+
+log = logging.getLogger(__name__)
 
 HISTORY_COLUMNS = ("epoch", "train_loss", "train_uar", "val_loss", "val_uar", "val_wa", "val_macro_f1", "learning_rate", "seconds")
 
@@ -75,11 +78,11 @@ def create_run(config: ExperimentConfig, name: str | None) -> Run:
     root = Path(config.project.runs_dir)
     root.mkdir(parents=True, exist_ok=True)
     if name is not None:
-        try:
-            (root / name).mkdir()
-        except FileExistsError:
-            raise ConfigError(f"{root / name} exists: choose another --run-name, or --resume it") from None
         folder = root / name
+        folder.mkdir(exist_ok=True)
+        # A folder without a file is what a run leaves that was killed before its first one.
+        if any(not path.name.startswith(".") for path in folder.iterdir()):
+            raise ConfigError(f"{folder} exists: choose another --run-name, or --resume it")
     else:
         folder = claim_folder(root / f"{datetime.now():%Y%m%d-%H%M%S}_{config.model.name}")
     run = Run(folder)
@@ -113,7 +116,8 @@ def find_run(config: ExperimentConfig, name: str | None) -> Run:
 
     Raises:
         DataError: there is none.
-        ConfigError: the run was made with another config; the keys that differ are named.
+        ConfigError: the run, or without a name every run, was made with another config; the keys that differ are named.
+        ArtefactError: the run's cfg.json is damaged.
     """
     root = Path(config.project.runs_dir)
     if name is not None:
@@ -124,16 +128,37 @@ def find_run(config: ExperimentConfig, name: str | None) -> Run:
         if differing:
             raise ConfigError(f"{run.folder} was trained with another config; these differ: {', '.join(differing)}")
         return run
-    runs = sorted((Run(path.parent) for path in root.glob("*/cfg.json")), key=lambda run: run.config.stat().st_mtime_ns)
-    same = [run for run in runs if not differences(config, run)]
-    if not same:
-        raise DataError(f"no run below {root} has this config: there is nothing to resume")
-    return same[-1]
+    return find_latest(config, root)
+
+
+def find_latest(config: ExperimentConfig, root: Path) -> Run:
+    """The latest run with this config; errors as of `find_run`."""
+    paths = sorted(root.glob("*/cfg.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    if not paths:
+        raise DataError(f"there is no run below {root}: there is nothing to resume")
+    nearest = ""
+    for run in (Run(path.parent) for path in paths):
+        try:
+            differing = differences(config, run)
+        except ArtefactError as error:
+            log.warning("%s", error)
+            continue
+        if not differing:
+            return run
+        nearest = nearest or f"; {run.folder}, the latest, differs in {', '.join(differing)}"
+    raise ConfigError(f"no run below {root} has this config{nearest}: there is nothing to resume")
 
 
 def differences(config: ExperimentConfig, run: Run) -> list[str]:
-    """Dotted keys in which a stored config differs, as far as they change the result."""
-    stored, current = (flatten(values) for values in (read_json(run.config)["config"], config.model_dump(mode="json")))
+    """Dotted keys in which a stored config differs, as far as they change the result.
+
+    Raises:
+        ArtefactError: cfg.json is damaged, or not one of ours.
+    """
+    content = read_json(run.config)
+    if not isinstance(content, Mapping) or not isinstance(content.get("config"), Mapping):
+        raise ArtefactError(f"{run.config} is no config of a run of this program")
+    stored, current = flatten(content["config"]), flatten(config.model_dump(mode="json"))
     keys = sorted(stored.keys() | current.keys())
     compared = [key for key in keys if key.split(".")[0] not in MAY_DIFFER or key == "project.seed"]
     return [key for key in compared if stored.get(key) != current.get(key)]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ser.checkpoint import load_checkpoint, save_checkpoint
+from ser.checkpoint import digest, load_checkpoint, save_checkpoint
 from ser.config import SpecAugmentConfig, TrainConfig
 from ser.data import Batch, SpeechDataset, draw, length_buckets
 from ser.errors import DataError
@@ -150,11 +150,14 @@ class Trainer:
             logits = self.model(moved.features, moved.lengths).logits
         loss = self.loss(logits, moved.labels)
         value = float(loss.detach())
+        first = ", ".join(batch.ids[:3])
         if not math.isfinite(value):
-            raise DataError(f"the loss is {value} at step {number} (batch with {', '.join(batch.ids[:3])}...): lower train.learning_rate")
+            raise DataError(f"the loss is {value} at step {number} (batch with {first}...): lower train.learning_rate")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip))
+        if not math.isfinite(norm):
+            raise DataError(f"the gradient is {norm} at step {number} (batch with {first}...): lower train.learning_rate")
         self.optimizer.step()
         return value, logits.detach().argmax(dim=-1).cpu()
 
@@ -190,11 +193,19 @@ class Trainer:
         return {**self.header, "weights": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "progress": progress}
 
     def resume(self, run: Run) -> None:
-        """Go on from last.pth; a run that was stopped before its first epoch ended starts anew."""
+        """Go on from last.pth; a run that was stopped before its first epoch ended starts anew.
+
+        Raises:
+            ArtefactError: last.pth is damaged.
+            DataError: it was trained on another split or other features: to go on could let it meet speakers that it has learned in test.
+        """
         if not run.last.exists():
             log.info("%s has no whole epoch yet: starting from the first", run.folder)
             return
         content = load_checkpoint(run.last)
+        differing = [key for key, value in self.header.items() if key != "ser_version" and digest(content.get(key)) != digest(value)]
+        if differing:
+            raise DataError(f"{run.folder} began with another {', '.join(differing)}: what it was trained on has changed; start a new run")
         self.model.load_state_dict(content["weights"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.progress = Progress(**content["progress"])

@@ -12,7 +12,7 @@ from ser.console import print_scores, say
 from ser.data import SpeechDataset
 from ser.errors import DataError
 from ser.evaluation import Predictions, score, write_confusion_matrix, write_predictions
-from ser.files import exclusive_lock, read_json, write_json
+from ser.files import exclusive_lock, read_json, remove_leftovers, write_json
 from ser.inference import predict_dataset
 from ser.models import build_model
 from ser.pipeline.load import Loaded, read_loaded
@@ -27,25 +27,29 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
     """Train, select the epoch on val, measure on test.
 
     Raises:
-        DataError: an earlier step has not run for this config; the loss is not finite; nothing to resume.
+        ConfigError: a run of that name exists; the run to resume has another config; the device is not here.
+        DataError: an earlier step has not run for this config, or not again since a change; the loss is not finite; nothing to resume.
+        ArtefactError: the store, or a checkpoint to resume from, is damaged.
         LeakageError: the certificate does not hold.
         LockedError: another process trains this run.
     """
     import torch
 
     prepare_process(config.runtime)
+    resumed = find_run(config, run_name) if resume else None
     loaded = read_loaded(config)
-    run = find_run(config, run_name) if resume else create_run(config, run_name)
+    torch.manual_seed(config.project.seed)
+    trainer = make_trainer(config, loaded)
+    run = resumed or create_run(config, run_name)  # only now: what cannot be trained leaves no folder
     with exclusive_lock(run.lock):
+        remove_leftovers(run.folder)
         if run.metrics.exists():
             log.warning("%s is finished: nothing to resume", run.folder)
             print_scores(read_json(run.metrics))
             return run
-        copy_split(config, run)
-        torch.manual_seed(config.project.seed)
-        trainer = make_trainer(config, loaded)
         if resume:
             trainer.resume(run)
+        copy_split(config, run)
         progress = trainer.fit(run)
         metrics = measure(config, loaded, run, trainer, progress)
     print_scores(metrics)
