@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ser.errors import ArtefactError, DataError
-from ser.files import digest_json, read_json, write_json
+from ser.files import digest_json, read_json, remove_leftovers, write_json
 from ser.manifest import Utterance
 from ser.shards import Clip, Shard, check_matrix, matrix_path, read_sidecar, remove_shard, sidecar_path
 from ser.tables import read_table, write_table
@@ -228,8 +228,7 @@ def finish_store(folder: Path, spec: StoreSpec, clips: Iterable[Clip]) -> None:
     used = {"store", *(clip.shard for clip in rows)}
     for name in {path.stem for path in folder.iterdir() if path.suffix in {".npy", ".json"}} - used:
         remove_shard(folder, name)
-    for leftover in folder.glob(".*.tmp"):
-        leftover.unlink()
+    remove_leftovers(folder)
 
 
 def inventory(folder: Path, repair: bool) -> list[Shard]:

@@ -10,7 +10,7 @@ from ser.config import ExperimentConfig
 from ser.console import say
 from ser.corpora import CORPORA
 from ser.errors import AudioError
-from ser.files import exclusive_lock
+from ser.files import exclusive_lock, remove_leftovers
 from ser.manifest import write_manifest
 from ser.splits import make_split, write_split
 
@@ -28,6 +28,8 @@ def extract(config: ExperimentConfig) -> Census:
     """
     project = config.project
     with exclusive_lock(paths.lock_file(project)):
+        for folder in (paths.processed(project), paths.split_folder(config)):
+            remove_leftovers(folder)
         census = take_census(config)
         write_skipped(paths.skipped_file(project), census.skipped)
         for line in summary(census):

@@ -12,8 +12,8 @@ from ser.certificate import Entry, examples, made_from, original_id, record_stat
 from ser.config import ExperimentConfig
 from ser.console import print_split, say
 from ser.data import Normaliser, SpeechDataset, Stores
-from ser.errors import DataError
-from ser.files import exclusive_lock, read_json, write_json
+from ser.errors import ArtefactError, DataError
+from ser.files import exclusive_lock, read_json, remove_leftovers, write_json
 from ser.manifest import Manifest, read_manifest
 from ser.pipeline.transform import store_folders
 from ser.splits import CERTIFICATE_FILE, Split, read_split
@@ -47,6 +47,7 @@ def load(config: ExperimentConfig) -> Loaded:
         LeakageError: the certificate does not hold.
     """
     with exclusive_lock(paths.lock_file(config.project)):
+        remove_leftovers(paths.split_folder(config))
         split, stores = open_all(config)
         stores.verify()
         train = with_copies(split.splits["train"], config.augmentations.copies)
@@ -115,12 +116,18 @@ def read_normaliser(config: ExperimentConfig, stores: Stores, split: Split) -> N
     """
     Raises:
         DataError: none was fitted on this train split and these features.
+        ArtefactError: the file is damaged.
     """
     path = paths.normaliser_file(config)
     if not path.exists():
         raise DataError(f"{path} does not exist: run the load step first")
     content = read_json(path)
+    try:
+        fitted_on = content["stores"], content["statistics"]
+        normaliser = Normaliser(np.array(content["mean"], np.float32), np.array(content["deviation"], np.float32))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(f"{path} is damaged ({error!r}): run the load step again") from None
     statistics = [statistic.model_dump(mode="json") for statistic in split.certificate.statistics]
-    if content["stores"] != stores.fingerprints or content["statistics"] != statistics or not statistics:
+    if fitted_on != (stores.fingerprints, statistics) or not statistics:
         raise DataError(f"{path} was fitted on other features or another split: run the load step again")
-    return Normaliser(np.array(content["mean"], np.float32), np.array(content["deviation"], np.float32))
+    return normaliser
