@@ -1,6 +1,7 @@
 """The command line: thin commands over functions of the same name. Heavy imports stand inside them, so `ser --help` answers at once."""
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ def exit_codes() -> Iterator[None]:
 
 def fail(message: str, code: int) -> NoReturn:
     print(f"ser: {message}", file=sys.stderr)
-    raise typer.Exit(code) from None
+    raise SystemExit(code) from None
 
 
 def parse_steps(text: str) -> list[str]:
@@ -108,11 +109,11 @@ def pipeline(  # noqa: PLR0913, PLR0917 - the contract of the command line
     """Run the pipeline: index and split the audio, compute features, check them, train and measure a model."""
     if context.invoked_subcommand is not None:
         return
-    from ser.console import set_up_logging
-
-    set_up_logging(verbose)
     with exit_codes():
         from ser.config_file import load_config
+        from ser.console import set_up_logging
+
+        set_up_logging(verbose)
 
         if config is None:
             raise ConfigError("--config is missing: give a path or a name, like --config spectral_crnn.yaml")
@@ -136,15 +137,19 @@ def demo(
     verbose: Verbosity = 1,
 ) -> None:
     """Run the whole pipeline on the sample of CREMA-D that comes with ser."""
-    from ser.console import set_up_logging
-
-    set_up_logging(verbose)
     with exit_codes():
+        from ser.console import set_up_logging
         from ser.pipeline.demo import demo as run_demo
+
+        set_up_logging(verbose)
 
         run_demo(folder)
 
 
 def main() -> None:
     """Entry point of the console script."""
-    app()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started the program: cron, a service
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
+    with exit_codes():
+        app()

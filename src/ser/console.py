@@ -31,9 +31,19 @@ def set_up_logging(verbosity: int) -> None:
     logging.getLogger("ser").setLevel(level)
 
 
+class Output(Console):
+    """Standard output. Where nobody reads on (`ser ... | head`) the work goes on in silence."""
+
+    def on_broken_pipe(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def out() -> Console:
-    """Standard output; wide where it is a file."""
-    return Console() if sys.stdout.isatty() else Console(width=int(os.environ.get("COLUMNS", LOG_WIDTH)))
+    """Standard output; wide where it is a file and COLUMNS does not say how wide."""
+    told = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()
+    return Output() if told else Output(width=LOG_WIDTH)
 
 
 def say(text: str) -> None:
