@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +13,7 @@ from ser import paths
 from ser.config import ExperimentConfig
 from ser.console import print_table
 from ser.corpora import CORPORA
-from ser.errors import DataError, SerError
+from ser.errors import ConfigError, DataError, SerError
 from ser.manifest import read_manifest
 from ser.search import find_audio, find_corpus_folder
 from ser.splits import read_split
@@ -22,7 +22,10 @@ Finding = tuple[str, str, str]
 """(what was looked at, `ok` / `note` / `missing`, detail)"""
 
 CORE = ("numpy", "scipy", "soundfile", "soxr", "torch", "pydantic", "rich", "ruamel.yaml", "typer")
-EXTRAS = {"augment": "audiomentations"}
+EXTRAS: dict[str, tuple[str, Callable[[ExperimentConfig], object]]] = {
+    "augment": ("audiomentations", lambda config: config.augmentations.copies),
+}
+"""extra -> its module, and whether a config needs it."""
 BYTES_PER_CLIP = 110_000
 """Of features, for a clip of 2.3 s at the default config: 12 154 clips took 1.2 GB."""
 
@@ -33,39 +36,40 @@ def doctor(config: ExperimentConfig) -> None:
     Raises:
         DataError: something is missing without which the pipeline cannot run.
     """
-    findings = [*environment(), *hardware(), *disk(config), *corpora(config), *earlier_steps(config)]
+    findings = [*environment(config), *hardware(config), *disk(config), *corpora(config), *earlier_steps(config)]
     print_table("doctor", ("", "state", "detail"), findings)
     missing = [what for what, state, _ in findings if state == "missing"]
     if missing:
         raise DataError(f"missing: {', '.join(missing)}")
 
 
-def environment() -> Iterator[Finding]:
-    """Python and packages."""
+def environment(config: ExperimentConfig) -> Iterator[Finding]:
+    """Python and packages; an extra is missing only where the config asks for it."""
     yield "python", "ok", platform.python_version()
     for name in CORE:
         try:
             yield name, "ok", version(name)
         except PackageNotFoundError:
             yield name, "missing", f"pip install {name}"
-    for extra, module in EXTRAS.items():
-        found = find_spec(module) is not None
-        yield (
-            f"extra {extra}",
-            "ok" if found else "note",
-            version(module) if found else f"pip install 'ser[{extra}]' when a config asks for it",
-        )
+    for extra, (module, asked) in EXTRAS.items():
+        if find_spec(module) is not None:
+            yield f"extra {extra}", "ok", version(module)
+        else:
+            yield f"extra {extra}", "missing" if asked(config) else "note", f"pip install 'ser[{extra}]' when a config asks for it"
 
 
-def hardware() -> Iterator[Finding]:
+def hardware(config: ExperimentConfig) -> Iterator[Finding]:
     """What torch will run on."""
     import torch
 
-    from ser.config import TrainConfig
     from ser.runtime import choose_device, use_bf16
 
-    device = choose_device(TrainConfig())
-    precision = "bf16" if use_bf16(TrainConfig(), device) else "fp32"
+    try:
+        device = choose_device(config.train)
+    except ConfigError as error:
+        yield "device", "missing", str(error)
+        return
+    precision = "bf16" if use_bf16(config.train, device) else "fp32"
     yield "device", "ok", f"{device}, {os.cpu_count()} cores, training in {precision}, torch {torch.__version__}"
 
 
