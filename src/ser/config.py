@@ -231,7 +231,7 @@ class ModelConfig(Config):
 class TrainConfig(Config):
     epochs: Positive = 30
     batch_size: Positive = 32
-    bucket_clips: Positive = 512
+    bucket_clips: Positive = 1024
     """Clips that are sorted by length before they are cut into batches: less padding, a little less shuffling."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0)
