@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ser.config import TrainConfig
 from ser.data import FRAME_STEP, MIN_DEVIATION, Normaliser, Sampler, SpeechDataset, Stores, draw, length_buckets, padding_share
-from ser.errors import DataError
+from ser.errors import ArtefactError, DataError
 from toys import DIMS, FRAME_RATE, entry, identity, write_store
 
 COLUMNS = sum(DIMS.values())
@@ -81,6 +81,14 @@ def test_training_frames_have_mean_zero_and_deviation_one_once_normalised(tmp_pa
         rows = x.transpose(0, 1)[:, real]
         torch.testing.assert_close(rows.mean(1), torch.zeros(len(rows)), atol=1e-4, rtol=0)
         torch.testing.assert_close(rows.std(1, correction=0), torch.ones(len(rows)), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_number_that_is_not_finite_is_found_before_it_spreads(tmp_path: Path, value: float) -> None:
+    clips = {"clip0": noise(5, 0), "clip1": noise(5, 1)}
+    clips["clip1"][2, 3] = value
+    with pytest.raises(ArtefactError, match=r"features of clip1 are not finite.*--repair"):
+        Normaliser.fit(Stores([write_store(tmp_path, clips)]), clips)
 
 
 # batches

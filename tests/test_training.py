@@ -415,6 +415,29 @@ def test_a_damaged_last_checkpoint_is_an_error(train: SpeechDataset, run: Run) -
         make_trainer(train, None).resume(run)
 
 
+@pytest.mark.parametrize(("changed", "named"), [({"classes": ["a", "b"]}, "classes"), ({"certificate": "2"}, "certificate")])
+def test_a_run_on_other_data_is_not_resumed(train: SpeechDataset, run: Run, changed: dict[str, Any], named: str) -> None:
+    trainer, again = (make_trainer(train, None) for _ in range(2))
+    trainer.header |= {"certificate": "1", "ser_version": "0.1"}
+    trainer.run_epoch(run)
+    again.header |= {"certificate": "1", "ser_version": "0.2"}
+    again.resume(run)
+    assert again.progress.epoch == 1
+    again.header |= changed
+    with pytest.raises(DataError, match=f"another {named}: .*start a new run"):
+        again.resume(run)
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_weights(train: SpeechDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finite loss may have an infinite slope: a root at 0."""
+    trainer = make_trainer(train, None)
+    before = [parameter.detach().clone() for parameter in trainer.model.parameters()]
+    monkeypatch.setattr(trainer, "loss", lambda logits, labels: (logits * 0).sum().sqrt())
+    with pytest.raises(DataError, match=r"the gradient is nan at step 0 \(batch with clip"):
+        trainer.step(train.batch([0, 1]), 0, torch.Generator())
+    assert all(map(torch.equal, before, trainer.model.parameters()))
+
+
 def test_best_checkpoints_hold_the_header_and_contiguous_weights(train: SpeechDataset, run: Run) -> None:
     trainer = make_trainer(train, None, epochs=1)
     trainer.fit(run)
