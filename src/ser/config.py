@@ -26,14 +26,20 @@ class Config(BaseModel):
 
 
 class ProjectConfig(Config):
+    """Folders, corpora and the seed of training."""
+
     raw_dir: Folder = "data/raw"
     """One folder for each corpus; never modified."""
     processed_dir: Folder = "data/processed"
+    """Manifest, splits and feature stores."""
     runs_dir: Folder = "runs"
+    """One folder for each training."""
     reports_dir: Folder = "reports"
+    """Figures."""
     corpora: tuple[Corpus, ...] = Field(default=("crema", "ravdess", "savee", "tess"), min_length=1)
     """Corpora to index; one whose folder is absent is left out with a warning."""
     seed: Seed = 42
+    """Of training: first weights, order of batches, masks, dropout."""
     max_unreadable: Share = 0.05
     """More than this share of a corpus unreadable: the extract step stops."""
 
@@ -44,9 +50,12 @@ class ProjectConfig(Config):
 
 
 class AudioConfig(Config):
+    """From a file to the waveform that features are computed from."""
+
     sampling_rate: int = Field(default=16_000, ge=4_000, le=192_000)
     """Hz, of the waveforms that features are computed from."""
     trim_silence: bool = True
+    """Cut the silence at both ends."""
     trim_top_db: float = Field(default=30.0, gt=0)
     """Leading and trailing frames this far below the loudest one are cut."""
     duration: float | None = Field(default=5.0, gt=0.1)
@@ -56,8 +65,12 @@ class AudioConfig(Config):
 
 
 class MelConfig(Config):
+    """Log-mel in dB, on Slaney's scale."""
+
     n_mels: Positive = 128
+    """Rows."""
     fmin: float = Field(default=0.0, ge=0)
+    """Hz; lower end of the lowest filter."""
     fmax: float | None = Field(default=None, gt=0)
     """Hz; null is half the sampling rate."""
 
@@ -69,15 +82,24 @@ class MelConfig(Config):
 
 
 class MfccConfig(Config):
+    """Cosine transform (DCT-II) of the log-mel."""
+
     n_mfcc: Positive = 40
+    """Rows; at most `mel.n_mels`."""
 
 
 class ChromaConfig(Config):
+    """Energy of each pitch class, over all octaves."""
+
     n_chroma: Positive = 12
+    """Rows; 12 are semitones."""
 
 
 class FeaturesConfig(Config):
+    """What the transform step computes and stores."""
+
     types: tuple[SpectralFeature, ...] = Field(default=("mel", "mfcc", "chroma"), min_length=1)
+    """Features; their order is always mel, mfcc, chroma."""
     n_fft: int = Field(default=1024, ge=64)
     """Samples; also the length of the Hann window."""
     hop_length: Positive = 256
@@ -109,6 +131,8 @@ class FeaturesConfig(Config):
 
 
 class SplitConfig(Config):
+    """Who trains, who selects, who is tested."""
+
     name: str = Field(default="default", max_length=100, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
     """Folder under data/processed/splits: label sets and protocols never overwrite one another."""
     rule: Literal["speakers", "explicit-speakers", "explicit-ids", "random"] = "speakers"
@@ -116,6 +140,7 @@ class SplitConfig(Config):
     kind: Literal["speaker-disjoint", "sample-disjoint", "none"] = "speaker-disjoint"
     """What the certificate declares and every later step checks."""
     seed: Seed = 42
+    """Of the draw of speakers, or of clips with rule random."""
     corpora: tuple[Corpus, ...] | None = None
     """Only these; null takes every corpus of the manifest."""
     val_share: float = Field(default=0.13, gt=0, lt=0.5)
@@ -125,9 +150,11 @@ class SplitConfig(Config):
     val_speakers: tuple[str, ...] = ()
     """`ravdess/07`; with rule explicit-speakers. Every other speaker trains."""
     test_speakers: tuple[str, ...] = ()
+    """As `val_speakers`."""
     val_ids: tuple[str, ...] = ()
     """Utterance ids; with rule explicit-ids. Every other utterance trains."""
     test_ids: tuple[str, ...] = ()
+    """As `val_ids`."""
 
     @model_validator(mode="after")
     def lists_fit_the_rule(self) -> Self:
@@ -144,6 +171,8 @@ class SplitConfig(Config):
 
 
 class LabelsConfig(Config):
+    """From the corpora's emotions to the classes of the model."""
+
     merge: dict[Emotion, Emotion] = {}
     """`{calm: neutral}` counts calm clips as neutral. Applied before `keep`."""
     keep: tuple[Emotion, ...] = Field(default=EMOTIONS, min_length=2)  # type: ignore[arg-type]
@@ -170,10 +199,15 @@ class AugmentationsConfig(Config):
     probability: Share = 0.5
     """Of each alteration below."""
     noise_snr_db: Range | None = (10.0, 30.0)
+    """dB; white noise at a signal-to-noise ratio drawn from this range. null: none."""
     pitch_semitones: Range | None = (-2.0, 2.0)
+    """Semitones, up or down. null: none."""
     stretch_rate: Range | None = (0.9, 1.1)
+    """Factor of speed, pitch kept. null: none."""
     gain_db: Range | None = None
+    """dB. null: none; the last stage of the waveform sets its peak to 1, so a gain alone changes nothing."""
     seed: Seed = 42
+    """With the id and the number of the copy, all that a copy depends on."""
 
     @field_validator("noise_snr_db", "pitch_semitones", "stretch_rate", "gain_db")
     @classmethod
@@ -194,9 +228,11 @@ class SpecAugmentConfig(Config):
     """Masks on training batches (Park et al. 2019), after normalisation, within the real frames."""
 
     freq_masks: int = Field(default=2, ge=0)
+    """Masked bands of rows in each utterance and feature; 0 is off."""
     freq_share: Share = 0.15
     """Widest mask, as a share of the feature's rows."""
     time_masks: int = Field(default=2, ge=0)
+    """Masked stretches of frames in each utterance and feature; 0 is off."""
     time_share: Share = 0.15
     """Widest mask, as a share of the utterance's real frames."""
 
@@ -209,15 +245,22 @@ class SpectralCrnnConfig(Config):
     pools: tuple[tuple[Positive, Positive], tuple[Positive, Positive]] = ((2, 2), (4, 2))
     """(frequency, time) of the two max-pools."""
     branch_dim: Positive = 96
+    """Units of each branch at each time step."""
     bottleneck_dim: Positive = 160
+    """Units after the branches are joined."""
     gru_dim: Positive = 128
     """Units for each direction."""
     gru_layers: int = Field(default=1, ge=1, le=4)
+    """Of the recurrence."""
     dropout: float = Field(default=0.3, ge=0, lt=1)
+    """Of the bottleneck and before the classifier."""
 
 
 class ModelConfig(Config):
+    """The network."""
+
     name: Literal["spectral_crnn"] = "spectral_crnn"
+    """Family."""
     features: tuple[SpectralFeature, ...] = Field(default=("mel", "mfcc", "chroma"), min_length=1)
     """The branches."""
     spectral_crnn: SpectralCrnnConfig = SpectralCrnnConfig()
@@ -229,32 +272,49 @@ class ModelConfig(Config):
 
 
 class TrainConfig(Config):
+    """The training loop."""
+
     epochs: Positive = 30
+    """At most; see `patience`."""
     batch_size: Positive = 32
+    """Utterances."""
     bucket_clips: Positive = 1024
     """Clips that are sorted by length before they are cut into batches: less padding, a little less shuffling."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    """`sgd` has Nesterov momentum 0.9."""
     learning_rate: float = Field(default=1e-3, gt=0)
+    """Highest, at the end of the warm-up."""
     weight_decay: float = Field(default=1e-2, ge=0)
+    """On matrices and kernels; biases and norms have none."""
     warmup_epochs: float = Field(default=1.0, ge=0)
+    """Epochs, also parts of one, in which the learning rate rises linearly."""
     scheduler: Literal["cosine", "constant"] = "cosine"
+    """After the warm-up: half a cosine down to 0 at the last of `epochs`, or constant."""
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    """`focal` turns to the clips that are still wrong (Lin et al. 2017)."""
     focal_gamma: float = Field(default=2.0, ge=0)
+    """Of the focal loss; 0 is cross entropy."""
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the target that is spread over all classes."""
     class_weights: Literal["none", "balanced"] = "balanced"
     """`balanced` weighs a class's loss by n / (classes x its clips), as scikit-learn does."""
     sampler: Literal["shuffle", "class", "corpus-class"] = "shuffle"
     """`class` draws all classes equally often; `corpus-class` every class of every corpus."""
     grad_clip: float = Field(default=5.0, gt=0)
+    """Largest norm of the gradient of all weights."""
     patience: Positive = 8
     """Epochs without a better val UAR before training stops."""
     val_metric: Literal["uar"] = "uar"
+    """What selects the best epoch."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """`auto`: CUDA where there is a GPU, else the processor."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto`: bf16 where the processor or GPU has instructions for it."""
 
 
 class RuntimeConfig(Config):
+    """How the work is done; no number depends on it."""
+
     workers: int | None = Field(default=None, ge=1, le=256)
     """Processes of the extract and transform steps; null: one for each core."""
     threads: int | None = Field(default=None, ge=1, le=256)
