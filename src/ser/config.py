@@ -313,7 +313,7 @@ class TrainConfig(Config):
 
 
 class RuntimeConfig(Config):
-    """How the work is done; no number depends on it."""
+    """How the work is done, not what is computed."""
 
     workers: int | None = Field(default=None, ge=1, le=256)
     """Processes of the extract and transform steps; null: one for each core."""
