@@ -12,7 +12,7 @@ import librosa
 import numpy as np
 from numpy.typing import NDArray
 
-from real_clips import arguments, choose, report
+from real_clips import arguments, choose_evenly, report
 from ser.audio import prepare
 from ser.config import ExperimentConfig
 from ser.decode import read_audio
@@ -38,7 +38,7 @@ def main() -> None:
     found = arguments(__doc__, clips=200)
     config = ExperimentConfig()
     extractor = SpectralExtractor(config.audio, config.features)
-    clips = choose(found.manifest, found.clips)
+    clips = choose_evenly(found.manifest, found.clips)
     decoded = [read_audio(found.raw / clip.path) for clip in clips]
     waveforms = [prepare(audio.samples, audio.sample_rate, config.audio).prepared for audio in decoded]
     differences = [

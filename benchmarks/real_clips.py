@@ -35,6 +35,11 @@ def arguments(description: str | None, clips: int, **options: Any) -> argparse.N
 
 
 def choose(manifest: Path, count: int) -> list[Utterance]:
+    """A random sample of all clips, each corpus with its own weight; the same on every call."""
+    return random.Random(1).sample(read_manifest(manifest).utterances, count)
+
+
+def choose_evenly(manifest: Path, count: int) -> list[Utterance]:
     """Equally many of each corpus, the same on every call."""
     utterances = read_manifest(manifest)
     corpora = sorted({utterance.corpus for utterance in utterances})

@@ -65,7 +65,10 @@ class SpectralExtractor:
         """
         tape, starts = self.lay_out(waveforms)
         frames = np.lib.stride_tricks.sliding_window_view(tape, self.config.n_fft)[:: self.config.hop_length]
-        features = np.concatenate([self.features(frames[first : first + BLOCK_FRAMES]) for first in range(0, len(frames), BLOCK_FRAMES)])
+        features = np.empty((len(frames), sum(self.dims.values())), np.float32)
+        for first in range(0, len(frames), BLOCK_FRAMES):
+            block = slice(first, first + BLOCK_FRAMES)
+            self.write_features(frames[block], features[block])
         ends = [start + num_frames(len(waveform), self.config.hop_length) for start, waveform in zip(starts, waveforms, strict=True)]
         return [features[start:end] for start, end in zip(starts, ends, strict=True)]
 
@@ -76,25 +79,25 @@ class SpectralExtractor:
             (tape samples,), and the number of each clip's first frame. The few frames that reach into the next clip belong to none.
         """
         n_fft, hop_length = self.config.n_fft, self.config.hop_length
-        slots = [-(-(len(waveform) + n_fft) // hop_length) for waveform in waveforms]
+        slots = [-(-(len(waveform) + n_fft - n_fft // 2) // hop_length) for waveform in waveforms]
         starts = [0, *accumulate(slots)][:-1]
-        tape = np.zeros(max(n_fft, sum(slots) * hop_length), np.float32)
+        tape = np.zeros(sum(slots) * hop_length + n_fft, np.float32)
         for start, waveform in zip(starts, waveforms, strict=True):
             first = start * hop_length + n_fft // 2
             tape[first : first + len(waveform)] = waveform
         return tape, starts
 
-    def features(self, frames: Frames) -> Frames:
+    def write_features(self, frames: Frames, out: Frames) -> None:
         """
         Shape:
-            (frames, n_fft) -> (frames, sum of dims)
+            frames (frames, n_fft), out (frames, sum of dims)
         """
         n_mels, n_mfcc = self.config.mel.n_mels, self.config.mfcc.n_mfcc
         bands = self.bands(frames)
         log_mel = 10 * np.log10(np.maximum(bands[:, :n_mels], POWER_FLOOR))
         mfcc = scipy.fft.dct(log_mel, norm="ortho")[:, :n_mfcc]
         parts = {"mel": log_mel, "mfcc": mfcc, "chroma": normalise_chroma(bands[:, n_mels:-1])}
-        return np.concatenate([parts[name] for name in self.dims], axis=1)
+        np.concatenate([parts[name] for name in self.dims], axis=1, out=out)
 
     def bands(self, frames: Frames) -> Frames:
         """Energy in every mel band, in every pitch class, and the mean over the transform's bins.
