@@ -18,6 +18,7 @@ project:
   processed_dir: '{root}/processed'
   runs_dir: '{root}/runs'
 features: {{shard_clips: 64, mel: {{n_mels: 24}}, mfcc: {{n_mfcc: 12}}}}
+augmentations: {{copies: 0}}
 model:
   spectral_crnn: {{channels: [4, 8], branch_dim: 16, bottleneck_dim: 16, gru_dim: 16, dropout: 0.1}}
 train: {{epochs: 3, batch_size: 16, learning_rate: 1e-2, device: cpu, precision: fp32}}
