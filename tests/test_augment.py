@@ -12,7 +12,7 @@ from ser import paths
 from ser.audio import Waveform
 from ser.augment import Augmenter, copy_id
 from ser.config import AugmentationsConfig, ExperimentConfig
-from ser.decode import audio_hash
+from ser.decode import audio_hash, read_audio
 from ser.errors import ConfigError, DataError
 from ser.manifest import Manifest, Utterance, write_manifest
 from ser.pipeline.transform import augmented_folder, plan, store_folder, transform
@@ -40,8 +40,7 @@ def tree(tmp_path: Path) -> Path:
         path = tmp_path / f"raw/tess/{name}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, 0.3 * np.random.default_rng(number).standard_normal(6000), 16_000, subtype="FLOAT")
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        facts = (rate, 1, 6000, 0.375, audio_hash(samples))
+        facts = (16_000, 1, 6000, 0.375, audio_hash(read_audio(path)))
         utterances.append(Utterance(name, "tess", f"tess/{name}.wav", "tess/OAF", "female", "sad", "sad", "", "", *facts))
     config = configure(tmp_path)
     write_manifest(paths.manifest_file(config.project), Manifest(utterances))

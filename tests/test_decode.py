@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ser import decode as decode_module
 from ser.containers import mp3_frame
-from ser.decode import audio_hash, read_audio
+from ser.decode import Audio, audio_hash, read_audio
 from ser.errors import AudioError
 from ser.reasons import SKIP_REASONS
 
@@ -336,14 +336,17 @@ def test_garbage_gives_audio_or_a_reason(tmp_path_factory: pytest.TempPathFactor
 
 def test_equal_samples_hash_equal_in_whatever_container(tmp_path: Path) -> None:
     contents = {"a.wav": wave(), "b.aiff": aiff(), "c.wav": wave(before=chunk(b"bext", b"x"))}
-    hashes = {audio_hash(read_audio(write(tmp_path, content, name)).samples) for name, content in contents.items()}
+    hashes = {audio_hash(read_audio(write(tmp_path, content, name))) for name, content in contents.items()}
     assert len(hashes) == 1
     assert len(hashes.pop()) == 32
 
 
-def test_the_hash_knows_shape_and_every_sample() -> None:
+def test_the_hash_knows_rate_shape_and_every_sample() -> None:
     samples = np.arange(8, dtype=np.float32)[:, None]
     changed = samples.copy()
     changed[3] = np.nextafter(changed[3], np.float32(9))
-    assert len({audio_hash(array) for array in (samples, samples.reshape(4, 2), changed, samples[:-1])}) == 4
-    assert audio_hash(np.asfortranarray(samples.reshape(4, 2))) == audio_hash(samples.reshape(4, 2))
+    arrays = (samples, samples.reshape(4, 2), changed, samples[:-1])
+    hashes = {audio_hash(Audio(array, 16_000, "wav")) for array in arrays} | {audio_hash(Audio(samples, 8_000, "wav"))}
+    assert len(hashes) == 5
+    columns = Audio(np.asfortranarray(samples.reshape(4, 2)), 16_000, "wav")
+    assert audio_hash(columns) == audio_hash(Audio(samples.reshape(4, 2), 16_000, "aiff"))

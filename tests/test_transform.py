@@ -39,7 +39,7 @@ def utterance(raw: Path, name: str) -> Utterance:
     audio = read_audio(raw / f"tess/{name}.wav")
     count, channels = audio.samples.shape
     rate = audio.sample_rate
-    facts = (rate, channels, count, count / rate, audio_hash(audio.samples))
+    facts = (rate, channels, count, count / rate, audio_hash(audio))
     return Utterance(name, "tess", f"tess/{name}.wav", "tess/OAF", "female", "sad", "sad", "", "", *facts)
 
 

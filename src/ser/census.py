@@ -173,7 +173,7 @@ def describe(corpus: str, path: str, parsed: ParsedName, audio: Audio) -> Uttera
         channels=channels,
         num_samples=num_samples,
         duration=samples_to_seconds(num_samples, audio.sample_rate),
-        audio_hash=audio_hash(audio.samples),
+        audio_hash=audio_hash(audio),
     )
 
 

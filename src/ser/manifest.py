@@ -36,7 +36,7 @@ class Utterance:
     duration: float
     """Seconds."""
     audio_hash: str
-    """blake2b over the decoded samples: equal for equal audio in whatever container."""
+    """sha256 over the decoded samples and their rate: equal for equal audio in whatever container."""
 
 
 COLUMNS = tuple(field.name for field in fields(Utterance))

@@ -213,7 +213,7 @@ def waveform_of(config: ExperimentConfig, item: Item, augmenter: Augmenter | Non
         audio = read_audio(path)
     except AudioError as error:
         raise DataError(f"{path} has changed since the extract step ({error}): run extract again") from None
-    if audio_hash(audio.samples) != item.utterance.audio_hash:
+    if audio_hash(audio) != item.utterance.audio_hash:
         raise DataError(f"{path} has changed since the extract step: run extract again")
     stages = prepare(audio.samples, audio.sample_rate, config.audio)
     if augmenter is None:
