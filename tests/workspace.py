@@ -99,3 +99,8 @@ def weights_of(run: Run) -> str:
     from ser.checkpoint import digest, load_checkpoint  # torch: not for tests that need none
 
     return digest(load_checkpoint(run.best)["weights"])
+
+
+def printed_rows(text: str) -> list[list[str]]:
+    """The cells of the rows of a printed table, without its header."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]

@@ -43,12 +43,13 @@ class Output(Console):
 def out() -> Console:
     """Standard output; wide where it is a file and COLUMNS does not say how wide."""
     told = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()
-    return Output() if told else Output(width=LOG_WIDTH)
+    # as it is: a folder may be called [/x] or :smile:, and an extra is installed as ser[augment]
+    return Output(width=None if told else LOG_WIDTH, markup=False, emoji=False, highlight=False)
 
 
 def say(text: str) -> None:
     """One line of result."""
-    out().print(text, markup=False, highlight=False, soft_wrap=True)
+    out().print(text, soft_wrap=True)
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
