@@ -1,0 +1,107 @@
+"""The doctor looks at everything, changes nothing, and is content or names what is missing."""
+
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Ser
+from ser.errors import DataError
+from ser.pipeline import doctor as step
+from workspace import Workspace, printed_rows
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cell is folded."""
+    monkeypatch.setenv("COLUMNS", "400")
+
+
+def findings(text: str) -> dict[str, tuple[str, str]]:
+    """what -> (state, detail) of the printed table; of several with one name the last."""
+    return {what: (state, detail) for what, state, detail in printed_rows(text)}
+
+
+def files(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_it_is_content_with_a_prepared_folder_and_changes_nothing(prepared: Workspace, ser: Ser) -> None:
+    before = files(prepared.root)
+    answer = ser("--config", prepared.config_file, "--steps", "doctor")
+    assert answer.code == 0
+    found = findings(answer.out)
+    assert {state for state, _ in found.values()} <= {"ok", "note"}
+    assert found["corpus savee"] == ("ok", "56 audio files; the whole corpus has 480")
+    assert found["manifest"] == ("ok", "252 utterances")
+    assert found["split"] == ("ok", "default: speaker-disjoint, certificate holds")
+    assert found["device"][1].startswith("cpu")
+    assert files(prepared.root) == before
+
+
+def test_before_extract_it_says_what_comes_next(savee: Workspace, ser: Ser) -> None:
+    answer = ser("--config", savee.config_file, "--steps", "doctor")
+    assert answer.code == 0
+    found = findings(answer.out)
+    assert found["steps so far"][0] == "note"
+    assert found["corpus tess"][0] == "note", "a corpus that is not there is left out"
+    assert not savee.processed.exists()
+
+
+def test_no_audio_at_all_is_missing(savee: Workspace, ser: Ser, tmp_path: Path) -> None:
+    answer = ser("--config", savee.config_file, "--steps", "doctor", "--set", f"project.raw_dir={tmp_path / 'nowhere'}")
+    assert answer.code == 3
+    assert answer.err == "ser: missing: audio\n"
+
+
+def test_a_broken_certificate_is_told(workspace: Workspace, ser: Ser) -> None:
+    (workspace.split / "test.csv").write_bytes((workspace.split / "train.csv").read_bytes())
+    state, detail = findings(ser("--config", workspace.config_file, "--steps", "doctor").out)["steps so far"]
+    assert state == "note"
+    assert "differs from its certificate" in detail
+
+
+def missing(space: Workspace, *settings: str) -> str:
+    with pytest.raises(DataError) as error:
+        step.doctor(space.config(*settings))
+    return str(error.value)
+
+
+def test_a_device_that_the_config_wants_and_the_machine_lacks_is_missing(prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    assert missing(prepared, "train.device=mps") == "missing: device"
+
+
+def test_an_extra_is_missing_only_where_the_config_asks_for_it(prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "find_spec", lambda name: None)
+    step.doctor(prepared.config())
+    assert missing(prepared, "augmentations.copies=1") == "missing: extra augment"
+
+
+def test_a_package_that_is_not_installed_is_missing(prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_soxr(name: str) -> str:
+        if name == "soxr":
+            raise PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(step, "version", without_soxr)
+    assert missing(prepared) == "missing: soxr"
+
+
+def test_a_full_disk_is_noted_and_one_that_cannot_be_written_is_missing(
+    prepared: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Usage:
+        free = 1_000_000
+
+    def usage(folder: Any) -> Usage:
+        return Usage()
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    step.doctor(prepared.config())
+    state, detail = findings(capsys.readouterr().out)["disk"]
+    assert state == "note"
+    assert "0.0 GB free" in detail
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert missing(prepared) == "missing: disk"
