@@ -16,6 +16,12 @@ from trees import write_trees
 from workspace import Workspace, make_workspace
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cell of a table is folded, however wide the terminal or the test's own process says it is."""
+    monkeypatch.setenv("COLUMNS", "400")
+
+
 @pytest.fixture(scope="session")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All four corpora, 252 clips. Not to be changed."""

@@ -35,8 +35,7 @@ def test_version(ser: Ser) -> None:
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
-def test_help_names_every_option_and_command_of_the_contract(ser: Ser, flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+def test_help_names_every_option_and_command_of_the_contract(ser: Ser, flag: str) -> None:
     answer = ser(flag)
     assert answer.code == 0
     options = ("--config", "--steps", "--epochs", "--run-name", "--set", "--resume", "--repair", "--dry-run", "--verbose", "-v", "demo")
@@ -98,7 +97,6 @@ def test_a_command_that_cannot_be_followed_is_exit_2_and_writes_nothing(
     prepared: Workspace, tmp_path: Path, ser: Ser, arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setenv("NO_COLOR", "1")
     before = everything(prepared.root)
     answer = ser(*(argument.format(config=prepared.config_file) for argument in arguments))

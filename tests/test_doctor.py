@@ -12,12 +12,6 @@ from ser.pipeline import doctor as step
 from workspace import Workspace, printed_rows
 
 
-@pytest.fixture(autouse=True)
-def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No cell is folded."""
-    monkeypatch.setenv("COLUMNS", "400")
-
-
 def findings(text: str) -> dict[str, tuple[str, str]]:
     """what -> (state, detail) of the printed table; of several with one name the last."""
     return {what: (state, detail) for what, state, detail in printed_rows(text)}

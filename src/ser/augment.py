@@ -1,4 +1,4 @@
-"""Altered copies of training clips: noise, pitch, speed, gain. Needs the extra `augment`."""
+"""Altered copies of training clips: noise, pitch, speed. Needs the extra `augment`."""
 
 import hashlib
 import random
@@ -54,8 +54,6 @@ def build_chain(config: AugmentationsConfig) -> Any:
         steps.append(library.TimeStretch(*config.stretch_rate, leave_length_unchanged=False, p=p))
     if config.noise_snr_db:
         steps.append(library.AddGaussianSNR(*config.noise_snr_db, p=p))
-    if config.gain_db:
-        steps.append(library.Gain(*config.gain_db, p=p))
     return library.Compose(steps)
 
 

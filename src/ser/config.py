@@ -204,12 +204,10 @@ class AugmentationsConfig(Config):
     """Semitones, up or down. null: none."""
     stretch_rate: Range | None = (0.9, 1.1)
     """Factor of speed, pitch kept. null: none."""
-    gain_db: Range | None = None
-    """dB. null: none; the last stage of the waveform sets its peak to 1, so a gain alone changes nothing."""
     seed: Seed = 42
     """With the id and the number of the copy, all that a copy depends on."""
 
-    @field_validator("noise_snr_db", "pitch_semitones", "stretch_rate", "gain_db")
+    @field_validator("noise_snr_db", "pitch_semitones", "stretch_rate")
     @classmethod
     def low_before_high(cls, value: Range | None) -> Range | None:
         if value is not None and value[0] > value[1]:

@@ -21,6 +21,9 @@ FRAME_STEP = 8
 """Batches are padded to a multiple of this many frames: fewer different shapes, for each of which the convolutions' kernels are built
 anew and memory is asked for anew (15 % more utterances a second, a quarter less memory)."""
 
+MIN_BUCKETS = 4
+"""Of an epoch, whatever `bucket_clips` asks for."""
+
 MIN_DEVIATION = 1e-4
 """A row that never varies on train (a filter above the corpus's bandwidth) would blow up noise elsewhere."""
 
@@ -197,15 +200,15 @@ def group_versions(entries: Iterable[Entry]) -> list[list[int]]:
 def length_buckets(order: Order, lengths: Order, batch_size: int, bucket_clips: int, generator: np.random.Generator) -> list[Order]:
     """Cut an order into buckets, sort each by length, cut it into batches, and shuffle the batches.
 
-    A bucket holds as many whole batches as fit into `bucket_clips`, at least one. A last batch of one is joined to its neighbour: batch
-    norm needs more than one.
+    A bucket holds as many whole batches as fit into `bucket_clips`, at least one, and at most a quarter of the epoch: one bucket for all
+    would make the same batches in every epoch. A last batch of one is joined to its neighbour: batch norm needs more than one.
 
-    >>> rng = np.random.default_rng(0)
-    >>> [sorted(batch.tolist()) for batch in length_buckets(np.arange(5), np.array([9, 1, 8, 2, 7]), 2, 5, rng)]
-    [[1, 3], [0, 2, 4]]
+    >>> batches = length_buckets(np.arange(8), np.array([9, 1, 8, 2, 7, 3, 6, 4]), 2, 4, np.random.default_rng(0))
+    >>> sorted(sorted(batch.tolist()) for batch in batches)
+    [[0, 1], [2, 3], [4, 5], [6, 7]]
     """
     batches: list[Order] = []
-    bucket_size = max(bucket_clips // batch_size, 1) * batch_size
+    bucket_size = max(min(bucket_clips, len(order) // MIN_BUCKETS) // batch_size, 1) * batch_size
     for start in range(0, len(order), bucket_size):
         bucket = order[start : start + bucket_size]
         bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
