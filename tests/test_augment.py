@@ -73,9 +73,7 @@ def test_the_global_generators_go_on_as_if_nothing_had_happened() -> None:
 OFF: dict[str, Any] = {"noise_snr_db": None, "pitch_semitones": None, "stretch_rate": None}
 
 
-@pytest.mark.parametrize(
-    "setting", [{}, {"noise_snr_db": (20, 20)}, {"pitch_semitones": (2, 2)}, {"stretch_rate": (0.8, 0.8)}], ids=str
-)
+@pytest.mark.parametrize("setting", [{}, {"noise_snr_db": (20, 20)}, {"pitch_semitones": (2, 2)}, {"stretch_rate": (0.8, 0.8)}], ids=str)
 def test_each_alteration_does_what_it_is_called(setting: dict[str, Any]) -> None:
     config = AugmentationsConfig.model_validate({"copies": 1, "probability": 1.0, **OFF, **setting})
     altered = Augmenter(config, 16_000).alter(TONE, "a", 1)
@@ -122,6 +120,14 @@ def test_copies_are_the_same_from_any_number_of_processes_and_in_any_order(tree:
     together = FeatureStore.open(transform(other)[1])
     assert len(together) == 6
     assert all(np.array_equal(alone.rows(copy), together.rows(copy)) for copy in alone)
+
+
+def test_two_splits_share_a_store_without_losing_each_others_copies(tree: Path) -> None:
+    config = configure(tree)
+    before = FeatureStore.open(transform(config)[1])
+    write_table(paths.split_folder(config) / "train.csv", ["id"], [{"id": "a"}])
+    after = FeatureStore.open(transform(config)[1])
+    assert list(after) == ["a~1", "a~2", *before]
 
 
 def test_another_copy_is_computed_without_the_first_ones(tree: Path) -> None:

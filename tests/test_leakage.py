@@ -120,7 +120,7 @@ def note_a_statistic_of_test(space: Workspace) -> None:
     write_certificate(space.split / "leakage.json", certificate.model_copy(update={"statistics": (statistic,)}))
 
 
-@pytest.mark.parametrize("step", ["load", "train"])
+@pytest.mark.parametrize("step", ["transform", "load", "train"])
 @pytest.mark.parametrize(
     ("tamper", "said"),
     [
@@ -172,6 +172,16 @@ def test_a_normaliser_fitted_elsewhere_is_not_used(workspace: Workspace, monkeyp
     with pytest.raises(LeakageError, match="is used as train, but stands in test"):
         workspace.run("load")
     assert (workspace.split / "normaliser.json").read_bytes() == before
+
+
+def test_an_edited_normaliser_is_damage(workspace: Workspace, ser: Ser) -> None:
+    path = workspace.split / "normaliser.json"
+    content = json.loads(path.read_text())
+    content["mean"][0] += 1.0
+    path.write_text(json.dumps(content))
+    answer = ser("--config", workspace.config_file, "--steps", "train")
+    assert answer.code == 4
+    assert "normaliser.json is damaged: its digest does not fit" in answer.err
 
 
 def test_the_normaliser_of_another_split_is_not_used(workspace: Workspace, ser: Ser) -> None:

@@ -9,11 +9,12 @@ import soundfile
 import torch
 
 from conftest import Ser
+from ser import pipeline
 from ser.certificate import original_id
 from ser.checkpoint import load_checkpoint
 from ser.data import Normaliser, SpeechDataset
 from ser.emotions import EMOTIONS
-from ser.errors import DataError, LeakageError
+from ser.errors import ConfigError, DataError, LeakageError
 from ser.inference import predict_dataset
 from ser.manifest import COLUMNS as MANIFEST_COLUMNS
 from ser.models import build_model
@@ -402,3 +403,9 @@ def test_other_features_are_computed_anew_and_never_mixed(workspace: Workspace) 
     assert new != old
     assert {path.name: path.read_bytes() for path in old.iterdir()} == before
     assert FeatureStore.open(old).dims["mfcc"] == 12
+
+
+def test_a_missing_extra_is_told_before_the_first_step(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"needs audiomentations: pip install 'ser\[augment\]'"):
+        workspace.run("extract,transform", "augmentations.copies=1")

@@ -1,14 +1,22 @@
 """The steps that a user can name, each a function of a config, and the pipeline that runs them in order."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from ser.config import ExperimentConfig
+from ser.errors import ConfigError
 
 
 def run_steps(
     config: ExperimentConfig, steps: Sequence[str], run_name: str | None = None, resume: bool = False, repair: bool = False
 ) -> None:
-    """Run the named steps in the order given. Each imports its own libraries: extract and transform load no torch."""
+    """Run the named steps in the order given. Each imports its own libraries: extract and transform load no torch.
+
+    Raises:
+        ConfigError: the config asks for an extra that is not installed: said before the first step, not after minutes of it.
+    """
+    if config.augmentations.copies and "transform" in steps:
+        require("audiomentations", "augment")
     for step in steps:
         match step:
             case "doctor":
@@ -33,3 +41,12 @@ def run_steps(
                 train(config, run_name=run_name, resume=resume)
             case _:
                 raise ValueError(f"no step {step!r}")
+
+
+def require(module: str, extra: str) -> None:
+    """
+    Raises:
+        ConfigError: the module is not installed.
+    """
+    if find_spec(module) is None:
+        raise ConfigError(f"this config needs {module}: pip install 'ser[{extra}]', or --set augmentations.copies=0")

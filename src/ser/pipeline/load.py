@@ -13,7 +13,7 @@ from ser.config import ExperimentConfig
 from ser.console import print_split, say
 from ser.data import Normaliser, SpeechDataset, Stores
 from ser.errors import ArtefactError, DataError
-from ser.files import exclusive_lock, read_json, remove_leftovers, write_json
+from ser.files import digest_json, exclusive_lock, read_json, remove_leftovers, write_json
 from ser.manifest import Manifest, read_manifest
 from ser.pipeline.transform import store_folders
 from ser.splits import CERTIFICATE_FILE, Split, read_split
@@ -109,7 +109,7 @@ def write_normaliser(config: ExperimentConfig, stores: Stores, normaliser: Norma
         "mean": normaliser.mean.tolist(),
         "deviation": normaliser.deviation.tolist(),
     }
-    write_json(paths.normaliser_file(config), content)
+    write_json(paths.normaliser_file(config), {**content, "digest": digest_json(content)})
 
 
 def read_normaliser(config: ExperimentConfig, stores: Stores, split: Split) -> Normaliser:
@@ -122,6 +122,8 @@ def read_normaliser(config: ExperimentConfig, stores: Stores, split: Split) -> N
     if not path.exists():
         raise DataError(f"{path} does not exist: run the load step first")
     content = read_json(path)
+    if not isinstance(content, dict) or content.pop("digest", None) != digest_json(content):
+        raise ArtefactError(f"{path} is damaged: its digest does not fit; run the load step again")
     try:
         fitted_on = content["stores"], content["statistics"]
         normaliser = Normaliser(np.array(content["mean"], np.float32), np.array(content["deviation"], np.float32))

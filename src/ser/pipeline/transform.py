@@ -13,6 +13,7 @@ import numpy as np
 from ser import paths
 from ser.audio import Waveform, fix_duration, normalise_peak, prepare
 from ser.augment import Augmenter, copy_id, library_version
+from ser.certificate import original_id
 from ser.config import ExperimentConfig
 from ser.decode import audio_hash, read_audio
 from ser.errors import AudioError, DataError
@@ -23,6 +24,7 @@ from ser.manifest import Manifest, Utterance, read_manifest
 from ser.parallel import run_tasks
 from ser.progress import track
 from ser.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
+from ser.splits import CERTIFICATE_FILE, read_split
 from ser.store import StoreSpec, finish_store, inventory
 from ser.tables import read_table
 
@@ -76,6 +78,7 @@ def transform(config: ExperimentConfig, repair: bool = False) -> list[Path]:
         ConfigError: augmentation without the extra `augment`.
         DataError: no manifest yet, a clip changed since, or the store cannot be written.
         ArtefactError: a damaged shard, without `repair`.
+        LeakageError: the split's certificate does not hold.
         LockedError: another process writes to the processed folder.
     """
     paths.processed(config.project).mkdir(parents=True, exist_ok=True)
@@ -124,9 +127,11 @@ def augmented_spec(config: ExperimentConfig) -> StoreSpec:
 def plan(config: ExperimentConfig, repair: bool = False) -> list[StorePlan]:
     """What `transform` would do, one plan for each store; writes nothing. Errors as of `transform`."""
     manifest = read_manifest(paths.manifest_file(config.project))
-    plans = [plan_store(config, spectral_spec(config), [Item(utterance) for utterance in manifest], repair)]
+    if (paths.split_folder(config) / CERTIFICATE_FILE).exists():
+        read_split(paths.split_folder(config), manifest)  # a broken certificate stops every step
+    plans = [plan_store(config, spectral_spec(config), manifest, [Item(utterance) for utterance in manifest], repair)]
     if config.augmentations.copies:
-        plans.append(plan_store(config, augmented_spec(config), training_copies(config, manifest), repair))
+        plans.append(plan_store(config, augmented_spec(config), manifest, training_copies(config, manifest), repair))
     return plans
 
 
@@ -145,10 +150,13 @@ def training_copies(config: ExperimentConfig, manifest: Manifest) -> list[Item]:
     return [Item(manifest[utterance_id], copy) for utterance_id in sorted(ids) for copy in range(1, config.augmentations.copies + 1)]
 
 
-def plan_store(config: ExperimentConfig, spec: StoreSpec, wanted: Sequence[Item], repair: bool) -> StorePlan:
-    """Keep what finished shards hold under the same id and audio hash; the rest, in order, makes new shards."""
+def plan_store(config: ExperimentConfig, spec: StoreSpec, manifest: Manifest, wanted: Sequence[Item], repair: bool) -> StorePlan:
+    """Keep what finished shards hold of clips that the manifest still has; what is wanted besides, in order, makes new shards.
+
+    Kept are also copies that this split does not train on: another split that shares the store does.
+    """
     folder = paths.features_folder(config.project) / spec.folder_name
-    keys = {item.key for item in wanted}
+    known = {(utterance.id, utterance.audio_hash) for utterance in manifest}
     clips = {(clip.id, clip.audio_hash): clip for shard in inventory(folder, repair) for clip in shard.clips}
     missing = [item for item in wanted if item.key not in clips]
     longest = config.audio.duration or float("inf")
@@ -156,7 +164,7 @@ def plan_store(config: ExperimentConfig, spec: StoreSpec, wanted: Sequence[Item]
     return StorePlan(
         folder=folder,
         spec=spec,
-        stored=tuple(clip for key, clip in clips.items() if key in keys),
+        stored=tuple(clip for clip in clips.values() if (original_id(clip.id), clip.audio_hash) in known),
         shards=tuple(chunks(missing, config.features.shard_clips)),
         estimated_bytes=round(frames * spec.columns * np.dtype(spec.dtype).itemsize),
     )
