@@ -296,6 +296,13 @@ def test_an_output_without_room_is_one_line(prepared: Workspace) -> None:
     assert "No space left on device" in done.stderr
 
 
+def test_a_name_that_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    setting = f"project.processed_dir='{tmp_path}/é'"
+    done = program('PYTHONIOENCODING=ascii "$@"', "--config", "demo.yaml", "--set", setting, "--steps", "transform", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "\\xe9" in done.stdout
+
+
 @pytest.mark.parametrize("command", ['"$@" >&-', '"$@" 2>&-', '"$@" >&- 2>&-', '"$@" | true', '"$@" 2>&1 | true'])
 def test_work_goes_on_where_nobody_listens(savee: Workspace, command: str) -> None:
     done = program(command, "--config", savee.config_file, "--steps", "extract", "-v")
