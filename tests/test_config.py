@@ -259,6 +259,7 @@ def test_a_setting_stands_over_the_file(write: Write, settings: list[str], key: 
         ("train=*a", "aliases are not used"),
         ("train=!x y", "tags (!x) are not used"),
         ("train.epochs=" + "[" * 100, "nested deeper than 12 levels"),
+        ("a." * 3000 + "a=1", "nested deeper than 12 levels"),
         ("labels.merge={calm: sad, calm: fear}", "is no YAML value"),
         ("split.name=001", "split.name: input should be a valid string; got 1"),
         (

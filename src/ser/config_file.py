@@ -177,12 +177,14 @@ def apply_setting(values: dict[str, Any], origins: dict[str, str], setting: str)
     """`train.epochs=3`; the right side is YAML: `[mel, mfcc]`, `null`, `1e-3`.
 
     Raises:
-        ConfigError: no `=`, a path through something that has no keys, or no YAML on the right.
+        ConfigError: no `=`, a path too long or through something that has no keys, or no YAML on the right.
     """
     key, sign, text = setting.partition("=")
     key = key.strip()
     if not sign or not all(key.split(".")):
         raise ConfigError(f"--set {setting!r}: expected key.sub=value, like train.learning_rate=1e-3")
+    if key.count(".") >= MAX_DEPTH:
+        raise ConfigError(f"--set {setting[:40]!r}...: nested deeper than {MAX_DEPTH} levels")
     loader = YAML(typ="rt")
     try:
         check_budget(f"--set {setting}", loader.parse(io.StringIO(text)))
