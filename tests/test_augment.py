@@ -10,11 +10,11 @@ import pytest
 
 from ser import paths
 from ser.audio import Waveform
-from ser.augment import Augmenter, copy_id
+from ser.augment import Augmenter
 from ser.config import AugmentationsConfig, ExperimentConfig
 from ser.decode import audio_hash, read_audio
 from ser.errors import ConfigError, DataError
-from ser.manifest import Manifest, Utterance, write_manifest
+from ser.manifest import Manifest, Utterance, copy_id, write_manifest
 from ser.pipeline.transform import augmented_folder, plan, store_folder, transform
 from ser.store import FeatureStore
 from ser.tables import write_table

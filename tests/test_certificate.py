@@ -14,7 +14,6 @@ from ser.certificate import (
     check,
     check_ids,
     made_from,
-    original_id,
     read_certificate,
     record_statistic,
     speaker_independent,
@@ -22,7 +21,7 @@ from ser.certificate import (
 )
 from ser.config import LabelsConfig, SplitConfig
 from ser.errors import ArtefactError, LeakageError
-from ser.manifest import Manifest, Utterance
+from ser.manifest import Manifest, Utterance, original_id
 
 LABELS = LabelsConfig(keep=("neutral", "happy"))
 CLASSES = ("neutral", "happy")

@@ -99,6 +99,7 @@ def test_an_empty_file_is_the_default_config(write: Write) -> None:
         ("features:\n  mel: {fmax: 9000}", "features.mel.fmax 9000 Hz is above half of audio.sampling_rate (c.yaml, line 2)"),
         ("features:\n  mel: {fmin: 8000}", "features.mel.fmin 8000 Hz is not below half of audio.sampling_rate (c.yaml, line 2)"),
         ("features:\n  mel: {fmin: 50, fmax: 40}", "features.mel: fmin 50 Hz is not below fmax 40 Hz (c.yaml, line 2)"),
+        ("labels: {merge: {calm: surprise}, keep: [sad, angry]}", "labels: calm is merged into surprise, which is not kept"),
         ("labels: {merge: {calm: neutral, neutral: sad}}", "labels: calm is merged into neutral, which is itself merged away"),
         ("split: {rule: explicit-speakers}", "split: val_speakers and test_speakers go with rule explicit-speakers"),
         ("split: {test_ids: [tess_OAF_back_fear]}", "split: val_ids and test_ids go with rule explicit-ids"),

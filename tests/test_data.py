@@ -250,7 +250,7 @@ def population() -> list[Any]:
 
 
 def test_a_shuffle_is_a_permutation() -> None:
-    order = draw(population(), "shuffle", np.random.default_rng(0))
+    order = draw(population(), "shuffle", 1.0, np.random.default_rng(0))
     assert sorted(order.tolist()) == list(range(600))
     assert order.tolist() != list(range(600))
 
@@ -258,7 +258,7 @@ def test_a_shuffle_is_a_permutation() -> None:
 @pytest.mark.parametrize(("sampler", "groups"), [("class", 2), ("corpus-class", 4)])
 def test_a_sampler_draws_every_group_equally_often(sampler: Sampler, groups: int) -> None:
     entries = population()
-    epochs = [draw(entries, sampler, np.random.default_rng(seed)) for seed in range(20)]
+    epochs = [draw(entries, sampler, 1.0, np.random.default_rng(seed)) for seed in range(20)]
     assert all(len(order) == 600 for order in epochs)
     drawn = [entries[index] for index in np.concatenate(epochs)]
     counts = Counter(e.label if sampler == "class" else (e.corpus, e.label) for e in drawn)
@@ -267,14 +267,24 @@ def test_a_sampler_draws_every_group_equally_often(sampler: Sampler, groups: int
         assert count / len(drawn) == pytest.approx(1 / groups, abs=0.02)
 
 
+@pytest.mark.parametrize(("balance", "expected"), [(0.0, (0.75, 0.15)), (0.5, (0.518, 0.232)), (1.0, (0.25, 0.25))])
+def test_the_balance_says_how_far_groups_are_evened_out(balance: float, expected: tuple[float, float]) -> None:
+    """450 and 90 of 600 clips draw in proportion to n^(1 - balance)."""
+    entries = population()
+    drawn = [entries[index] for seed in range(20) for index in draw(entries, "corpus-class", balance, np.random.default_rng(seed))]
+    counts = Counter((e.corpus, e.label) for e in drawn)
+    shares = tuple(counts[group] / len(drawn) for group in (("crema", 0), ("tess", 0)))
+    assert shares == pytest.approx(expected, abs=0.02)
+
+
 @pytest.mark.parametrize("sampler", ["shuffle", "class", "corpus-class"])
 def test_one_version_of_each_clip_stands_for_it_and_its_copies(sampler: Sampler) -> None:
     entries = [entry(f"clip{i}{copy}", label=i % 2) for i in range(40) for copy in ("", "~1", "~2")]
-    order = draw(entries, sampler, np.random.default_rng(0))
+    order = draw(entries, sampler, 1.0, np.random.default_rng(0))
     assert len(order) == 40
     if sampler == "shuffle":
         assert sorted(int(index) // 3 for index in order) == list(range(40))
-    epochs = np.concatenate([draw(entries, sampler, np.random.default_rng(seed)) for seed in range(50)])
+    epochs = np.concatenate([draw(entries, sampler, 1.0, np.random.default_rng(seed)) for seed in range(50)])
     for version in range(3):
         assert (epochs % 3 == version).mean() == pytest.approx(1 / 3, abs=0.05)
 
@@ -282,5 +292,5 @@ def test_one_version_of_each_clip_stands_for_it_and_its_copies(sampler: Sampler)
 @pytest.mark.parametrize("sampler", ["shuffle", "class", "corpus-class"])
 def test_an_epoch_depends_on_the_generator_alone(sampler: Sampler) -> None:
     entries = population()
-    first, again, other = (draw(entries, sampler, np.random.default_rng(seed)).tolist() for seed in (1, 1, 2))
+    first, again, other = (draw(entries, sampler, 1.0, np.random.default_rng(seed)).tolist() for seed in (1, 1, 2))
     assert first == again != other

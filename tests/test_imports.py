@@ -27,6 +27,11 @@ def test_a_worker_loads_nothing_heavy() -> None:
     assert not loaded_by("import ser.pipeline.extract, ser.pipeline.transform")
 
 
+def test_the_version_of_the_augmentation_library_is_asked_without_loading_it() -> None:
+    """Load and train need no more of it."""
+    assert not loaded_by("import ser.augment\nser.augment.library_version()")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"], ["--version"]])
 def test_help_answers_without_anything_heavy(arguments: list[str]) -> None:
     program = f"""

@@ -10,13 +10,13 @@ import torch
 
 from conftest import Ser
 from ser import pipeline
-from ser.certificate import original_id
 from ser.checkpoint import load_checkpoint
 from ser.data import Normaliser, SpeechDataset
 from ser.emotions import EMOTIONS
 from ser.errors import ConfigError, DataError, LeakageError
 from ser.inference import predict_dataset
 from ser.manifest import COLUMNS as MANIFEST_COLUMNS
+from ser.manifest import original_id
 from ser.models import build_model
 from ser.pipeline.load import read_loaded
 from ser.pipeline.transform import store_folder

@@ -14,7 +14,7 @@ from pydantic import ValidationError, field_validator
 from ser.config import Config, LabelsConfig, SplitConfig
 from ser.errors import ArtefactError, LeakageError
 from ser.files import digest_json, read_json, write_json
-from ser.manifest import Manifest
+from ser.manifest import Manifest, original_id
 
 SPLIT_NAMES = ("train", "val", "test")
 
@@ -121,16 +121,6 @@ def config_digest(config: SplitConfig, labels: LabelsConfig) -> str:
 def made_from(certificate: Certificate, config: SplitConfig, labels: LabelsConfig) -> bool:
     """Whether a stored split is the one that these configs ask for. If not, the extract step has to run again."""
     return certificate.config_digest == config_digest(config, labels)
-
-
-def original_id(utterance_id: str) -> str:
-    """The id that an augmented copy was made from; any other id is its own original.
-
-    >>> original_id("savee_DC_a01~2"), original_id("savee_DC_a01")
-    ('savee_DC_a01', 'savee_DC_a01')
-    """
-    original, sign, copy = utterance_id.rpartition("~")
-    return original if sign and copy.isdecimal() else utterance_id
 
 
 def record_statistic(certificate: Certificate, what: str, fitted_on: str, ids: Iterable[str]) -> Certificate:

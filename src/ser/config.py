@@ -58,7 +58,7 @@ class AudioConfig(Config):
     """Cut the silence at both ends."""
     trim_top_db: float = Field(default=30.0, gt=0)
     """Leading and trailing frames this far below the loudest one are cut."""
-    duration: float | None = Field(default=5.0, gt=0.1)
+    duration: float | None = Field(default=5.0, gt=0.1, le=3600)
     """Seconds; longer clips are cut to their centre. null keeps every clip whole."""
     pad: bool = False
     """Pad shorter clips to `duration`. Masks and length buckets make it needless."""
@@ -188,6 +188,8 @@ class LabelsConfig(Config):
         for source, target in self.merge.items():
             if target in self.merge:
                 raise ValueError(f"{source} is merged into {target}, which is itself merged away")
+            if target not in self.keep:
+                raise ValueError(f"{source} is merged into {target}, which is not kept")
         return self
 
 
@@ -195,7 +197,7 @@ class AugmentationsConfig(Config):
     """Waveform augmentation of training speakers (needs the extra `augment`). Off with 0 copies."""
 
     copies: int = Field(default=0, ge=0, le=20)
-    """Altered copies of every training clip, `<id>~1` and so on."""
+    """Altered copies of every training clip, `<id>~1` and so on; an epoch draws one version of each clip."""
     probability: Share = 0.5
     """Of each alteration below."""
     noise_snr_db: Range | None = (10.0, 30.0)
@@ -297,7 +299,9 @@ class TrainConfig(Config):
     class_weights: Literal["none", "balanced"] = "balanced"
     """`balanced` weighs a class's loss by n / (classes x its clips), as scikit-learn does."""
     sampler: Literal["shuffle", "class", "corpus-class"] = "shuffle"
-    """`class` draws all classes equally often; `corpus-class` every class of every corpus."""
+    """`shuffle`: every clip once an epoch; `class` evens out the classes; `corpus-class` the classes of every corpus."""
+    sampler_balance: Share = 1.0
+    """How far: 1 draws all groups equally often, 0 in proportion to their clips; between them a group of n clips counts n^(1 - balance)."""
     grad_clip: float = Field(default=5.0, gt=0)
     """Largest norm of the gradient of all weights."""
     patience: Positive = 8

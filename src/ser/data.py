@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ser.certificate import Entry, original_id
+from ser.certificate import Entry
 from ser.errors import ArtefactError
+from ser.manifest import original_id
 from ser.store import FeatureStore
 
 FloatArray = NDArray[np.float32]
@@ -172,10 +173,11 @@ def padded_length(lengths: Order) -> int:
 Sampler = Literal["shuffle", "class", "corpus-class"]
 
 
-def draw(entries: Sequence[Entry], sampler: Sampler, generator: np.random.Generator) -> Order:
-    """Positions for one epoch: a shuffle of all clips, or as many draws with replacement so that every group comes equally often.
+def draw(entries: Sequence[Entry], sampler: Sampler, balance: float, generator: np.random.Generator) -> Order:
+    """Positions for one epoch: a shuffle of all clips, or as many draws with replacement that even out the sampler's groups.
 
-    Of a clip and its augmented copies one version, drawn at random, stands for all: an epoch costs the same with and without copies.
+    A group of n clips gets draws in proportion to n^(1 - balance). Of a clip and its augmented copies one version, drawn at random, stands
+    for all: an epoch costs the same with and without copies.
     """
     versions = group_versions(entries)
     if sampler == "shuffle":
@@ -184,7 +186,7 @@ def draw(entries: Sequence[Entry], sampler: Sampler, generator: np.random.Genera
         firsts = [entries[group[0]] for group in versions]
         keys = [str(entry.label) if sampler == "class" else f"{entry.corpus} {entry.label}" for entry in firsts]
         counts = Counter(keys)
-        weights = np.array([1 / counts[key] for key in keys])
+        weights = np.array([counts[key] ** -balance for key in keys])
         clips = generator.choice(len(versions), size=len(versions), p=weights / weights.sum())
     return np.array([generator.choice(versions[clip]) if len(versions[clip]) > 1 else versions[clip][0] for clip in clips], np.int64)
 

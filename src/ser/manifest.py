@@ -106,3 +106,22 @@ def parse_row(path: Path, row: dict[str, str]) -> Utterance:
     except ValueError as error:
         raise ArtefactError(f"{path}: the row of {row['id']!r} cannot be read ({error})") from None
     return utterance
+
+
+def copy_id(utterance_id: str, copy: int) -> str:
+    """The id of an augmented copy.
+
+    >>> copy_id("tess_OAF_pad_disgust", 1)
+    'tess_OAF_pad_disgust~1'
+    """
+    return f"{utterance_id}~{copy}"
+
+
+def original_id(utterance_id: str) -> str:
+    """The id that an augmented copy was made from; any other id is its own original.
+
+    >>> original_id("savee_DC_a01~2"), original_id("savee_DC_a01")
+    ('savee_DC_a01', 'savee_DC_a01')
+    """
+    original, sign, copy = utterance_id.rpartition("~")
+    return original if sign and copy.isdecimal() else utterance_id

@@ -137,7 +137,7 @@ class Trainer:
 
     def batches(self, epoch: int) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
         generator = np.random.default_rng([self.seed, epoch])
-        order = draw(self.train.entries, self.config.sampler, generator)
+        order = draw(self.train.entries, self.config.sampler, self.config.sampler_balance, generator)
         return length_buckets(order, self.train.lengths, self.config.batch_size, self.config.bucket_clips, generator)
 
     def step(self, batch: Batch, number: int, masks: torch.Generator) -> tuple[float, Tensor]:

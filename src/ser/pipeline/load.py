@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from ser import paths
-from ser.certificate import Entry, examples, made_from, original_id, record_statistic, write_certificate
+from ser.certificate import Entry, examples, made_from, record_statistic, write_certificate
 from ser.config import ExperimentConfig
 from ser.console import print_split, say
 from ser.data import Normaliser, SpeechDataset, Stores
 from ser.errors import ArtefactError, DataError
 from ser.files import digest_json, exclusive_lock, read_json, remove_leftovers, write_json
-from ser.manifest import Manifest, read_manifest
+from ser.manifest import Manifest, copy_id, original_id, read_manifest
 from ser.pipeline.transform import store_folders
 from ser.splits import CERTIFICATE_FILE, Split, read_split
 from ser.store import FeatureStore
@@ -98,7 +98,7 @@ def refuse_missing(split: Split, manifest: Manifest, stores: Stores, copies: int
 
 def with_copies(entries: Iterable[Entry], copies: int) -> tuple[Entry, ...]:
     """Every training entry, and its augmented copies `<id>~1`... behind it."""
-    return tuple(replace(entry, id=f"{entry.id}~{number}") if number else entry for entry in entries for number in range(copies + 1))
+    return tuple(replace(entry, id=copy_id(entry.id, number)) if number else entry for entry in entries for number in range(copies + 1))
 
 
 def write_normaliser(config: ExperimentConfig, stores: Stores, normaliser: Normaliser, statistics: Any) -> None:

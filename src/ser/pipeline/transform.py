@@ -12,15 +12,15 @@ import numpy as np
 
 from ser import paths
 from ser.audio import Waveform, fix_duration, normalise_peak, prepare
-from ser.augment import Augmenter, copy_id, library_version
-from ser.certificate import original_id
+from ser.augment import CODE_VERSION as AUGMENT_VERSION
+from ser.augment import Augmenter, library_version
 from ser.config import ExperimentConfig
 from ser.decode import audio_hash, read_audio
 from ser.errors import AudioError, DataError
 from ser.features.base import Frames
 from ser.features.spectral import CODE_VERSION, SpectralExtractor
 from ser.files import exclusive_lock
-from ser.manifest import Manifest, Utterance, read_manifest
+from ser.manifest import Manifest, Utterance, copy_id, original_id, read_manifest
 from ser.parallel import run_tasks
 from ser.progress import track
 from ser.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
@@ -120,7 +120,7 @@ def spectral_spec(config: ExperimentConfig) -> StoreSpec:
 def augmented_spec(config: ExperimentConfig) -> StoreSpec:
     spec = spectral_spec(config)
     settings = config.augmentations.model_dump(mode="json", exclude={"copies"})
-    ingredients = {**spec.ingredients, "augmentations": settings, "audiomentations": library_version()}
+    ingredients = {**spec.ingredients, "augment_version": AUGMENT_VERSION, "augmentations": settings, "audiomentations": library_version()}
     return StoreSpec("augmented", spec.dims, spec.frame_rate, spec.dtype, ingredients)
 
 
