@@ -47,7 +47,7 @@ def choose_evenly(manifest: Path, count: int) -> list[Utterance]:
 
 
 def project(folder: Path, raw: Path, utterances: Iterable[Utterance], workers: int = 1) -> ExperimentConfig:
-    """The shipped config on these clips alone, everything written below `folder`."""
+    """The defaults of the config (the shipped features, no augmented copies) on these clips alone, everything written below `folder`."""
     write_manifest(folder / "manifest.csv", Manifest(utterances))
     sections = {"project": {"raw_dir": str(raw), "processed_dir": str(folder)}, "runtime": {"workers": workers}}
     return ExperimentConfig.model_validate(sections)

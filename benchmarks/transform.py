@@ -116,7 +116,8 @@ def speed_table(found: Any) -> list[str]:
         for way in ways
     ]
     return [
-        f"{found.clips} real clips drawn from all corpora; median of {found.repeats} alternating runs, one thread for each process.",
+        f"{found.clips} real clips drawn from all corpora, no augmented copies; one thread for each process.",
+        f"Median of {found.repeats} alternating runs.",
         "",
         "| way | wall s of step | CPU s of step | CPU s of process | peak MB | x librosa, step | x tuning 0, step | x librosa, process "
         "| x one process, wall |",

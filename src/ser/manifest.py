@@ -8,7 +8,7 @@ from typing import Any
 
 from ser.emotions import EMOTIONS
 from ser.errors import ArtefactError, DataError
-from ser.tables import read_table, write_table
+from ser.tables import iter_table, write_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Utterance:
     """sha256 over the decoded samples and their rate: equal for equal audio in whatever container."""
 
 
-COLUMNS = tuple(field.name for field in fields(Utterance))
+KINDS = {field.name: field.type for field in fields(Utterance)}
+COLUMNS = tuple(KINDS)
 
 
 class Manifest:
@@ -89,7 +90,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     if not path.exists():
         raise DataError(f"{path} does not exist: run the extract step first")
-    utterances = [parse_row(path, row) for row in read_table(path, COLUMNS)]
+    utterances = [parse_row(path, row) for row in iter_table(path, COLUMNS)]
     try:
         return Manifest(utterances)
     except DataError as error:
@@ -98,9 +99,8 @@ def read_manifest(path: Path) -> Manifest:
 
 def parse_row(path: Path, row: dict[str, str]) -> Utterance:
     """Text cells into typed fields."""
-    kinds = {field.name: field.type for field in fields(Utterance)}
     try:
-        utterance = Utterance(**{name: kinds[name](row[name]) for name in COLUMNS})  # type: ignore[operator]
+        utterance = Utterance(**{name: KINDS[name](row[name]) for name in COLUMNS})  # type: ignore[operator]
         if min(utterance.sample_rate, utterance.channels) < 1 or utterance.num_samples < 0 or not 0 <= utterance.duration < math.inf:
             raise ValueError("a rate, a count or a duration is out of range")
     except ValueError as error:

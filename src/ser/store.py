@@ -21,7 +21,7 @@ from ser.errors import ArtefactError, DataError
 from ser.files import digest_json, read_json, remove_leftovers, write_json
 from ser.manifest import Utterance
 from ser.shards import Clip, Shard, check_matrix, matrix_path, read_sidecar, remove_shard, sidecar_path
-from ser.tables import read_table, write_table
+from ser.tables import iter_table, write_table
 
 SCHEMA = 1
 """Of the layout above."""
@@ -215,7 +215,7 @@ def read_index(path: Path) -> list[Clip]:
         ArtefactError: damaged.
     """
     try:
-        return [Clip(**{**row, "offset": int(row["offset"]), "frames": int(row["frames"])}) for row in read_table(path, INDEX_COLUMNS)]  # type: ignore[arg-type]
+        return [Clip(**{**row, "offset": int(row["offset"]), "frames": int(row["frames"])}) for row in iter_table(path, INDEX_COLUMNS)]  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise ArtefactError(f"{path} is damaged ({error}): run the transform step again") from None
 

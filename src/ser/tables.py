@@ -6,7 +6,7 @@ apostrophe, and read back without it.
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,22 +48,26 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The rows, each with all of `columns` as text.
+    """All rows of `iter_table`."""
+    return list(iter_table(path, columns))
+
+
+def iter_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The rows one after the other, each with all of `columns` as text.
 
     Raises:
-        ArtefactError: it is no CSV, a column is missing, or a row has too few or too many cells.
+        ArtefactError: a column is missing, a row has too few or too many cells, or the text is no CSV.
     """
-    try:
-        # utf-8-sig: a spreadsheet that saved the table put a byte order mark before it.
-        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+    # utf-8-sig: a spreadsheet that saved the table put a byte order mark before it.
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        try:
             reader = csv.DictReader(file, strict=True)
-            names, rows = reader.fieldnames or [], list(reader)
-    except csv.Error as error:
-        raise ArtefactError(f"{path} is damaged ({error}); remove it and run the step that writes it again") from None
-    missing = [column for column in columns if column not in names]
-    if missing:
-        raise ArtefactError(f"{path} lacks the column(s) {', '.join(missing)}")
-    for number, row in enumerate(rows, start=1):
-        if None in row or None in row.values():
-            raise ArtefactError(f"{path}, row {number}: the number of cells differs from the header")
-    return [{key: text[1:] if is_neutralised(text) else text for key, text in row.items()} for row in rows]
+            missing = [column for column in columns if column not in (reader.fieldnames or [])]
+            if missing:
+                raise ArtefactError(f"{path} lacks the column(s) {', '.join(missing)}")
+            for number, row in enumerate(reader, start=1):
+                if None in row or None in row.values():
+                    raise ArtefactError(f"{path}, row {number}: the number of cells differs from the header")
+                yield {key: text[1:] if is_neutralised(text) else text for key, text in row.items()}
+        except csv.Error as error:
+            raise ArtefactError(f"{path} is damaged ({error}); remove it and run the step that writes it again") from None
