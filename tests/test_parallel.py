@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ser.errors import AudioError, DataError, SerError
+from ser.errors import AudioError, DataError, LockedError, SerError
+from ser.files import exclusive_lock
 from ser.parallel import run_tasks
 
 
@@ -173,9 +174,15 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize(("stop", "seconds", "code"), [(signal.SIGINT, 60, 130), (signal.SIGTERM, 0.5, -15), (signal.SIGKILL, 0.5, -9)])
+AT_ONCE = 60 if sys.platform == "linux" else 0.5
+"""Seconds of a task that would still run if the kernel did not end the workers with their parent."""
+
+
+@pytest.mark.parametrize(
+    ("stop", "seconds", "code"), [(signal.SIGINT, 60, 130), (signal.SIGTERM, AT_ONCE, -15), (signal.SIGKILL, AT_ONCE, -9)]
+)
 def test_a_stopped_parent_leaves_no_child(stop: signal.Signals, seconds: float, code: int) -> None:
-    """Ctrl-C ends the workers at once, wherever they are; after an uncaught signal they end with the task that they hold."""
+    """Wherever they are: after Ctrl-C the parent ends its workers, after an uncaught signal the kernel does."""
     command = [sys.executable, "-c", SCRIPT, str(seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as parent:
         assert parent.stdout is not None
@@ -183,3 +190,45 @@ def test_a_stopped_parent_leaves_no_child(stop: signal.Signals, seconds: float, 
         os.killpg(parent.pid, stop) if stop == signal.SIGINT else parent.send_signal(stop)
         assert parent.wait(timeout=20) == code
     assert eventually(lambda: not any(map(is_alive, pids)))
+
+
+LOCKED_SCRIPT = """
+import sys, time
+from pathlib import Path
+from ser.files import exclusive_lock
+from ser.parallel import run_tasks
+
+def task(number):
+    print(number, flush=True)
+    time.sleep(60)
+
+with exclusive_lock(Path(sys.argv[1])):
+    list(run_tasks(task, range(4), 2, name=str))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers end with the task that they hold")
+def test_the_lock_of_a_killed_parent_is_free_at_once_though_its_workers_were_busy(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+
+    def is_free() -> bool:
+        try:
+            with exclusive_lock(lock):
+                return True
+        except LockedError:
+            return False
+
+    with subprocess.Popen([sys.executable, "-c", LOCKED_SCRIPT, str(lock)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert {parent.stdout.readline() for _ in range(2)} == {"0\n", "1\n"}
+        assert not is_free()
+        parent.kill()
+        parent.wait(timeout=20)
+    assert eventually(is_free, seconds=10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers end with the task that they hold")
+def test_a_worker_whose_parent_died_before_the_kernel_was_asked_ends_too() -> None:
+    command = [sys.executable, "-c", "import os; from ser.parallel import die_with; die_with(os.getppid() + 1); print('alive')"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")

@@ -4,7 +4,9 @@
 task at a time, so the parent always knows whose task was lost.
 """
 
+import ctypes
 import logging
+import os
 import pickle
 import signal
 import sys
@@ -27,6 +29,7 @@ R = TypeVar("R")
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 START_METHOD = "fork" if sys.platform == "linux" else "spawn"
+PR_SET_PDEATHSIG = 1
 
 
 def run_tasks(
@@ -99,7 +102,7 @@ class Crew(Generic[T, R]):
             here, there = context.Pipe()
             # A forked child owns copies of these ends; left open they would keep its siblings waiting after the parent's death.
             foreign = [*self.busy, here] if START_METHOD == "fork" else []
-            process = context.Process(target=serve, args=(self.function, there, foreign), daemon=True)  # type: ignore[attr-defined]
+            process = context.Process(target=serve, args=(self.function, there, foreign, os.getpid()), daemon=True)  # type: ignore[attr-defined]
             process.start()
             there.close()
             self.busy[here] = Worker(process, index)
@@ -143,8 +146,9 @@ class Crew(Generic[T, R]):
             self.dismiss(connection)
 
 
-def serve(function: Callable[[Any], Any], connection: Connection, foreign: Iterable[Connection]) -> None:
+def serve(function: Callable[[Any], Any], connection: Connection, foreign: Iterable[Connection], parent: int) -> None:
     """A worker's life: tasks in, answers out, until the parent closes the pipe or is gone. Ctrl-C is the parent's affair."""
+    die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
@@ -153,6 +157,19 @@ def serve(function: Callable[[Any], Any], connection: Connection, foreign: Itera
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             connection.send_bytes(answer(function, connection.recv()))
+
+
+def die_with(parent: int) -> None:
+    """Let the kernel kill this process when the parent dies: until its task ends it would hold the parent's lock, which it inherited.
+
+    Where the kernel does not offer that (Linux alone does), a worker ends with the task that it holds.
+    """
+    if sys.platform != "linux":
+        return
+    with suppress(OSError, AttributeError):  # a C library without prctl
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # it died before the kernel was asked
 
 
 def answer(function: Callable[[Any], Any], task: Any) -> bytes:
