@@ -217,14 +217,14 @@ def skip(clip: Clip, reason: str, detail: str) -> Skipped:
 
 
 def report_warnings(clips: Iterable[Clip]) -> None:
-    """One line for each code; the files at level DEBUG."""
+    """One warning for each code, with its count; the files at level DEBUG."""
     counts: Counter[str] = Counter()
     for clip in clips:
         counts.update(clip.warnings)
         for code in clip.warnings:
             log.debug("%s: %s", clip.utterance.path, code)
     for code, count in sorted(counts.items()):
-        log.info("used with a warning: %d %s (%s)", count, code, WARN_REASONS[code])
+        log.warning("used with a warning: %d %s (%s)", count, code, WARN_REASONS[code])
 
 
 def write_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
