@@ -2,16 +2,21 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import torch
 
+from ser import __version__
 from ser.errors import ArtefactError
 from ser.files import atomic_write
 
-SCHEMA = 1
+SCHEMA = 2
+"""1 had one frame rate for all features."""
+SHOWN = 200
+"""Characters of what torch says of tensors that do not fit."""
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -41,8 +46,34 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise ArtefactError(f"{path} has schema {stored['schema']}, this version reads up to {SCHEMA}: update ser")
     if digest(stored["content"]) != stored.get("digest"):
         raise ArtefactError(f"{path} is damaged: its digest does not fit its content")
-    content: dict[str, Any] = stored["content"]
+    return upgrade(stored["content"], stored["schema"])
+
+
+def upgrade(content: dict[str, Any], schema: int) -> dict[str, Any]:
+    """Content of an older schema as this one says it.
+
+    >>> upgrade({"dims": {"mel": 128, "mfcc": 40}, "frame_rate": 62.5}, schema=1)["frame_rate"]
+    {'mel': 62.5, 'mfcc': 62.5}
+    """
+    if schema == 1 and "frame_rate" in content:
+        return {**content, "frame_rate": dict.fromkeys(content["dims"], content["frame_rate"])}
     return content
+
+
+@contextmanager
+def fitting(path: Path) -> Iterator[None]:
+    """For the block that puts the content of the checkpoint `path` into a model and an optimiser.
+
+    Raises:
+        ArtefactError: it has other tensors than this version's network.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        what = " ".join(str(error).split())[:SHOWN]
+        raise ArtefactError(f"{path} does not fit the network of this version, {__version__}: start a new run ({what})") from None
 
 
 def first_line(error: Exception) -> str:
