@@ -4,11 +4,13 @@ import ctypes
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from ser.config import RuntimeConfig, TrainConfig
-from ser.errors import ConfigError
+from ser.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
@@ -17,10 +19,22 @@ LARGEST = 2**31 - 1
 OLD_GLIBC_MMAP_THRESHOLD = 2**25
 """The most that glibc takes before version 2.35."""
 
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed")
+"""What CUDA and MPS, torch on the CPU, and cuDNN and cuBLAS say, in small letters."""
+
 
 def prepare_process(config: RuntimeConfig) -> None:
-    """Threads, and an allocator that keeps its memory. Once, before the first large tensor."""
+    """Threads, an allocator that keeps its memory, and arithmetic that repeats. Once, before the first large tensor.
+
+    On the CPU a run depends on seed and threads alone. On a GPU, cuDNN takes only kernels that repeat, never the fastest of several tries,
+    and fp32 means fp32, not TF32 with its mantissa of 10 bits. A few kernels outside cuDNN add in no fixed order, so two runs there may
+    still differ in the last bits.
+    """
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
     keep_memory()
 
 
@@ -60,3 +74,23 @@ def use_bf16(config: TrainConfig, device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def resolved(device: torch.device, bf16: bool) -> dict[str, str | int]:
+    """What a training runs on, after `auto` and what the machine has: device, precision, threads."""
+    return {"device": device.type, "precision": "bf16" if bf16 else "fp32", "threads": torch.get_num_threads()}
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """
+    Raises:
+        DataError: the block asked for more memory than the device, or the machine, has.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error).lower() for words in OUT_OF_MEMORY):
+            raise
+        first = (str(error).splitlines() or [""])[0]
+        raise DataError(f"the memory does not suffice: lower train.batch_size, or audio.duration ({first})") from error
