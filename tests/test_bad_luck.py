@@ -100,6 +100,16 @@ def test_a_damaged_store_is_named_by_load_and_healed_by_repair(workspace: Worksp
     assert ser(*load).code == 0
 
 
+@pytest.mark.parametrize("harm", [flip, cut])
+def test_damage_that_came_after_load_is_found_before_training(workspace: Workspace, ser: Ser, harm: Callable[[Path, Path], None]) -> None:
+    first, second, *_ = sorted(store_of(workspace).glob("*.npy"))
+    harm(first, second)
+    answer = ser("--config", workspace.config_file, "--steps", "train")
+    assert answer.code == 4
+    assert first.stem in one_line(answer.err)
+    assert not workspace.runs.exists()
+
+
 @pytest.mark.parametrize("name", ["store.json", "index.csv"])
 @pytest.mark.parametrize("text", ["", "{", "[]", "id\n1\n", "\x00" * 20])
 def test_a_damaged_description_is_an_error_and_transform_writes_it_again(workspace: Workspace, ser: Ser, name: str, text: str) -> None:
@@ -166,6 +176,18 @@ def test_a_loss_that_explodes_names_the_batch(workspace: Workspace, ser: Ser) ->
     assert "the loss is nan at step" in one_line(answer.err)
     named = answer.err.partition("batch with ")[2].partition("...")[0].split(", ")
     assert set(named) <= {row["id"] for row in rows_of(workspace.split / "train.csv")}
+
+
+def test_a_device_without_enough_memory_is_one_line_that_names_the_setting(
+    workspace: Workspace, ser: Ser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(Trainer, "step", step)
+    answer = ser("--config", workspace.config_file, "--steps", "train")
+    assert answer.code == 3
+    assert "lower train.batch_size" in one_line(answer.err)
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])

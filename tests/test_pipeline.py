@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from ser.inference import predict_dataset
 from ser.manifest import COLUMNS as MANIFEST_COLUMNS
 from ser.manifest import original_id
 from ser.models import build_model
+from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
 from ser.pipeline.transform import store_folder
 from ser.runs import HISTORY_COLUMNS, Run
@@ -128,7 +130,8 @@ def test_a_checkpoint_alone_is_enough_to_predict(prepared: Workspace, finished: 
     """Widths, dims, classes and normaliser come from best.pth; no config is read."""
     content = load_checkpoint(finished.best)
     config = prepared.config().model.model_validate(content["model"])
-    model = build_model(config, content["dims"], content["frame_rate"], len(content["classes"]))
+    assert content["frame_rate"] == {"mel": 62.5, "mfcc": 62.5, "chroma": 62.5}
+    model = build_model(config, content["dims"], content["frame_rate"]["mel"], len(content["classes"]))
     model.load_state_dict(content["weights"])
     loaded = read_loaded(prepared.config())
     normaliser = Normaliser(content["normaliser"]["mean"].numpy(), content["normaliser"]["deviation"].numpy())
@@ -143,6 +146,22 @@ def test_a_run_keeps_its_own_split(workspace: Workspace) -> None:
     before = {path.name: path.read_bytes() for path in run.split.iterdir()}
     assert before == {path.name: path.read_bytes() for path in workspace.split.iterdir()}
     workspace.run("extract", "split.seed=7")
+    assert (workspace.split / "test.csv").read_bytes() != before["test.csv"]
+    assert {path.name: path.read_bytes() for path in run.split.iterdir()} == before
+
+
+def test_a_run_keeps_the_split_that_it_was_trained_on_though_an_extract_came_in_between(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in workspace.split.iterdir()}
+    make = train_step.make_trainer
+
+    def interrupted(*arguments: Any) -> Any:
+        workspace.run("extract", "split.seed=7")
+        return make(*arguments)
+
+    monkeypatch.setattr(train_step, "make_trainer", interrupted)
+    run = workspace.train("mine", "train.epochs=1")
     assert (workspace.split / "test.csv").read_bytes() != before["test.csv"]
     assert {path.name: path.read_bytes() for path in run.split.iterdir()} == before
 

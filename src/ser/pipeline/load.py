@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def load(config: ExperimentConfig) -> Loaded:
         normaliser = Normaliser.fit(stores, (entry.id for entry in train))
         certificate = record_statistic(split.certificate, "normaliser", "train", (entry.id for entry in train))
         write_certificate(paths.split_folder(config) / CERTIFICATE_FILE, certificate)
-        write_normaliser(config, stores, normaliser, certificate.statistics)
+        write_normaliser(paths.normaliser_file(config), stores, normaliser, certificate.statistics)
     print_split(split)
     clips = sum(len(entries) for entries in split.splits.values())
     say(f"{clips} utterances in the store, checksums verified; normaliser fitted on {len(train)} of train; {split.certificate.kind}")
@@ -62,12 +63,15 @@ def load(config: ExperimentConfig) -> Loaded:
 
 
 def read_loaded(config: ExperimentConfig) -> Loaded:
-    """What the load step has checked, for a later step; the certificate is checked again.
+    """What the load step has left, for a later step; the certificate and the store's checksums are checked again.
 
     Raises:
         DataError: the load step has not run for this config.
+        ArtefactError: the store is damaged, if only by one bit.
+        LeakageError: the certificate does not hold.
     """
     split, stores = open_all(config)
+    stores.verify()
     return Loaded(split, stores, read_normaliser(config, stores, split))
 
 
@@ -101,15 +105,15 @@ def with_copies(entries: Iterable[Entry], copies: int) -> tuple[Entry, ...]:
     return tuple(replace(entry, id=copy_id(entry.id, number)) if number else entry for entry in entries for number in range(copies + 1))
 
 
-def write_normaliser(config: ExperimentConfig, stores: Stores, normaliser: Normaliser, statistics: Any) -> None:
-    """Beside the split that it was fitted on."""
+def write_normaliser(path: Path, stores: Stores, normaliser: Normaliser, statistics: Any) -> None:
+    """It stands beside the split that it was fitted on."""
     content = {
         "stores": stores.fingerprints,
         "statistics": [statistic.model_dump(mode="json") for statistic in statistics],
         "mean": normaliser.mean.tolist(),
         "deviation": normaliser.deviation.tolist(),
     }
-    write_json(paths.normaliser_file(config), {**content, "digest": digest_json(content)})
+    write_json(path, {**content, "digest": digest_json(content)})
 
 
 def read_normaliser(config: ExperimentConfig, stores: Stores, split: Split) -> Normaliser:

@@ -1,35 +1,37 @@
 """The train step: fit a model, read the test split once with the best weights, and leave everything in the run's folder."""
 
 import logging
-import shutil
 from typing import Any
 
 from ser import __version__, paths
 from ser.certificate import speaker_independent
-from ser.checkpoint import digest, load_checkpoint
+from ser.checkpoint import digest, fitting, load_checkpoint
 from ser.config import ExperimentConfig
 from ser.console import print_scores, say
 from ser.data import SpeechDataset
-from ser.errors import DataError
+from ser.errors import ArtefactError, DataError
 from ser.evaluation import Predictions, score, write_confusion_matrix, write_predictions
 from ser.files import exclusive_lock, read_json, remove_leftovers, write_json
 from ser.inference import predict_dataset
 from ser.models import build_model
-from ser.pipeline.load import Loaded, read_loaded
+from ser.pipeline.load import Loaded, read_loaded, write_normaliser
 from ser.runs import Run, create_run, find_run
-from ser.runtime import prepare_process
+from ser.runtime import memory_errors, prepare_process
+from ser.splits import write_split
 from ser.training import Progress, Trainer
 
 log = logging.getLogger(__name__)
 
 
+@memory_errors()
 def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = False) -> Run:
     """Train, select the epoch on val, measure on test.
 
     Raises:
         ConfigError: a run of that name exists; the run to resume has another config; the device is not here.
-        DataError: an earlier step has not run for this config, or not again since a change; the loss is not finite; nothing to resume.
-        ArtefactError: the store, or a checkpoint to resume from, is damaged.
+        DataError: an earlier step has not run for this config, or not again since a change; the loss is not finite; nothing to resume; the
+            memory does not suffice.
+        ArtefactError: the store, the run to resume or its checkpoint is damaged, or of another network.
         LeakageError: the certificate does not hold.
         LockedError: another process trains this run.
     """
@@ -45,11 +47,11 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
         remove_leftovers(run.folder)
         if run.metrics.exists():
             log.warning("%s is finished: nothing to resume", run.folder)
-            print_scores(read_json(run.metrics))
+            show_again(run)
             return run
         if resume:
             trainer.resume(run)
-        copy_split(config, run)
+        copy_split(config, loaded, run)
         progress = trainer.fit(run)
         metrics = measure(config, loaded, run, trainer, progress)
     print_scores(metrics)
@@ -57,9 +59,22 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
     return run
 
 
-def copy_split(config: ExperimentConfig, run: Run) -> None:
-    """The run keeps its own split and certificate: a later extract may change the common ones."""
-    shutil.copytree(paths.split_folder(config), run.split, dirs_exist_ok=True)
+def show_again(run: Run) -> None:
+    """
+    Raises:
+        ArtefactError: the scores of the finished run are damaged, or not ours.
+    """
+    try:
+        print_scores(read_json(run.metrics))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(f"{run.metrics} holds no scores of this program ({error!r}): remove it and --resume to measure again") from None
+
+
+def copy_split(config: ExperimentConfig, loaded: Loaded, run: Run) -> None:
+    """The run keeps the split, certificate and normaliser that it was given, whatever an extract makes of the common ones meanwhile."""
+    remove_leftovers(run.split)
+    write_split(run.split, loaded.split)
+    write_normaliser(run.split / paths.normaliser_file(config).name, loaded.stores, loaded.normaliser, loaded.split.certificate.statistics)
 
 
 def make_trainer(config: ExperimentConfig, loaded: Loaded) -> Trainer:
@@ -86,7 +101,7 @@ def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, Any]:
         "audio": config.audio.model_dump(mode="json"),
         "features": config.features.model_dump(mode="json"),
         "dims": loaded.stores.dims,
-        "frame_rate": loaded.stores.frame_rate,
+        "frame_rate": dict.fromkeys(loaded.stores.dims, loaded.stores.frame_rate),
         "classes": list(loaded.split.classes),
         "corpora": sorted({entry.corpus for entry in loaded.split.splits["train"]}),
         "certificate": loaded.split.certificate.digest,
@@ -97,7 +112,8 @@ def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, Any]:
 def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer, progress: Progress) -> dict[str, Any]:
     """The one reading of the test split, with the best weights. test_metrics.json is written last: with it the run is finished."""
     best = load_checkpoint(run.best)
-    trainer.model.load_state_dict(best["weights"])
+    with fitting(run.best):
+        trainer.model.load_state_dict(best["weights"])
     datasets = {name: loaded.dataset(config, name) for name in ("val", "test")}
     predictions = {name: predict(trainer, dataset, loaded.split.classes) for name, dataset in datasets.items() if dataset is not None}
     if "test" not in predictions:
