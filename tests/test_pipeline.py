@@ -59,6 +59,7 @@ def test_the_metrics_have_the_documented_keys(finished: Run) -> None:
     assert set(metrics["per_corpus"]) == {"crema", "ravdess", "savee", "tess"}
     assert all(set(of) == scores for of in metrics["per_corpus"].values())
     assert metrics["speaker_independent"] is True
+    assert metrics["ran_on"] == {"device": "cpu", "precision": "fp32", "threads": 1}
 
 
 def test_an_interval_over_few_speakers_is_null_and_says_why(finished: Run) -> None:

@@ -12,14 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from torch import nn
 
 from conftest import Ser
 from processes import dying_at, eventually, in_a_child, is_alive, start
 from ser.checkpoint import digest, load_checkpoint
+from ser.config import ModelConfig
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.files import exclusive_lock
+from ser.models import build_model
+from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
-from ser.runs import Run
+from ser.runs import Run, create_run
 from ser.training import Trainer
 from workspace import Workspace, history_of, metrics_of, rows_of
 
@@ -144,13 +148,45 @@ def test_a_finished_run_says_so_and_stays_as_it_is(small: Workspace, ser: Ser) -
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+@pytest.mark.parametrize("text", ["[]", "{}", '{"per_corpus": [], "mean_over_corpora": {}}', '{"accuracy": 1}', "{", "1"])
+def test_a_finished_run_with_foreign_scores_is_one_line(small: Workspace, ser: Ser, text: str) -> None:
+    run = create_run(small.config(SHORT), "done")
+    run.metrics.write_text(text)
+    answer = ser("--config", small.config_file, "--steps", "train", "--resume", "--epochs", 2)
+    assert answer.code == 4
+    assert "test_metrics.json" in answer.err.splitlines()[-1]
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("file", ["last.pth", "best.pth"])
+def test_weights_of_another_network_under_the_same_config_are_refused(
+    small: Workspace, ser: Ser, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another version of the program may build another network."""
+    stopped_run(small, monkeypatch)
+
+    def build_wider(config: ModelConfig, *arguments: Any) -> nn.Module:
+        wider = config.spectral_crnn.model_copy(update={"gru_dim": 2 * config.spectral_crnn.gru_dim})
+        return build_model(config.model_copy(update={"spectral_crnn": wider}), *arguments)
+
+    monkeypatch.setattr(train_step, "build_model", build_wider)
+    if file == "best.pth":
+        monkeypatch.setattr(Trainer, "resume", lambda trainer, run: None)
+        monkeypatch.setattr(Trainer, "fit", lambda trainer, run: trainer.progress)
+    answer = ser("--config", small.config_file, "--steps", "train", "--resume", "--epochs", 2)
+    assert answer.code == 4
+    last = answer.err.splitlines()[-1]
+    assert f"{file} does not fit the network of this version" in last
+    assert "size mismatch" in last
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_another_config_is_refused_with_the_keys_that_differ(small: Workspace, ser: Ser, named: bool) -> None:
     small.train("first", SHORT)
     name = ("--run-name", "first") if named else ()
     answer = ser("--config", small.config_file, "--steps", "train", "--resume", *name, "--epochs", 3, "--set", "model.features=[mel]")
     assert answer.code == 2
-    assert "model.features, train.epochs" in answer.err
+    assert 'model.features (["mel", "mfcc", "chroma"] in the run, ["mel"] now), train.epochs (2 in the run, 3 now)' in answer.err
     assert [path.name for path in small.runs.iterdir()] == ["first"]
 
 

@@ -415,17 +415,46 @@ def test_a_damaged_last_checkpoint_is_an_error(train: SpeechDataset, run: Run) -
         make_trainer(train, None).resume(run)
 
 
-@pytest.mark.parametrize(("changed", "named"), [({"classes": ["a", "b"]}, "classes"), ({"certificate": "2"}, "certificate")])
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"classes": ["a", "b"]}, r'classes \(\["class0", "class1"\] in the run, \["a", "b"\] now\)'),
+        ({"certificate": "2"}, r'certificate \("1" in the run, "2" now\)'),
+        ({"normaliser": {"mean": torch.ones(2)}}, r"normaliser\.mean"),
+        ({"model": {"features": ["mel"]}}, r'model\.features \(\["mel", "mfcc"\] in the run, \["mel"\] now\)'),
+        ({"more": 1}, r"more \(null in the run, 1 now\)"),
+    ],
+)
 def test_a_run_on_other_data_is_not_resumed(train: SpeechDataset, run: Run, changed: dict[str, Any], named: str) -> None:
     trainer, again = (make_trainer(train, None) for _ in range(2))
-    trainer.header |= {"certificate": "1", "ser_version": "0.1"}
+    header = {"certificate": "1", "normaliser": {"mean": torch.zeros(2)}, "model": {"features": ["mel", "mfcc"]}}
+    trainer.header |= {**header, "ser_version": "0.1"}
     trainer.run_epoch(run)
-    again.header |= {"certificate": "1", "ser_version": "0.2"}
+    again.header |= {**header, "ser_version": "0.2"}
     again.resume(run)
     assert again.progress.epoch == 1
     again.header |= changed
     with pytest.raises(DataError, match=f"another {named}: .*start a new run"):
         again.resume(run)
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ({}, ""),
+        ({"precision": "bf16"}, 'precision ("bf16" in the run, "fp32" now)'),
+        ({"device": "cuda", "threads": 99}, 'device ("cuda" in the run, "cpu" now), threads (99 in the run, '),
+    ],
+)
+def test_a_run_may_go_on_elsewhere_with_a_warning(
+    train: SpeechDataset, run: Run, caplog: pytest.LogCaptureFixture, before: dict[str, Any], said: str
+) -> None:
+    trainer = make_trainer(train, None)
+    trainer.ran_on |= before
+    trainer.run_epoch(run)
+    make_trainer(train, None).resume(run)
+    assert said in caplog.text
+    assert ("results may differ in the last bits" in caplog.text) is bool(said)
 
 
 def test_a_gradient_that_is_not_finite_leaves_the_weights(train: SpeechDataset, monkeypatch: pytest.MonkeyPatch) -> None:

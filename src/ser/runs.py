@@ -1,5 +1,6 @@
 """The run folder: everything that one training leaves behind."""
 
+import json
 import logging
 import platform
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,9 @@ HISTORY_COLUMNS = ("epoch", "train_loss", "train_uar", "val_loss", "val_uar", "v
 
 MAY_DIFFER = ("project", "runtime")
 """Sections that do not change what is computed, so a run may be resumed under others. The seed is checked apart."""
+
+SHOWN = 200
+"""Characters of a value in a message."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def find_run(config: ExperimentConfig, name: str | None) -> Run:
 
     Raises:
         DataError: there is none.
-        ConfigError: the run, or without a name every run, was made with another config; the keys that differ are named.
+        ConfigError: the run, or without a name every run, was made with another config; the keys that differ are named, with both values.
         ArtefactError: the run's cfg.json is damaged.
     """
     root = Path(config.project.runs_dir)
@@ -150,7 +154,7 @@ def find_latest(config: ExperimentConfig, root: Path) -> Run:
 
 
 def differences(config: ExperimentConfig, run: Run) -> list[str]:
-    """Dotted keys in which a stored config differs, as far as they change the result.
+    """In what a stored config differs, as far as it changes the result: dotted keys with both values.
 
     Raises:
         ArtefactError: cfg.json is damaged, or not one of ours.
@@ -161,7 +165,20 @@ def differences(config: ExperimentConfig, run: Run) -> list[str]:
     stored, current = flatten(content["config"]), flatten(config.model_dump(mode="json"))
     keys = sorted(stored.keys() | current.keys())
     compared = [key for key in keys if key.split(".")[0] not in MAY_DIFFER or key == "project.seed"]
-    return [key for key in compared if stored.get(key) != current.get(key)]
+    return [contrast(key, stored.get(key), current.get(key)) for key in compared if stored.get(key) != current.get(key)]
+
+
+def contrast(key: str, stored: Any, current: Any) -> str:
+    """A key with its value in a run and now; of what cannot be told in a few words, as a tensor, the key alone.
+
+    >>> contrast("model.features", ["mel", "mfcc"], ("mel",))
+    'model.features (["mel", "mfcc"] in the run, ["mel"] now)'
+    """
+    try:
+        then, now = (json.dumps(value, ensure_ascii=False) for value in (stored, current))
+    except TypeError:
+        return key
+    return f"{key} ({then[:SHOWN]} in the run, {now[:SHOWN]} now)"
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ser.checkpoint import digest, load_checkpoint, save_checkpoint
+from ser.checkpoint import digest, fitting, load_checkpoint, save_checkpoint
 from ser.config import SpecAugmentConfig, TrainConfig
 from ser.data import Batch, SpeechDataset, draw, length_buckets
 from ser.errors import DataError
@@ -19,8 +19,8 @@ from ser.inference import cross_entropy, predict_dataset
 from ser.losses import class_weights, make_loss
 from ser.metrics import confusion_matrix, macro_f1, uar, wa
 from ser.progress import track
-from ser.runs import Run, write_history
-from ser.runtime import choose_device, use_bf16
+from ser.runs import Run, contrast, flatten, write_history
+from ser.runtime import choose_device, resolved, use_bf16
 from ser.specaugment import spec_augment
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ class Trainer:
     ) -> None:
         self.device = choose_device(config)
         self.bf16 = use_bf16(config, self.device)
+        self.ran_on = resolved(self.device, self.bf16)
         self.model: nn.Module = model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.train, self.val = train, val
         self.config, self.specaugment, self.seed, self.header = config, specaugment, seed, header
@@ -90,7 +91,7 @@ class Trainer:
         log.info(
             "training on %s in %s: %d utterances, %d batches an epoch, %d parameters",
             self.device,
-            "bf16" if self.bf16 else "fp32",
+            self.ran_on["precision"],
             len(self.train),
             self.steps_per_epoch,
             size,
@@ -190,27 +191,43 @@ class Trainer:
 
     def last_content(self) -> dict[str, Any]:
         progress = {name: getattr(self.progress, name) for name in ("epoch", "best_epoch", "best_uar", "history")}
-        return {**self.header, "weights": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "progress": progress}
+        state = {"weights": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "progress": progress}
+        return {**self.header, "ran_on": self.ran_on, **state}
 
     def resume(self, run: Run) -> None:
         """Go on from last.pth; a run that was stopped before its first epoch ended starts anew.
 
         Raises:
-            ArtefactError: last.pth is damaged.
+            ArtefactError: last.pth is damaged, or of another network.
             DataError: it was trained on another split or other features: to go on could let it meet speakers that it has learned in test.
         """
         if not run.last.exists():
             log.info("%s has no whole epoch yet: starting from the first", run.folder)
             return
         content = load_checkpoint(run.last)
-        differing = [key for key, value in self.header.items() if key != "ser_version" and digest(content.get(key)) != digest(value)]
+        differing = header_differences(content, self.header)
         if differing:
             raise DataError(f"{run.folder} began with another {', '.join(differing)}: what it was trained on has changed; start a new run")
-        self.model.load_state_dict(content["weights"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.progress = Progress(**content["progress"])
+        with fitting(run.last):
+            self.model.load_state_dict(content["weights"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            self.progress = Progress(**content["progress"])
+        self.warn_of_other_hardware(content.get("ran_on", {}))
         write_history(run, self.progress.history)
         log.info("resuming %s after epoch %d", run.folder, self.progress.epoch)
+
+    def warn_of_other_hardware(self, before: Mapping[str, Any]) -> None:
+        """Sums in another order, or of fewer bits: no error, but no longer bit for bit the run that was never stopped."""
+        changed = [contrast(key, before[key], now) for key, now in self.ran_on.items() if before.get(key, now) != now]
+        if changed:
+            log.warning("resuming with another %s: results may differ in the last bits", ", ".join(changed))
+
+
+def header_differences(stored: Mapping[str, Any], header: Mapping[str, Any]) -> list[str]:
+    """In what a checkpoint's header differs from the present one, with both values; the version of the program may."""
+    then = flatten({key: stored.get(key) for key in header if key != "ser_version"})
+    now = flatten({key: value for key, value in header.items() if key != "ser_version"})
+    return [contrast(key, then.get(key), now.get(key)) for key in then | now if digest(then.get(key)) != digest(now.get(key))]
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

@@ -118,7 +118,7 @@ def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer
     predictions = {name: predict(trainer, dataset, loaded.split.classes) for name, dataset in datasets.items() if dataset is not None}
     if "test" not in predictions:
         raise DataError("the test split is empty: there is nothing to measure")
-    metrics = score(predictions["test"]) | facts(config, loaded, progress, digest(best["weights"]))
+    metrics = score(predictions["test"]) | facts(config, loaded, progress, digest(best["weights"])) | {"ran_on": trainer.ran_on}
     write_predictions(run.predictions, predictions)
     write_confusion_matrix(run.confusion, predictions["test"].confusion, loaded.split.classes)
     write_json(run.metrics, metrics)
