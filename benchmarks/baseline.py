@@ -18,7 +18,7 @@ from ser.config_file import load_config
 from ser.data import SpeechDataset
 from ser.evaluation import Predictions, score
 from ser.metrics import uar
-from ser.pipeline.load import Loaded, read_loaded
+from ser.pipeline.load import read_loaded
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 
@@ -28,12 +28,6 @@ def statistics(dataset: SpeechDataset) -> NDArray[np.float64]:
     first, last = dataset.source.features["mfcc"]
     clips = (np.asarray(dataset.source.rows(entry.id)[:, first:last], np.float64) for entry in dataset.entries)
     return np.stack([np.concatenate([clip.mean(axis=0), clip.std(axis=0)]) for clip in clips])
-
-
-def predictions(dataset: SpeechDataset, probabilities: NDArray[np.float64], loaded: Loaded) -> Predictions:
-    corpora, speakers = [entry.corpus for entry in dataset.entries], [entry.speaker for entry in dataset.entries]
-    ids = [entry.id for entry in dataset.entries]
-    return Predictions(ids, corpora, speakers, dataset.labels, probabilities, loaded.split.classes)
 
 
 def main() -> None:
@@ -47,18 +41,18 @@ def main() -> None:
     train, val, test = (loaded.dataset(config, name) for name in ("train", "val", "test"))
     if train is None or val is None or test is None:
         parser.error("this benchmark needs clips in train, val and test")
-    inputs = statistics(train)
+    inputs, classes = statistics(train), loaded.split.classes
     fitted = [
         make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000, class_weight="balanced")).fit(inputs, train.labels)
         for strength in STRENGTHS
     ]
-    on_val = [float(uar(predictions(val, model.predict_proba(statistics(val)), loaded).confusion)) for model in fitted]
+    on_val = [float(uar(Predictions.of(val.entries, model.predict_proba(statistics(val)), classes).confusion)) for model in fitted]
     best = int(np.argmax(on_val))
-    scores = score(predictions(test, fitted[best].predict_proba(statistics(test)), loaded))
+    scores = score(Predictions.of(test.entries, fitted[best].predict_proba(statistics(test)), classes))
     parts = [("all", scores), *scores["per_corpus"].items(), ("mean over corpora", scores["mean_over_corpora"])]
     lines = [
         f"MFCC means and deviations, logistic regression (C = {STRENGTHS[best]} by val).",
-        f"Split {config.split.name}, {len(loaded.split.classes)} classes.",
+        f"Split {config.split.name}, {len(classes)} classes.",
         "",
         "| test | clips | UAR % | WA % | macro-F1 % |",
         "|---|---|---|---|---|",

@@ -148,12 +148,6 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "gone.pth")
 
 
-def test_a_checkpoint_of_the_first_schema_gives_its_one_frame_rate_to_every_feature(tmp_path: Path) -> None:
-    old = {"dims": {"mel": 8, "mfcc": 6}, "frame_rate": 62.5, "epoch": 3}
-    torch.save({"schema": 1, "digest": digest(old), "content": old}, tmp_path / "old.pth")
-    assert load_checkpoint(tmp_path / "old.pth") == {**old, "frame_rate": {"mel": 62.5, "mfcc": 62.5}}
-
-
 DIFFERENT: list[Any] = [
     CONTENT,
     CONTENT | {"epoch": 4},

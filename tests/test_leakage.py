@@ -231,7 +231,7 @@ def test_no_weight_is_learned_from_val_or_test(workspace: Workspace, monkeypatch
         return step(self, batch, *arguments)
 
     monkeypatch.setattr(Trainer, "step", noted)
-    workspace.train("watched", "train.epochs=1")
+    workspace.train("watched", "train.epochs=1", "train.sampler=shuffle")
     assert seen == set(ids_of(workspace, "train"))
 
 

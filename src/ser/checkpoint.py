@@ -13,8 +13,7 @@ from ser import __version__
 from ser.errors import ArtefactError
 from ser.files import atomic_write
 
-SCHEMA = 2
-"""1 had one frame rate for all features."""
+SCHEMA = 1
 SHOWN = 200
 """Characters of what torch says of tensors that do not fit."""
 
@@ -46,17 +45,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise ArtefactError(f"{path} has schema {stored['schema']}, this version reads up to {SCHEMA}: update ser")
     if digest(stored["content"]) != stored.get("digest"):
         raise ArtefactError(f"{path} is damaged: its digest does not fit its content")
-    return upgrade(stored["content"], stored["schema"])
-
-
-def upgrade(content: dict[str, Any], schema: int) -> dict[str, Any]:
-    """Content of an older schema as this one says it.
-
-    >>> upgrade({"dims": {"mel": 128, "mfcc": 40}, "frame_rate": 62.5}, schema=1)["frame_rate"]
-    {'mel': 62.5, 'mfcc': 62.5}
-    """
-    if schema == 1 and "frame_rate" in content:
-        return {**content, "frame_rate": dict.fromkeys(content["dims"], content["frame_rate"])}
+    content: dict[str, Any] = stored["content"]
     return content
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ser.certificate import Entry
 from ser.errors import ArtefactError
 from ser.intervals import bootstrap, bootstrap_mean
 from ser.metrics import METRICS, Counts, Floats, confusion_matrices, confusion_matrix, per_class
@@ -42,6 +43,18 @@ class Predictions:
         broken = np.flatnonzero(~np.isfinite(self.probabilities).all(axis=1))
         if len(broken):
             raise ArtefactError(f"the probabilities of {self.ids[broken[0]]} are not finite: the model's weights are damaged")
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry], probabilities: NDArray[np.floating[Any]], classes: tuple[str, ...]) -> "Predictions":
+        """For the rows of a split; probabilities (n, C) in the same order."""
+        return cls(
+            ids=[entry.id for entry in entries],
+            corpora=[entry.corpus for entry in entries],
+            speakers=[entry.speaker for entry in entries],
+            truth=np.array([entry.label for entry in entries], np.int64),
+            probabilities=probabilities,
+            classes=classes,
+        )
 
     @property
     def prediction(self) -> NDArray[np.int64]:

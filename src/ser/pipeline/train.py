@@ -126,14 +126,7 @@ def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer
 
 
 def predict(trainer: Trainer, dataset: SpeechDataset, classes: tuple[str, ...]) -> Predictions:
-    return Predictions(
-        ids=[entry.id for entry in dataset.entries],
-        corpora=[entry.corpus for entry in dataset.entries],
-        speakers=[entry.speaker for entry in dataset.entries],
-        truth=dataset.labels,
-        probabilities=predict_dataset(trainer.model, dataset, trainer.device),
-        classes=classes,
-    )
+    return Predictions.of(dataset.entries, predict_dataset(trainer.model, dataset, trainer.device), classes)
 
 
 def facts(config: ExperimentConfig, loaded: Loaded, progress: Progress, weights: str) -> dict[str, Any]:
