@@ -1,15 +1,12 @@
 """Device, precision, threads: what the config names is used or refused, never replaced."""
 
-import ctypes
-import sys
-
 import pytest
 import torch
 
 from ser import runtime
 from ser.config import RuntimeConfig, TrainConfig
 from ser.errors import ConfigError, DataError
-from ser.runtime import choose_device, keep_memory, memory_errors, prepare_process, resolved, use_bf16
+from ser.runtime import choose_device, memory_errors, prepare_process, resolved, use_bf16
 
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
 
@@ -117,35 +114,3 @@ def test_what_torch_says_of_too_little_memory_on_the_cpu_is_known() -> None:
 def test_another_error_of_torch_stays_itself() -> None:
     with pytest.raises(RuntimeError, match="must match"), memory_errors():
         torch.zeros(2) + torch.zeros(3)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="mallopt is of glibc")
-@pytest.mark.parametrize(("largest", "threshold"), [(2**31 - 1, 2**30), (2**25, 2**25)], ids=["glibc", "glibc before 2.35"])
-def test_the_allocator_keeps_as_much_as_it_can_be_told_to(monkeypatch: pytest.MonkeyPatch, largest: int, threshold: int) -> None:
-    settings: dict[int, int] = {}
-
-    class Library:
-        @staticmethod
-        def mallopt(parameter: int, value: int) -> int:
-            taken = parameter != runtime.M_MMAP_THRESHOLD or value <= largest
-            settings.update({parameter: value} if taken else {})
-            return int(taken)
-
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: Library)
-    keep_memory()
-    assert settings == {runtime.M_MMAP_THRESHOLD: threshold, runtime.M_TRIM_THRESHOLD: 2**31 - 1}
-
-
-@pytest.mark.parametrize("error", [OSError, AttributeError])
-def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
-    def refuse(name: str) -> None:
-        raise error(name)
-
-    monkeypatch.setattr(ctypes, "CDLL", refuse)
-    keep_memory()
-
-
-def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(ctypes, "CDLL", None)
-    keep_memory()

@@ -1,9 +1,6 @@
 """Device, precision, threads and memory allocator of a torch process."""
 
-import ctypes
-import logging
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,13 +8,7 @@ import torch
 
 from ser.config import RuntimeConfig, TrainConfig
 from ser.errors import ConfigError, DataError
-
-log = logging.getLogger(__name__)
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-LARGEST = 2**31 - 1
-OLD_GLIBC_MMAP_THRESHOLD = 2**25
-"""The most that glibc takes before version 2.35."""
+from ser.memory import keep_memory
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed")
 """What CUDA and MPS, torch on the CPU, and cuDNN and cuBLAS say, in small letters."""
@@ -36,22 +27,6 @@ def prepare_process(config: RuntimeConfig) -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     keep_memory()
-
-
-def keep_memory() -> None:
-    """Tell glibc not to give memory back after every step: the page faults of asking again cost as much as the arithmetic.
-
-    Acts on the whole process; without glibc it does nothing.
-    """
-    if sys.platform != "linux":
-        return
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return
-    if not mallopt(M_MMAP_THRESHOLD, 2**30):
-        mallopt(M_MMAP_THRESHOLD, OLD_GLIBC_MMAP_THRESHOLD)
-    mallopt(M_TRIM_THRESHOLD, LARGEST)
 
 
 def choose_device(config: TrainConfig) -> torch.device:

@@ -21,6 +21,7 @@ from ser.features.base import Frames
 from ser.features.spectral import CODE_VERSION, SpectralExtractor
 from ser.files import exclusive_lock
 from ser.manifest import Manifest, Utterance, copy_id, original_id, read_manifest
+from ser.memory import keep_memory
 from ser.parallel import run_tasks
 from ser.progress import track
 from ser.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
@@ -82,6 +83,7 @@ def transform(config: ExperimentConfig, repair: bool = False) -> list[Path]:
         LockedError: another process writes to the processed folder.
     """
     paths.processed(config.project).mkdir(parents=True, exist_ok=True)
+    keep_memory()
     try:
         with exclusive_lock(paths.lock_file(config.project)):
             for store_plan in plan(config, repair):
