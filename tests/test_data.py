@@ -103,8 +103,8 @@ def test_a_batch_holds_the_frames_of_each_id_beside_its_label(
     indices = data.draw(st.lists(st.integers(0, len(LENGTHS) - 1), min_size=1, max_size=9))
     batch = dataset(Stores([store]), numbers).batch(indices)
     assert batch.ids == tuple(f"clip{numbers[index]}" for index in indices)
-    assert batch.labels.tolist() == [numbers[index] for index in indices]
-    for row, label in enumerate(batch.labels.tolist()):
+    assert batch.label.tolist() == [numbers[index] for index in indices]
+    for row, label in enumerate(batch.label.tolist()):
         expected = signed(label, LENGTHS[label])
         for name, (first, last) in store.features.items():
             assert batch.lengths[name][row] == LENGTHS[label]
@@ -136,7 +136,7 @@ def test_evaluation_sees_every_utterance_once_from_short_to_long(stores: Stores)
     assert [len(positions) for positions, _ in seen] == [3, 3, 1]
     assert [length for _, batch in seen for length in batch.lengths["mel"].tolist()] == sorted(LENGTHS)
     for positions, batch in seen:
-        assert batch.labels.tolist() == positions.tolist()
+        assert batch.label.tolist() == positions.tolist()
 
 
 def test_a_half_precision_store_gives_single_precision_batches(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_half_precision_store_gives_single_precision_batches(tmp_path: Path) -
 
 def test_a_batch_moves_as_a_whole(stores: Stores) -> None:
     batch = dataset(stores, [0, 1]).batch([0, 1]).to(torch.device("meta"))
-    tensors = [*batch.features.values(), *batch.lengths.values(), batch.labels]
+    tensors = [*batch.features.values(), *batch.lengths.values(), batch.label]
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert batch.ids == ("clip0", "clip1")
 

@@ -170,7 +170,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_clips(train: SpeechDataset, m
 
     def step(batch: Any, number: int, masks: Any) -> tuple[float, Tensor]:
         sizes.append(len(batch.ids))
-        return next(losses), batch.labels
+        return next(losses), batch.label
 
     monkeypatch.setattr(trainer, "step", step)
     row = trainer.train_epoch(1)

@@ -52,11 +52,11 @@ def say(text: str) -> None:
     out().print(text, soft_wrap=True)
 
 
-def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """The first column is text, the others are numbers."""
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]], text_columns: int = 1) -> None:
+    """The first columns are text, the others are numbers."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for number, name in enumerate(header):
-        table.add_column(name, justify="left" if number == 0 else "right")
+        table.add_column(name, justify="left" if number < text_columns else "right")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     out().print(table)
@@ -87,7 +87,7 @@ def print_scores(metrics: Mapping[str, Any]) -> None:
         (name, part.get("n"), part.get("speakers"), *(with_interval(part, metric) for metric in ("uar", "wa", "macro_f1")))
         for name, part in parts
     ]
-    print_table("test, % with 95 % interval over speakers", ("", "clips", "speakers", "UAR", "WA", "macro-F1"), rows)
+    print_table("test, % with 95 % interval over speakers (none under five)", ("", "clips", "speakers", "UAR", "WA", "macro-F1"), rows)
 
 
 def with_interval(scores: Mapping[str, Any], metric: str) -> str:

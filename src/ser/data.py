@@ -37,14 +37,14 @@ class Batch:
     """{name: (B, dim, T)}"""
     lengths: dict[str, Tensor]
     """{name: (B,)}: real frames."""
-    labels: Tensor
-    """(B,)"""
+    label: Tensor
+    """(B,) index of the class."""
     ids: tuple[str, ...]
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
         move = {name: feature.to(device) for name, feature in self.features.items()}
-        return Batch(move, {name: length.to(device) for name, length in self.lengths.items()}, self.labels.to(device), self.ids)
+        return Batch(move, {name: length.to(device) for name, length in self.lengths.items()}, self.label.to(device), self.ids)
 
 
 class Stores:
@@ -149,7 +149,7 @@ class SpeechDataset:
         return Batch(
             features={name: frames[:, first:last] for name, (first, last) in self.columns.items()},
             lengths=dict.fromkeys(self.columns, shared),
-            labels=torch.from_numpy(self.labels[indices]),
+            label=torch.from_numpy(self.labels[indices]),
             ids=tuple(self.entries[index].id for index in indices),
         )
 

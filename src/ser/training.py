@@ -132,7 +132,7 @@ class Trainer:
                 batch = self.train.batch(indices)
                 loss, predicted = self.step(batch, (epoch - 1) * self.steps_per_epoch + step, masks)
                 total += loss * len(indices)
-                confusion += confusion_matrix(batch.labels.numpy(), predicted.numpy(), self.num_classes)
+                confusion += confusion_matrix(batch.label.numpy(), predicted.numpy(), self.num_classes)
                 advance(len(indices))
         return {"train_loss": total / int(confusion.sum()), "train_uar": float(uar(confusion))}
 
@@ -144,12 +144,12 @@ class Trainer:
     def step(self, batch: Batch, number: int, masks: torch.Generator) -> tuple[float, Tensor]:
         """One update of the weights; returns the loss and the predicted classes."""
         augmented = {name: spec_augment(x, batch.lengths[name], self.specaugment, masks) for name, x in batch.features.items()}
-        moved = Batch(augmented, batch.lengths, batch.labels, batch.ids).to(self.device)
+        moved = Batch(augmented, batch.lengths, batch.label, batch.ids).to(self.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(number)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             logits = self.model(moved.features, moved.lengths).logits
-        loss = self.loss(logits, moved.labels)
+        loss = self.loss(logits, moved.label)
         value = float(loss.detach())
         first = ", ".join(batch.ids[:3])
         if not math.isfinite(value):

@@ -37,7 +37,7 @@ def doctor(config: ExperimentConfig) -> None:
         DataError: something is missing without which the pipeline cannot run.
     """
     findings = [*environment(config), *hardware(config), *disk(config), *corpora(config), *earlier_steps(config)]
-    print_table("doctor", ("", "state", "detail"), findings)
+    print_table("doctor", ("", "state", "detail"), findings, text_columns=3)
     missing = [what for what, state, _ in findings if state == "missing"]
     if missing:
         raise DataError(f"missing: {', '.join(missing)}")
