@@ -296,6 +296,7 @@ def test_the_summary_counts_each_corpus(four: Path) -> None:
     lines = summary(census_of(four))
     assert lines[0].split() == ["corpus", "found", "used", "skipped", "speakers", "hours"]
     assert lines[3].split()[:5] == ["savee", "56", "56", "0", "4"]
+    assert lines[5].split()[:4] == ["all", "252", "252", "0"]
 
 
 def test_the_reasons_of_damage_are_known_reasons() -> None:

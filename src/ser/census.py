@@ -259,11 +259,12 @@ def advice(corpus: str, reasons: Counter[str]) -> str:
 
 
 def summary(census: Census) -> list[str]:
-    """A table, one line for each corpus."""
+    """A table, one line for each corpus and one for all."""
+    parts = {corpus: (found, census.manifest.select(corpus=corpus)) for corpus, found in census.found.items()}
+    parts["all"] = sum(census.found.values()), census.manifest
     lines = [f"{'corpus':10}{'found':>8}{'used':>8}{'skipped':>8}{'speakers':>10}{'hours':>8}"]
-    for corpus, found in census.found.items():
-        used = census.manifest.select(corpus=corpus)
+    for name, (found, used) in parts.items():
         hours = sum(utterance.duration for utterance in used) / 3600
         speakers = len({utterance.speaker for utterance in used})
-        lines.append(f"{corpus:10}{found:8}{len(used):8}{found - len(used):8}{speakers:10}{hours:8.2f}")
+        lines.append(f"{name:10}{found:8}{len(used):8}{found - len(used):8}{speakers:10}{hours:8.2f}")
     return lines
