@@ -224,7 +224,7 @@ def finish_store(folder: Path, spec: StoreSpec, clips: Iterable[Clip]) -> None:
     """Make `clips` the content of the store, then remove the shards that hold none of them and what killed processes left."""
     rows = sorted(clips, key=lambda clip: clip.id)
     write_json(folder / "store.json", {"schema": SCHEMA, "fingerprint": spec.fingerprint, **spec.to_json()})
-    write_table(folder / "index.csv", INDEX_COLUMNS, map(asdict, rows))
+    write_table(folder / "index.csv", INDEX_COLUMNS, ({name: getattr(clip, name) for name in INDEX_COLUMNS} for clip in rows))
     used = {"store", *(clip.shard for clip in rows)}
     for name in {path.stem for path in folder.iterdir() if path.suffix in {".npy", ".json"}} - used:
         remove_shard(folder, name)

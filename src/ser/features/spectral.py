@@ -6,6 +6,7 @@ rounding noise of the transform. Those few frames are transformed again in doubl
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -52,10 +53,8 @@ class SpectralExtractor:
         self.frame_rate = frame_rate(rate, config.hop_length)
         dims = {"mel": mel.n_mels, "mfcc": config.mfcc.n_mfcc, "chroma": config.chroma.n_chroma}
         self.dims: dict[str, int] = {name: dims[name] for name in config.types}
-        mel_bank = mel_filters(rate, n_fft, mel.n_mels, mel.fmin, mel.fmax or rate / 2)
-        mean = np.full((1, n_fft // 2 + 1), 1 / (n_fft // 2 + 1))
-        self.filters = sparse_filters(np.concatenate([mel_bank, chroma_filters(rate, n_fft, config.chroma.n_chroma), mean]))
-        self.quiet_band = (QUIET_BAND * mel_bank.sum(axis=1)).astype(np.float32)
+        self.filters, mel_sums = filter_bank(rate, n_fft, mel.n_mels, mel.fmin, mel.fmax or rate / 2, config.chroma.n_chroma)
+        self.quiet_band = (QUIET_BAND * mel_sums).astype(np.float32)
         self.window = hann(n_fft)
 
     def extract(self, waveforms: Sequence[Waveform]) -> list[Frames]:
@@ -113,6 +112,19 @@ class SpectralExtractor:
 
     def filtered(self, power: Frames) -> Frames:
         return np.ascontiguousarray((self.filters @ power.T).T)
+
+
+@lru_cache(maxsize=4)  # a worker asks again for every shard
+def filter_bank(rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float, n_chroma: int) -> tuple[scipy.sparse.csr_array, Matrix]:
+    """All filters, one below the other (mel bands, pitch classes, the mean of all bins), and the sum of each mel filter's weights.
+
+    Shape:
+        (n_mels + n_chroma + 1, n_fft // 2 + 1), (n_mels,)
+    """
+    mel_bank = mel_filters(rate, n_fft, n_mels, fmin, fmax)
+    mean = np.full((1, n_fft // 2 + 1), 1 / (n_fft // 2 + 1))
+    filters = sparse_filters(np.concatenate([mel_bank, chroma_filters(rate, n_fft, n_chroma), mean]))
+    return filters, mel_bank.sum(axis=1)
 
 
 def sparse_filters(filters: Matrix) -> scipy.sparse.csr_array:
