@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ser.config_file import load_config
+from ser.console import score_parts
 from ser.data import SpeechDataset
 from ser.evaluation import Predictions, score
 from ser.metrics import uar
@@ -49,7 +50,6 @@ def main() -> None:
     on_val = [float(uar(Predictions.of(val.entries, model.predict_proba(statistics(val)), classes).confusion)) for model in fitted]
     best = int(np.argmax(on_val))
     scores = score(Predictions.of(test.entries, fitted[best].predict_proba(statistics(test)), classes))
-    parts = [("all", scores), *scores["per_corpus"].items(), ("mean over corpora", scores["mean_over_corpora"])]
     lines = [
         f"MFCC means and deviations, logistic regression (C = {STRENGTHS[best]} by val).",
         f"Split {config.split.name}, {len(classes)} classes.",
@@ -58,7 +58,7 @@ def main() -> None:
         "|---|---|---|---|---|",
         *(
             f"| {name} | {of.get('n', '')} | " + " | ".join(f"{100 * of[metric]:.1f}" for metric in ("uar", "wa", "macro_f1")) + " |"
-            for name, of in parts
+            for name, of in score_parts(scores)
         ),
     ]
     table = "\n".join(lines) + "\n"

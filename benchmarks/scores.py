@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ser.console import with_interval
+from ser.console import score_parts, with_interval
 from ser.files import read_json
 from ser.tables import read_table
 
@@ -20,10 +20,8 @@ def rows(folder: Path) -> Iterator[str]:
     metrics = read_json(folder / "test_metrics.json")
     minutes = sum(float(row["seconds"]) for row in read_table(folder / "history.csv", ("seconds",))) / 60
     label = f"{folder.name}: {len(metrics['classes'])} classes, seed {metrics['seed']}, {metrics['epochs']} epochs in {minutes:.0f} min"
-    yield row(f"**{label}**", metrics)
-    for corpus, scores in metrics["per_corpus"].items():
-        yield row(corpus, scores)
-    yield row("mean over corpora", metrics["mean_over_corpora"])
+    for name, scores in score_parts(metrics):
+        yield row(f"**{label}**" if name == "all" else name, scores)
 
 
 def row(name: str, scores: Mapping[str, Any]) -> str:

@@ -82,12 +82,16 @@ def print_split(split: Split) -> None:
 
 def print_scores(metrics: Mapping[str, Any]) -> None:
     """UAR, WA and macro-F1 in per cent, overall, for each corpus and as the mean over corpora."""
-    parts = [("all", metrics), *metrics["per_corpus"].items(), ("mean over corpora", metrics["mean_over_corpora"])]
     rows = [
         (name, part.get("n"), part.get("speakers"), *(with_interval(part, metric) for metric in ("uar", "wa", "macro_f1")))
-        for name, part in parts
+        for name, part in score_parts(metrics)
     ]
     print_table("test, % with 95 % interval over speakers (none under five)", ("", "clips", "speakers", "UAR", "WA", "macro-F1"), rows)
+
+
+def score_parts(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The rows of a table of scores, named: overall, each corpus, the mean over corpora."""
+    return [("all", metrics), *metrics["per_corpus"].items(), ("mean over corpora", metrics["mean_over_corpora"])]
 
 
 def with_interval(scores: Mapping[str, Any], metric: str) -> str:

@@ -20,7 +20,7 @@ Order = NDArray[np.int64]
 
 FRAME_STEP = 8
 """Batches are padded to a multiple of this many frames: fewer different shapes, for each of which the convolutions' kernels are built
-anew and memory is asked for anew (15 % more utterances a second, a quarter less memory)."""
+anew and memory is asked for anew."""
 
 MIN_BUCKETS = 4
 """Of an epoch, whatever `bucket_clips` asks for."""

@@ -10,8 +10,8 @@ OLD_GLIBC_MMAP_THRESHOLD = 2**25
 
 
 def keep_memory() -> None:
-    """Tell glibc not to give memory back at once: the page faults of asking again cost as much as the arithmetic of a training step, and a
-    sixth of a transform.
+    """Tell glibc not to give memory back at once: the page faults of asking again cost about as much as the arithmetic of a training step,
+    and are felt in the transform step too.
 
     Acts on the whole process and on children that it forks from then on; without glibc it does nothing.
     """

@@ -121,8 +121,9 @@ class Trainer:
 
     def train_epoch(self, epoch: int) -> Row:
         """Returns train_loss (as the optimiser sees it: weighted, smoothed) and train_uar (of the augmented batches)."""
-        torch.manual_seed(self.seed * 100_003 + epoch)
-        masks = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
+        epoch_seed = self.seed * 100_003 + epoch
+        torch.manual_seed(epoch_seed)
+        masks = torch.Generator().manual_seed(epoch_seed)
         self.model.train()
         confusion = np.zeros((self.num_classes, self.num_classes), np.int64)
         total = 0.0

@@ -12,7 +12,7 @@ __all__ = ["ModelOutput", "build_model"]
 
 
 def build_model(config: ModelConfig, dims: Mapping[str, int], frame_rate: float, num_classes: int) -> nn.Module:
-    """The model that `config.name` asks for, with fresh weights.
+    """The model of a config, with fresh weights; there is one family so far.
 
     Args:
         config: family and widths.

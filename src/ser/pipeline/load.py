@@ -1,6 +1,5 @@
 """The load step: does the store hold what the certified split needs? Fits the normaliser on train, and shows what stands where."""
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +18,6 @@ from ser.manifest import Manifest, copy_id, original_id, read_manifest
 from ser.pipeline.transform import store_folders
 from ser.splits import CERTIFICATE_FILE, Split, read_split
 from ser.store import FeatureStore
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
