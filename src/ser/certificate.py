@@ -86,6 +86,11 @@ class Certificate(Config):
         """sha256 of everything above."""
         return digest_json(self.model_dump(mode="json"))
 
+    @property
+    def split_digest(self) -> str:
+        """sha256 of everything but the statistics, which several configs on one split append to."""
+        return digest_json(self.model_dump(mode="json", exclude={"statistics"}))
+
 
 def certify(entries: Entries, classes: tuple[str, ...], config: SplitConfig, labels: LabelsConfig, manifest: Manifest) -> Certificate:
     """State the facts of a split. That they keep what the kind declares is the business of `check`."""
@@ -130,11 +135,16 @@ def record_statistic(certificate: Certificate, what: str, fitted_on: str, ids: I
         LeakageError: this statistic must not be fitted on this split, or an id (or the original of a copy) stands elsewhere.
     """
     ids = sorted(ids)
-    statistic = Statistic(what=what, fitted_on=fitted_on, n=len(ids), ids_digest=digest_json(ids))
+    statistic = make_statistic(what, fitted_on, ids)
     check_statistic(statistic)
     check_ids(certificate, fitted_on, ids)
     others = tuple(other for other in certificate.statistics if other.what != what)
     return certificate.model_copy(update={"statistics": (*others, statistic)})
+
+
+def make_statistic(what: str, fitted_on: str, ids: Iterable[str]) -> Statistic:
+    ids = sorted(ids)
+    return Statistic(what=what, fitted_on=fitted_on, n=len(ids), ids_digest=digest_json(ids))
 
 
 def check_ids(certificate: Certificate, name: str, ids: Iterable[str]) -> None:

@@ -12,11 +12,16 @@ from ser.emotions import EMOTIONS
 Corpus = Literal["crema", "ravdess", "savee", "tess"]
 Emotion = Literal["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise"]
 SpectralFeature = Literal["mel", "mfcc", "chroma"]
+Feature = Literal["ssl", "mel", "mfcc", "chroma"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+Layer = Annotated[int, Field(ge=0, le=1000)]
 Range = tuple[float, float]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Folder = Annotated[str, Field(min_length=1)]
+
+SSL = "ssl"
+"""The one feature that a backbone makes, not a Fourier transform."""
 
 
 class Config(BaseModel):
@@ -98,8 +103,8 @@ class ChromaConfig(Config):
 class FeaturesConfig(Config):
     """What the transform step computes and stores."""
 
-    types: tuple[SpectralFeature, ...] = Field(default=("mel", "mfcc", "chroma"), min_length=1)
-    """Features; their order is always mel, mfcc, chroma."""
+    types: tuple[Feature, ...] = Field(default=("mel", "mfcc", "chroma"), min_length=1)
+    """Features; their order is always ssl, mel, mfcc, chroma. `ssl` is described by the section of that name."""
     n_fft: int = Field(default=1024, ge=64)
     """Samples; also the length of the Hann window."""
     hop_length: Positive = 256
@@ -108,9 +113,14 @@ class FeaturesConfig(Config):
     mfcc: MfccConfig = MfccConfig()
     chroma: ChromaConfig = ChromaConfig()
     dtype: Literal["float32", "float16"] = "float32"
-    """Of the numbers on disk."""
+    """Of the spectral numbers on disk."""
     shard_clips: int = Field(default=256, ge=1, le=4096)
     """Clips in one file of the store: the unit of parallel work, of resume and of repair."""
+
+    @property
+    def spectral(self) -> tuple[str, ...]:
+        """The types that one Fourier transform serves."""
+        return tuple(name for name in self.types if name != SSL)
 
     @field_validator("types")
     @classmethod
@@ -128,6 +138,34 @@ class FeaturesConfig(Config):
         if self.mfcc.n_mfcc > self.mel.n_mels:
             raise ValueError(f"mfcc.n_mfcc {self.mfcc.n_mfcc} exceeds mel.n_mels {self.mel.n_mels}")
         return self
+
+
+class SslConfig(Config):
+    """The frozen speech backbone whose hidden states are the feature `ssl` (needs the extra `ssl`)."""
+
+    model_id: str = Field(default="microsoft/wavlm-base-plus", min_length=1)
+    """A local folder with `config.json` and weights, or a model of the Hugging Face hub: WavLM, HuBERT, wav2vec 2.0, data2vec-audio, Whisper."""
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    """Commit of a hub model. null: the one that is pinned for models that the program knows; others need it. Means nothing for a folder."""
+    layers: Literal["all"] | Layer | tuple[Layer, ...] = "all"
+    """Hidden states to store, 0 being the input of the first layer: one, a list, or `all`; of several the model learns a weighted mean."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the backbone's arithmetic. `auto`: bf16 where the processor or GPU has instructions for it."""
+    dtype: Literal["float16", "float32"] = "float16"
+    """Of the numbers on disk."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """`auto`: CUDA where there is a GPU, else the processor."""
+    batch_seconds: float = Field(default=160.0, gt=0)
+    """Audio in one batch on a GPU; only clips of equal length share one. On a processor clips go one by one."""
+
+    @field_validator("layers")
+    @classmethod
+    def sorted_layers(cls, layers: "str | int | tuple[int, ...]") -> "str | int | tuple[int, ...]":
+        if not isinstance(layers, tuple):
+            return layers
+        if not layers or len(set(layers)) < len(layers):
+            raise ValueError("list each hidden state once, and at least one")
+        return tuple(sorted(layers))
 
 
 class SplitConfig(Config):
@@ -256,19 +294,97 @@ class SpectralCrnnConfig(Config):
     """Of the bottleneck and before the classifier."""
 
 
+class SslExpertConfig(Config):
+    """From the backbone's frames to one vector."""
+
+    dim: Positive = 128
+    """Units of each frame after the projection."""
+    time_pool: Positive = 2
+    """Neighbouring frames that are averaged after the projection."""
+    layers: int = Field(default=1, ge=0, le=12)
+    """Of the Transformer encoder."""
+    heads: Positive = 4
+    """Of its attention; `dim` is a multiple."""
+    ff_dim: Positive = 256
+    """Units of its feed-forward networks."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Of the projected frames and in the encoder."""
+
+    @model_validator(mode="after")
+    def heads_divide_dim(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
+        return self
+
+
+class SpectralExpertConfig(Config):
+    """From the frames of one spectral feature to one vector."""
+
+    channels: tuple[Positive, ...] = Field(default=(96, 96, 128), min_length=1, max_length=6)
+    """Of the convolutions over time; each halves the frame rate."""
+    kernel: int = Field(default=5, ge=3, le=15)
+    """Frames; odd."""
+    layers: int = Field(default=0, ge=0, le=12)
+    """Of a Transformer encoder after the convolutions; 0 is none."""
+    heads: Positive = 4
+    """Of its attention; the last of `channels` is a multiple."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """After each convolution and in the encoder."""
+
+    @model_validator(mode="after")
+    def shapes_fit(self) -> Self:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel {self.kernel} is not odd")
+        if self.layers and self.channels[-1] % self.heads:
+            raise ValueError(f"the last of channels, {self.channels[-1]}, is not a multiple of heads {self.heads}")
+        return self
+
+
+class SslSpectralMoeConfig(Config):
+    """Experts, gate, fusion and the two additional losses."""
+
+    ssl: SslExpertConfig = SslExpertConfig()
+    spectral: SpectralExpertConfig = SpectralExpertConfig()
+    """Of each spectral expert."""
+    fusion: Literal["gate", "concat"] = "gate"
+    """`gate`: the experts' vectors are weighed by a softmax and added; `concat`: laid side by side, as the plain alternative to compare with."""
+    fusion_dim: Positive = 128
+    """Units of each expert's vector and of the classifier."""
+    gate_dim: Positive = 64
+    """Hidden units of the gate."""
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    """Of the experts' vectors and of the classifier."""
+    gate_balance: float = Field(default=0.0, ge=0)
+    """Weight of a loss that is 0 where all experts have equal weight on average over a batch and highest where one has all."""
+    aux_expert: Feature | None = None
+    """The expert whose own classifier adds a loss; null: none."""
+    aux_weight: float = Field(default=0.3, ge=0)
+    """Of that loss."""
+
+
 class ModelConfig(Config):
     """The network."""
 
-    name: Literal["spectral_crnn"] = "spectral_crnn"
-    """Family."""
-    features: tuple[SpectralFeature, ...] = Field(default=("mel", "mfcc", "chroma"), min_length=1)
-    """The branches."""
+    name: Literal["spectral_crnn", "ssl_spectral_moe"] = "spectral_crnn"
+    """Family; the block of the same name holds its widths."""
+    features: tuple[Feature, ...] = Field(default=("mel", "mfcc", "chroma"), min_length=1)
+    """The branches or experts."""
     spectral_crnn: SpectralCrnnConfig = SpectralCrnnConfig()
+    ssl_spectral_moe: SslSpectralMoeConfig = SslSpectralMoeConfig()
 
     @field_validator("features")
     @classmethod
     def in_canonical_order(cls, features: tuple[str, ...]) -> tuple[str, ...]:
         return canonical_order(features)
+
+    @model_validator(mode="after")
+    def features_fit_the_family(self) -> Self:
+        if self.name == "spectral_crnn" and SSL in self.features:
+            raise ValueError("spectral_crnn takes spectral features only: name ssl_spectral_moe takes ssl too")
+        aux = self.ssl_spectral_moe.aux_expert
+        if self.name == "ssl_spectral_moe" and aux is not None and aux not in self.features:
+            raise ValueError(f"ssl_spectral_moe.aux_expert {aux} is not among model.features")
+        return self
 
 
 class TrainConfig(Config):
@@ -329,6 +445,7 @@ class ExperimentConfig(Config):
     project: ProjectConfig = ProjectConfig()
     audio: AudioConfig = AudioConfig()
     features: FeaturesConfig = FeaturesConfig()
+    ssl: SslConfig = SslConfig()
     split: SplitConfig = SplitConfig()
     labels: LabelsConfig = LabelsConfig()
     augmentations: AugmentationsConfig = AugmentationsConfig()
@@ -355,8 +472,8 @@ class ExperimentConfig(Config):
 
 
 def canonical_order(features: tuple[str, ...]) -> tuple[str, ...]:
-    """mel, mfcc, chroma: the order of branches never depends on how a list was typed."""
-    return tuple(name for name in ("mel", "mfcc", "chroma") if name in without_repeats(features))
+    """ssl, mel, mfcc, chroma: the order of branches never depends on how a list was typed."""
+    return tuple(name for name in (SSL, "mel", "mfcc", "chroma") if name in without_repeats(features))
 
 
 def without_repeats(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """From the feature store to batches: normaliser, dataset, length buckets, sampling."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from ser.certificate import Entry
 from ser.errors import ArtefactError
 from ser.manifest import original_id
+from ser.models.base import FeatureShape
 from ser.store import FeatureStore
 
 FloatArray = NDArray[np.float32]
@@ -48,14 +49,15 @@ class Batch:
 
 
 class Stores:
-    """Several stores with equal columns read as one: the originals, and the augmented copies."""
+    """The stores of one extractor, with equal columns, read as one: the originals, and the augmented copies."""
 
     def __init__(self, stores: Sequence[FeatureStore]) -> None:
         self.stores = tuple(stores)
         self.features = stores[0].features
-        self.dims = stores[0].dims
+        self.columns = stores[0].spec.columns
         self.frame_rate = stores[0].frame_rate
         """Hz"""
+        self.layers = len(stores[0].spec.layers)
 
     def __contains__(self, utterance_id: str) -> bool:
         return any(utterance_id in store for store in self.stores)
@@ -73,19 +75,48 @@ class Stores:
     def home(self, utterance_id: str) -> FeatureStore:
         return next((store for store in self.stores if utterance_id in store), self.stores[0])
 
+
+class FeatureSource:
+    """Everything that a model may draw on: {name of the extractor: its stores}. Each extractor has its own frame rate and columns.
+
+    Attributes:
+        shapes: {feature: rows, frame rate, layers}.
+    """
+
+    def __init__(self, groups: Mapping[str, Stores]) -> None:
+        self.groups = dict(groups)
+        self.shapes = {
+            name: FeatureShape(last - first, stores.frame_rate, stores.layers)
+            for stores in groups.values()
+            for name, (first, last) in stores.features.items()
+        }
+
+    @property
+    def stores(self) -> list[FeatureStore]:
+        return [store for group in self.groups.values() for store in group.stores]
+
+    @property
+    def fingerprints(self) -> dict[str, list[str]]:
+        """{name of the extractor: of its stores}"""
+        return {name: [store.spec.fingerprint for store in group.stores] for name, group in self.groups.items()}
+
+    def missing(self, audio_hashes: Mapping[str, str]) -> list[str]:
+        """Ids, of {id: audio hash}, that a group does not have, or has from other audio."""
+        return [
+            utterance_id
+            for utterance_id, audio_hash in audio_hashes.items()
+            if any(utterance_id not in group or group.audio_hash(utterance_id) != audio_hash for group in self.groups.values())
+        ]
+
     def verify(self) -> None:
         """Compare every shard with its checksum: see `FeatureStore.verify`."""
         for store in self.stores:
             store.verify()
 
-    @property
-    def fingerprints(self) -> list[str]:
-        return [store.spec.fingerprint for store in self.stores]
-
 
 @dataclass(frozen=True)
 class Normaliser:
-    """(x - mean) / deviation for each column; fitted on training utterances only."""
+    """(x - mean) / deviation for each column of one extractor; fitted on training utterances only."""
 
     mean: FloatArray
     """(columns,)"""
@@ -117,41 +148,78 @@ class Normaliser:
         np.divide(out, self.deviation, out=out)
 
 
+Normalisers = Mapping[str, Normaliser]
+"""{name of the extractor: of its columns}"""
+
+
+def fit_normalisers(source: FeatureSource, ids: Sequence[str]) -> dict[str, Normaliser]:
+    """One for each extractor; errors as of `Normaliser.fit`."""
+    return {name: Normaliser.fit(stores, ids) for name, stores in source.groups.items()}
+
+
+@dataclass(frozen=True)
+class Group:
+    """What a dataset reads from the stores of one extractor."""
+
+    stores: Stores
+    normaliser: Normaliser
+    columns: Mapping[str, tuple[int, int]]
+    """{feature that the model asks for: first column, first after its last}"""
+    lengths: Order
+    """(n,) frames of each utterance."""
+
+
 class SpeechDataset:
     """The utterances of one split, as normalised batches of the features that a model asks for.
 
     Args:
-        source: the store.
+        source: the stores.
         entries: rows of the split, in any order.
         names: features, in the order of the model's branches.
-        normaliser: fitted on train.
+        normalisers: fitted on train.
     """
 
-    def __init__(self, source: Stores, entries: Sequence[Entry], names: Sequence[str], normaliser: Normaliser) -> None:
-        self.source = source
+    def __init__(self, source: FeatureSource, entries: Sequence[Entry], names: Sequence[str], normalisers: Normalisers) -> None:
         self.entries = tuple(entries)
-        self.columns = {name: source.features[name] for name in names}
-        self.normaliser = normaliser
-        self.lengths = np.array([source.num_frames(entry.id) for entry in entries], np.int64)
         self.labels = np.array([entry.label for entry in entries], np.int64)
+        self.names = tuple(names)
+        self.groups = []
+        for group, stores in source.groups.items():
+            columns = {name: stores.features[name] for name in names if name in stores.features}
+            if columns:
+                lengths = np.array([stores.num_frames(entry.id) for entry in entries], np.int64)
+                self.groups.append(Group(stores, normalisers[group], columns, lengths))
 
     def __len__(self) -> int:
         return len(self.entries)
 
+    @property
+    def lengths(self) -> Order:
+        """(n,) frames by which utterances are sorted into batches; those of the other extractors rise with them."""
+        return self.groups[0].lengths
+
     def batch(self, indices: Sequence[int] | Order) -> Batch:
         """Utterances by their positions in `entries`."""
-        lengths = self.lengths[indices]
-        block = np.zeros((len(indices), padded_length(lengths), len(self.normaliser.mean)), np.float32)
-        for row, index, length in zip(block, indices, lengths, strict=True):
-            self.normaliser.apply(self.source.rows(self.entries[index].id), row[:length])
-        frames = torch.from_numpy(block).transpose(1, 2)
-        shared = torch.from_numpy(lengths)
+        features: dict[str, Tensor] = {}
+        lengths: dict[str, Tensor] = {}
+        for group in self.groups:
+            frames, shared = self.block(group, indices)
+            features |= {name: frames[:, first:last] for name, (first, last) in group.columns.items()}
+            lengths |= dict.fromkeys(group.columns, shared)
         return Batch(
-            features={name: frames[:, first:last] for name, (first, last) in self.columns.items()},
-            lengths=dict.fromkeys(self.columns, shared),
+            features={name: features[name] for name in self.names},
+            lengths={name: lengths[name] for name in self.names},
             label=torch.from_numpy(self.labels[indices]),
             ids=tuple(self.entries[index].id for index in indices),
         )
+
+    def block(self, group: Group, indices: Sequence[int] | Order) -> tuple[Tensor, Tensor]:
+        """All columns of one extractor, normalised: (B, columns, T), and the real frames (B,)."""
+        lengths = group.lengths[indices]
+        block = np.zeros((len(indices), padded_length(lengths), group.stores.columns), np.float32)
+        for row, index, length in zip(block, indices, lengths, strict=True):
+            group.normaliser.apply(group.stores.rows(self.entries[index].id), row[:length])
+        return torch.from_numpy(block).transpose(1, 2), torch.from_numpy(lengths)
 
     def in_order_of_length(self, batch_size: int) -> Iterator[tuple[Order, Batch]]:
         """Every utterance once, with its positions: for evaluation."""

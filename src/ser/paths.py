@@ -24,9 +24,9 @@ def split_folder(config: ExperimentConfig) -> Path:
     return processed(config.project) / "splits" / config.split.name
 
 
-def normaliser_file(config: ExperimentConfig) -> Path:
-    """What the load step fits on train."""
-    return split_folder(config) / "normaliser.json"
+def normaliser_file(config: ExperimentConfig, key: str) -> Path:
+    """What the load step fits on train; `key` tells the features apart that share a split."""
+    return split_folder(config) / f"normaliser-{key}.json"
 
 
 def features_folder(project: ProjectConfig) -> Path:

@@ -43,7 +43,7 @@ class StoreSpec:
     dtype: str
     """`float32` or `float16`."""
     ingredients: Mapping[str, Any]
-    """Whatever else the numbers depend on: configs, code version. Plain JSON values."""
+    """Whatever else the numbers depend on: configs, code version. Plain JSON values. Of a backbone also `layers`."""
 
     @property
     def fingerprint(self) -> str:
@@ -56,6 +56,11 @@ class StoreSpec:
     @property
     def columns(self) -> int:
         return sum(self.dims.values())
+
+    @property
+    def layers(self) -> list[int]:
+        """The hidden states that stand side by side in the columns of a backbone; one, called 0, for any other extractor."""
+        return list(self.ingredients.get("layers", [0]))
 
     @property
     def features(self) -> dict[str, tuple[int, int]]:

@@ -5,19 +5,24 @@ from collections.abc import Mapping
 from torch import nn
 
 from ser.config import ModelConfig
-from ser.models.base import ModelOutput
+from ser.models.base import FeatureShape, ModelOutput
 from ser.models.spectral_crnn import SpectralCrnn
+from ser.models.ssl_spectral_moe import SslSpectralMoe
 
-__all__ = ["ModelOutput", "build_model"]
+__all__ = ["FeatureShape", "ModelOutput", "build_model"]
 
 
-def build_model(config: ModelConfig, dims: Mapping[str, int], frame_rate: float, num_classes: int) -> nn.Module:
-    """The model of a config, with fresh weights; there is one family so far.
+def build_model(config: ModelConfig, shapes: Mapping[str, FeatureShape], num_classes: int) -> nn.Module:
+    """The model of a config, with fresh weights.
 
     Args:
-        config: family and widths.
-        dims: {feature: rows} of what the store holds.
-        frame_rate: of those features, in hertz.
+        config: family, features and widths.
+        shapes: of the features that the store holds.
         num_classes: C.
     """
-    return SpectralCrnn(config.spectral_crnn, {name: dims[name] for name in config.features}, frame_rate, num_classes)
+    chosen = {name: shapes[name] for name in config.features}
+    match config.name:
+        case "spectral_crnn":
+            return SpectralCrnn(config.spectral_crnn, chosen, num_classes)
+        case "ssl_spectral_moe":
+            return SslSpectralMoe(config.ssl_spectral_moe, chosen, num_classes)

@@ -1,8 +1,20 @@
-"""What every model returns."""
+"""What every model is told of its input, and what it returns."""
 
 from dataclasses import dataclass
 
 from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureShape:
+    """One feature, as the store holds it."""
+
+    rows: int
+    """Numbers in each frame."""
+    frame_rate: float
+    """Hz"""
+    layers: int = 1
+    """Equal parts of the rows, one behind the other: the hidden states of a backbone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ser.config import SpectralCrnnConfig
-from ser.models.base import ModelOutput
+from ser.models.base import FeatureShape, ModelOutput
 from ser.models.pooling import AttentionPooling, frame_mask
 
 
@@ -72,18 +72,17 @@ class SpectralCrnn(nn.Module):
     """
     Args:
         config: widths.
-        dims: {feature: rows}, in the order of the branches.
-        frame_rate: of the features, in hertz.
+        shapes: {feature: its rows and rate}, in the order of the branches; one rate for all.
         num_classes: C.
     """
 
-    def __init__(self, config: SpectralCrnnConfig, dims: Mapping[str, int], frame_rate: float, num_classes: int) -> None:
+    def __init__(self, config: SpectralCrnnConfig, shapes: Mapping[str, FeatureShape], num_classes: int) -> None:
         super().__init__()
-        self.dims = dict(dims)
+        self.dims = {name: shape.rows for name, shape in shapes.items()}
         self.time_pool = config.pools[0][1] * config.pools[1][1]
-        self.step_rate = frame_rate / self.time_pool
-        self.branches = nn.ModuleDict({name: CnnBranch(config, rows) for name, rows in dims.items()})
-        fused = config.branch_dim * len(dims)
+        self.step_rate = next(iter(shapes.values())).frame_rate / self.time_pool
+        self.branches = nn.ModuleDict({name: CnnBranch(config, rows) for name, rows in self.dims.items()})
+        fused = config.branch_dim * len(shapes)
         self.bottleneck = nn.Sequential(
             nn.Linear(fused, config.bottleneck_dim), nn.GELU(), nn.Dropout(config.dropout), nn.LayerNorm(config.bottleneck_dim)
         )

@@ -46,9 +46,9 @@ def plan_transform(config: ExperimentConfig) -> list[str]:
 def plan_load(config: ExperimentConfig) -> list[str]:
     from ser.pipeline.load import open_all
 
-    split, stores = open_all(config)
+    split, source = open_all(config)
     counts = ", ".join(f"{name} {len(entries)}" for name, entries in split.splits.items())
-    size = sum(path.stat().st_size for store in stores.stores for path in store.folder.glob("*.npy"))
+    size = sum(path.stat().st_size for store in source.stores for path in store.folder.glob("*.npy"))
     return [f"verify {size / 1e9:.2f} GB of features; {counts} utterances, none missing; fit the normaliser on train"]
 
 
@@ -56,8 +56,8 @@ def plan_train(config: ExperimentConfig) -> list[str]:
     from ser.models import build_model
     from ser.pipeline.load import open_all
 
-    split, stores = open_all(config)
-    model = build_model(config.model, stores.dims, stores.frame_rate, len(split.classes))
+    split, source = open_all(config)
+    model = build_model(config.model, source.shapes, len(split.classes))
     size = sum(parameter.numel() for parameter in model.parameters())
     clips = len(split.splits["train"])
     return [

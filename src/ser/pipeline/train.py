@@ -1,9 +1,10 @@
 """The train step: fit a model, read the test split once with the best weights, and leave everything in the run's folder."""
 
 import logging
+from dataclasses import asdict
 from typing import Any
 
-from ser import __version__, paths
+from ser import __version__
 from ser.certificate import speaker_independent
 from ser.checkpoint import digest, fitting, load_checkpoint
 from ser.config import ExperimentConfig
@@ -14,7 +15,7 @@ from ser.evaluation import Predictions, score, write_confusion_matrix, write_pre
 from ser.files import exclusive_lock, read_json, remove_leftovers, write_json
 from ser.inference import predict_dataset
 from ser.models import build_model
-from ser.pipeline.load import Loaded, read_loaded, write_normaliser
+from ser.pipeline.load import Loaded, read_loaded, write_normalisers
 from ser.runs import Run, create_run, find_run
 from ser.runtime import memory_errors, prepare_process
 from ser.splits import write_split
@@ -74,7 +75,7 @@ def copy_split(config: ExperimentConfig, loaded: Loaded, run: Run) -> None:
     """The run keeps the split, certificate and normaliser that it was given, whatever an extract makes of the common ones meanwhile."""
     remove_leftovers(run.split)
     write_split(run.split, loaded.split)
-    write_normaliser(run.split / paths.normaliser_file(config).name, loaded.stores, loaded.normaliser, loaded.split.certificate.statistics)
+    write_normalisers(run.split / "normaliser.json", config, loaded)
 
 
 def make_trainer(config: ExperimentConfig, loaded: Loaded) -> Trainer:
@@ -87,7 +88,7 @@ def make_trainer(config: ExperimentConfig, loaded: Loaded) -> Trainer:
         raise DataError("the train split is empty")
     if datasets["val"] is None:
         log.warning("no speaker is left for validation: the number of epochs comes from the config, and the last one counts")
-    model = build_model(config.model, loaded.stores.dims, loaded.stores.frame_rate, len(loaded.split.classes))
+    model = build_model(config.model, loaded.source.shapes, len(loaded.split.classes))
     return Trainer(model, datasets["train"], datasets["val"], config.train, config.specaugment, config.project.seed, header(config, loaded))
 
 
@@ -95,17 +96,20 @@ def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, Any]:
     """What a checkpoint says of its model: enough to predict with it, without cfg.json."""
     import torch
 
+    originals = [group.stores[0] for group in loaded.source.groups.values()]
     return {
         "ser_version": __version__,
         "model": config.model.model_dump(mode="json"),
         "audio": config.audio.model_dump(mode="json"),
-        "features": config.features.model_dump(mode="json"),
-        "dims": loaded.stores.dims,
-        "frame_rate": dict.fromkeys(loaded.stores.dims, loaded.stores.frame_rate),
+        "extractors": {store.spec.name: store.spec.to_json() for store in originals},
+        "shapes": {name: asdict(shape) for name, shape in loaded.source.shapes.items()},
         "classes": list(loaded.split.classes),
         "corpora": sorted({entry.corpus for entry in loaded.split.splits["train"]}),
-        "certificate": loaded.split.certificate.digest,
-        "normaliser": {"mean": torch.from_numpy(loaded.normaliser.mean), "deviation": torch.from_numpy(loaded.normaliser.deviation)},
+        "certificate": loaded.split.certificate.split_digest,
+        "normalisers": {
+            name: {"mean": torch.from_numpy(normaliser.mean), "deviation": torch.from_numpy(normaliser.deviation)}
+            for name, normaliser in loaded.normalisers.items()
+        },
     }
 
 
