@@ -144,9 +144,9 @@ class SslConfig(Config):
     """The frozen speech backbone whose hidden states are the feature `ssl` (needs the extra `ssl`)."""
 
     model_id: str = Field(default="microsoft/wavlm-base-plus", min_length=1)
-    """A local folder with `config.json` and weights, or a model of the Hugging Face hub: WavLM, HuBERT, wav2vec 2.0, data2vec-audio, Whisper."""
+    """A folder with `config.json` and weights, or a model of the Hugging Face hub: WavLM, HuBERT, wav2vec 2.0, data2vec-audio, Whisper."""
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
-    """Commit of a hub model. null: the one that is pinned for models that the program knows; others need it. Means nothing for a folder."""
+    """Commit of a hub model. null: the pinned one of a model that the program knows; others need it. Means nothing for a folder."""
     layers: Literal["all"] | Layer | tuple[Layer, ...] = "all"
     """Hidden states to store, 0 being the input of the first layer: one, a list, or `all`; of several the model learns a weighted mean."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -299,10 +299,8 @@ class SslExpertConfig(Config):
 
     dim: Positive = 128
     """Units of each frame after the projection."""
-    time_pool: Positive = 2
-    """Neighbouring frames that are averaged after the projection."""
     layers: int = Field(default=1, ge=0, le=12)
-    """Of the Transformer encoder."""
+    """Of the Transformer encoder; 0 is none."""
     heads: Positive = 4
     """Of its attention; `dim` is a multiple."""
     ff_dim: Positive = 256
@@ -347,7 +345,7 @@ class SslSpectralMoeConfig(Config):
     spectral: SpectralExpertConfig = SpectralExpertConfig()
     """Of each spectral expert."""
     fusion: Literal["gate", "concat"] = "gate"
-    """`gate`: the experts' vectors are weighed by a softmax and added; `concat`: laid side by side, as the plain alternative to compare with."""
+    """`gate`: the experts' vectors are weighed by a softmax and added; `concat`: laid side by side, to compare with."""
     fusion_dim: Positive = 128
     """Units of each expert's vector and of the classifier."""
     gate_dim: Positive = 64

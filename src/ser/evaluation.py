@@ -14,6 +14,9 @@ from ser.intervals import bootstrap, bootstrap_mean
 from ser.metrics import METRICS, Counts, Floats, confusion_matrices, confusion_matrix, per_class
 from ser.tables import write_table
 
+COLLAPSE = 0.95
+"""Mean weight of one expert over a test split, above which the others hardly count."""
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -45,8 +48,14 @@ class Predictions:
             raise ArtefactError(f"the probabilities of {self.ids[broken[0]]} are not finite: the model's weights are damaged")
 
     @classmethod
-    def of(cls, entries: Sequence[Entry], probabilities: NDArray[np.floating[Any]], classes: tuple[str, ...]) -> "Predictions":
-        """For the rows of a split; probabilities (n, C) in the same order."""
+    def of(
+        cls,
+        entries: Sequence[Entry],
+        probabilities: NDArray[np.floating[Any]],
+        classes: tuple[str, ...],
+        gates: Mapping[str, NDArray[np.floating[Any]]] | None = None,
+    ) -> "Predictions":
+        """For the rows of a split; probabilities (n, C) and the weights of the experts, each (n,), in the same order."""
         return cls(
             ids=[entry.id for entry in entries],
             corpora=[entry.corpus for entry in entries],
@@ -54,6 +63,7 @@ class Predictions:
             truth=np.array([entry.label for entry in entries], np.int64),
             probabilities=probabilities,
             classes=classes,
+            gates=gates or {},
         )
 
     @property
@@ -129,6 +139,48 @@ def class_scores(predictions: Predictions) -> dict[str, dict[str, float | int | 
         }
         for index, label in enumerate(predictions.classes)
     }
+
+
+def summarise_gates(predictions: Predictions) -> dict[str, Any]:
+    """How the experts were weighed: means over all, by corpus and by emotion, the entropy of the weights, and a collapse.
+
+    `entropy` is the mean over utterances of the weights' entropy, `entropy_of_mean` the entropy of the mean weights, both as shares of the
+    entropy of equal weights: a gate that chooses a single expert, but another one for each utterance, has 0 and 1. `collapsed_onto` names
+    an expert whose mean weight is above `COLLAPSE`.
+    """
+    weights = np.stack(list(predictions.gates.values()), axis=1)
+    names = tuple(predictions.gates)
+    mean = weights.mean(axis=0)
+    emotions = np.asarray(predictions.classes)[predictions.truth]
+    return {
+        "mean": named(names, mean),
+        "per_corpus": {key: named(names, of) for key, of in group_means(weights, predictions.corpora).items()},
+        "per_emotion": {key: named(names, of) for key, of in group_means(weights, emotions).items()},
+        "entropy": float(relative_entropy(weights).mean()),
+        "entropy_of_mean": float(relative_entropy(mean[None])[0]),
+        "collapsed_onto": names[int(mean.argmax())] if mean.max() > COLLAPSE else None,
+    }
+
+
+def group_means(weights: NDArray[np.floating[Any]], keys: Sequence[str] | NDArray[Any]) -> dict[str, NDArray[np.floating[Any]]]:
+    """(n, E) and n keys -> {key: mean (E,)}, sorted by key."""
+    column = np.asarray(keys, dtype=str)
+    return {str(key): weights[column == key].mean(axis=0) for key in np.unique(column)}
+
+
+def named(names: Sequence[str], values: NDArray[np.floating[Any]]) -> dict[str, float]:
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def relative_entropy(weights: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Entropy of each row, (n, E) -> (n,), as a share of that of E equal weights.
+
+    >>> relative_entropy(np.array([[0.5, 0.5], [1.0, 0.0]])).tolist()
+    [1.0, 0.0]
+    """
+    logs = np.log(np.where(weights > 0, weights, 1))
+    shares: NDArray[np.floating[Any]] = np.abs((weights * logs).sum(axis=1)) / np.log(weights.shape[1])
+    return shares
 
 
 def or_none(value: float | np.floating[Any] | Floats) -> float | None:

@@ -1,29 +1,44 @@
-"""A model over a whole dataset: probabilities in the order of its entries."""
+"""A model over a whole dataset: what it says of each of its entries, in their order."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from ser.data import SpeechDataset
 
 BATCH_SIZE = 64
 
 
-def predict_dataset(model: nn.Module, dataset: SpeechDataset, device: torch.device) -> NDArray[np.float64]:
-    """Probability of each class, (n, C), in eval mode and fp32: the result of an utterance does not depend on its neighbours."""
+@dataclass(frozen=True)
+class Outputs:
+    """What a model says of n utterances."""
+
+    probabilities: NDArray[np.float64]
+    """(n, C)"""
+    gates: NDArray[np.float64] | None
+    """(n, E) weights of the experts; None for a model without a gate."""
+
+
+def predict_dataset(model: nn.Module, dataset: SpeechDataset, device: torch.device) -> Outputs:
+    """In eval mode and fp32: the result of an utterance does not depend on its neighbours."""
     model.eval()
-    parts: list[NDArray[np.float64]] = []
+    parts: list[tuple[Tensor, Tensor | None]] = []
     positions: list[NDArray[np.int64]] = []
     with torch.inference_mode():
         for indices, batch in dataset.in_order_of_length(BATCH_SIZE):
             moved = batch.to(device)
-            logits = model(moved.features, moved.lengths).logits
-            parts.append(logits.double().softmax(dim=-1).cpu().numpy())
+            output = model(moved.features, moved.lengths)
+            parts.append((output.logits.double().softmax(dim=-1).cpu(), None if output.gate is None else output.gate.double().cpu()))
             positions.append(indices)
-    result = np.empty((len(dataset), parts[0].shape[1]))
-    result[np.concatenate(positions)] = np.concatenate(parts)
-    return result
+    order = np.argsort(np.concatenate(positions))
+    gates = [gate for _, gate in parts if gate is not None]
+    return Outputs(
+        probabilities=torch.cat([probabilities for probabilities, _ in parts]).numpy()[order],
+        gates=torch.cat(gates).numpy()[order] if gates else None,
+    )
 
 
 def cross_entropy(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

@@ -1,13 +1,15 @@
-"""Training losses: cross entropy and focal loss, both with class weights and label smoothing."""
+"""Training losses: cross entropy and focal loss, both with class weights and label smoothing, and what a mixture of experts adds."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser.config import TrainConfig
+from ser.config import ModelConfig, TrainConfig
 from ser.errors import DataError
+from ser.models.base import ModelOutput
 
 SMALLEST = 1e-6
 """1 - p is kept above this: at p = 1 the power's slope is infinite for a gamma below 1."""
@@ -49,6 +51,49 @@ def make_loss(config: TrainConfig, weights: Tensor | None = None) -> nn.Module:
     if config.loss == "focal":
         return FocalLoss(config.focal_gamma, weights, config.label_smoothing)
     return nn.CrossEntropyLoss(weight=weights, label_smoothing=config.label_smoothing)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraLosses:
+    """What a mixture of experts adds to the loss of its logits."""
+
+    aux_weight: float = 0.0
+    """Of the loss of the auxiliary classifier."""
+    gate_balance: float = 0.0
+    """Of `gate_imbalance`."""
+
+    @classmethod
+    def of(cls, config: ModelConfig) -> "ExtraLosses":
+        """None for a model without experts."""
+        if config.name != "ssl_spectral_moe":
+            return cls()
+        moe = config.ssl_spectral_moe
+        return cls(moe.aux_weight if moe.aux_expert else 0.0, moe.gate_balance)
+
+    def total(self, loss: nn.Module, output: ModelOutput, label: Tensor) -> Tensor:
+        """The loss of the logits, and what else the config asks for."""
+        total: Tensor = loss(output.logits, label)
+        if output.aux_logits is not None and self.aux_weight:
+            total = total + self.aux_weight * loss(output.aux_logits, label)
+        if output.gate is not None and self.gate_balance:
+            total = total + self.gate_balance * gate_imbalance(output.gate)
+        return total
+
+
+def gate_imbalance(gate: Tensor) -> Tensor:
+    """How unevenly a batch uses its experts: 0 where all have equal weight on average, 1 where one has all.
+
+    The squared coefficient of variation of the experts' importance (Shazeer et al. 2017, equation 7), divided by its largest value.
+
+    Shape:
+        gate (B, E), rows summing to 1 -> scalar
+
+    >>> gate_imbalance(torch.tensor([[1.0, 0.0], [0.0, 1.0]])).item(), gate_imbalance(torch.tensor([[1.0, 0.0]])).item()
+    (0.0, 1.0)
+    """
+    experts = gate.shape[1]
+    importance = gate.float().mean(dim=0)
+    return (experts * importance.square().sum() - 1) / max(experts - 1, 1)
 
 
 def class_weights(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ser.checkpoint import digest, fitting, load_checkpoint, save_checkpoint
-from ser.config import SpecAugmentConfig, TrainConfig
+from ser.config import SSL, ExperimentConfig, TrainConfig
 from ser.data import Batch, SpeechDataset, draw, length_buckets
 from ser.errors import DataError
 from ser.inference import cross_entropy, predict_dataset
-from ser.losses import class_weights, make_loss
+from ser.losses import ExtraLosses, class_weights, make_loss
 from ser.metrics import confusion_matrix, macro_f1, uar, wa
 from ser.progress import track
 from ser.runs import Run, contrast, flatten, write_history
@@ -54,21 +54,20 @@ class Trainer:
         model: nn.Module,
         train: SpeechDataset,
         val: SpeechDataset | None,
-        config: TrainConfig,
-        specaugment: SpecAugmentConfig,
-        seed: int,
+        config: ExperimentConfig,
         header: dict[str, Any],
     ) -> None:
-        self.device = choose_device(config)
-        self.bf16 = use_bf16(config, self.device)
+        self.config, self.specaugment, self.seed, self.header = config.train, config.specaugment, config.project.seed, header
+        self.extra_losses = ExtraLosses.of(config.model)
+        self.device = choose_device(self.config)
+        self.bf16 = use_bf16(self.config, self.device)
         self.ran_on = resolved(self.device, self.bf16)
         self.model: nn.Module = model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.train, self.val = train, val
-        self.config, self.specaugment, self.seed, self.header = config, specaugment, seed, header
         self.num_classes = len(header["classes"])
-        weights = class_weights(train.labels.tolist(), self.num_classes) if config.class_weights == "balanced" else None
-        self.loss = make_loss(config, weights).to(self.device)
-        self.optimizer = make_optimizer(self.model, config)
+        weights = class_weights(train.labels.tolist(), self.num_classes) if self.config.class_weights == "balanced" else None
+        self.loss = make_loss(self.config, weights).to(self.device)
+        self.optimizer = make_optimizer(self.model, self.config)
         self.steps_per_epoch = len(self.batches(epoch=1))
         self.progress = Progress()
 
@@ -144,13 +143,12 @@ class Trainer:
 
     def step(self, batch: Batch, number: int, masks: torch.Generator) -> tuple[float, Tensor]:
         """One update of the weights; returns the loss and the predicted classes."""
-        augmented = {name: spec_augment(x, batch.lengths[name], self.specaugment, masks) for name, x in batch.features.items()}
-        moved = Batch(augmented, batch.lengths, batch.label, batch.ids).to(self.device)
+        moved = self.masked(batch, masks).to(self.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(number)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            logits = self.model(moved.features, moved.lengths).logits
-        loss = self.loss(logits, moved.label)
+            output = self.model(moved.features, moved.lengths)
+        loss = self.extra_losses.total(self.loss, output, moved.label)
         value = float(loss.detach())
         first = ", ".join(batch.ids[:3])
         if not math.isfinite(value):
@@ -161,7 +159,14 @@ class Trainer:
         if not math.isfinite(norm):
             raise DataError(f"the gradient is {norm} at step {number} (batch with {first}...): lower train.learning_rate")
         self.optimizer.step()
-        return value, logits.detach().argmax(dim=-1).cpu()
+        return value, output.logits.detach().argmax(dim=-1).cpu()
+
+    def masked(self, batch: Batch, masks: torch.Generator) -> Batch:
+        """SpecAugment on the spectral features; the backbone's frames stay as they are."""
+        features = {
+            name: x if name == SSL else spec_augment(x, batch.lengths[name], self.specaugment, masks) for name, x in batch.features.items()
+        }
+        return Batch(features, batch.lengths, batch.label, batch.ids)
 
     def learning_rate(self, step: int) -> float:
         """Linear warm-up, then half a cosine down to 0 (Loshchilov & Hutter 2017) or constant."""
@@ -176,7 +181,7 @@ class Trainer:
     def validate(self) -> Row:
         if self.val is None:
             return dict.fromkeys(("val_loss", "val_uar", "val_wa", "val_macro_f1"))
-        probabilities = predict_dataset(self.model, self.val, self.device)
+        probabilities = predict_dataset(self.model, self.val, self.device).probabilities
         if not np.isfinite(probabilities).all():
             raise DataError("the model's outputs on val are not finite: lower train.learning_rate")
         confusion = confusion_matrix(self.val.labels, probabilities.argmax(axis=1), self.num_classes)

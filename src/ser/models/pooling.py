@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 MIN_VARIANCE = 1e-6
 """Under the root of a standard deviation, whose slope is infinite at 0."""
@@ -18,23 +17,6 @@ def frame_mask(lengths: Tensor, num_frames: int) -> Tensor:
     [[1, 0, 0], [1, 1, 1]]
     """
     return torch.arange(num_frames, device=lengths.device) < lengths[:, None]
-
-
-def mean_pool_time(sequence: Tensor, lengths: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """Mean of every `width` neighbouring frames; the last group of an utterance may hold fewer.
-
-    Shape:
-        sequence: (B, T, dim), lengths: (B,) -> (B, ceil(T / width), dim), lengths (B,)
-
-    >>> mean_pool_time(torch.tensor([[[1.0], [3.0], [5.0]]]), torch.tensor([3]), 2)[0].flatten().tolist()
-    [2.0, 5.0]
-    """
-    if width == 1:
-        return sequence, lengths
-    real = frame_mask(lengths, sequence.shape[1])[..., None].to(sequence.dtype)
-    padded = functional.pad(torch.cat([sequence * real, real], dim=-1), (0, 0, 0, -sequence.shape[1] % width))
-    sums = padded.unflatten(1, (-1, width)).sum(dim=2)
-    return sums[..., :-1] / sums[..., -1:].clamp(min=1), (lengths + width - 1) // width
 
 
 class AttentionPooling(nn.Module):

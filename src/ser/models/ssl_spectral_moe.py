@@ -10,6 +10,7 @@ Mixture of experts with a dense gate: Jacobs et al. 1991. Learned mean of the hi
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +18,17 @@ from torch.nn import functional
 
 from ser.config import SSL, SpectralExpertConfig, SslExpertConfig, SslSpectralMoeConfig
 from ser.models.base import FeatureShape, ModelOutput
-from ser.models.pooling import AttentiveStatistics, frame_mask, mean_pool_time
+from ser.models.pooling import AttentiveStatistics, frame_mask
 
 
 class LayerMix(nn.Module):
-    """Mean of several hidden states, weighted by a learned softmax; it starts as the plain mean."""
+    """Mean of several hidden states, weighted by a learned softmax; it starts as the plain mean.
+
+    One number for each state learns too slowly at the rate of the rest (an optimiser of Adam's kind moves all by about as much in a step):
+    the scores are stretched by `GAIN`.
+    """
+
+    GAIN = 20.0
 
     def __init__(self, layers: int) -> None:
         super().__init__()
@@ -29,7 +36,7 @@ class LayerMix(nn.Module):
 
     def weights(self) -> Tensor:
         """(layers,), summing to 1."""
-        return self.scores.softmax(dim=0)
+        return (self.GAIN * self.scores).softmax(dim=0)
 
     def forward(self, states: Tensor) -> Tensor:
         """
@@ -52,8 +59,7 @@ class SslExpert(nn.Module):
 
     def __init__(self, config: SslExpertConfig, shape: FeatureShape, fusion_dim: int, dropout: float) -> None:
         super().__init__()
-        self.time_pool = config.time_pool
-        self.step_rate = shape.frame_rate / config.time_pool
+        self.step_rate = shape.frame_rate
         self.mix = LayerMix(shape.layers)
         self.project = nn.Sequential(
             nn.Linear(shape.rows // shape.layers, config.dim), nn.LayerNorm(config.dim), nn.GELU(), nn.Dropout(config.dropout)
@@ -65,10 +71,9 @@ class SslExpert(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """
         Shape:
-            x: (B, layers x dim, T), lengths: (B,) -> vector (B, fusion_dim), attention (B, T')
+            x: (B, layers x dim, T), lengths: (B,) -> vector (B, fusion_dim), attention (B, T)
         """
         sequence = self.project(self.mix(x.transpose(1, 2)))
-        sequence, lengths = mean_pool_time(sequence, lengths, self.time_pool)
         mask = frame_mask(lengths, sequence.shape[1])
         pooled, attention = self.pooling(self.encoder(sequence, mask), mask)
         return self.head(pooled), attention
@@ -82,9 +87,7 @@ class SpectralExpert(nn.Module):
         widths = (shape.rows, *config.channels)
         dim = config.channels[-1]
         self.step_rate = shape.frame_rate / 2 ** len(config.channels)
-        self.blocks = nn.ModuleList(
-            ConvBlock(inner, outer, config.kernel, config.dropout) for inner, outer in zip(widths, widths[1:], strict=False)
-        )
+        self.blocks = nn.ModuleList(ConvBlock(inner, outer, config.kernel, config.dropout) for inner, outer in pairwise(widths))
         self.encoder = transformer(dim, config.heads, 2 * dim, config.layers, config.dropout)
         self.pooling = AttentiveStatistics(dim)
         self.head = expert_head(2 * dim, fusion_dim, dropout)
@@ -152,7 +155,12 @@ def transformer(dim: int, heads: int, ff_dim: int, layers: int, dropout: float) 
 def expert_head(dim: int, fusion_dim: int, dropout: float) -> nn.Module:
     """(B, dim) -> (B, fusion_dim)"""
     return nn.Sequential(
-        nn.LayerNorm(dim), nn.Dropout(dropout), nn.Linear(dim, fusion_dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(fusion_dim, fusion_dim)
+        nn.LayerNorm(dim),
+        nn.Dropout(dropout),
+        nn.Linear(dim, fusion_dim),
+        nn.GELU(),
+        nn.Dropout(dropout),
+        nn.Linear(fusion_dim, fusion_dim),
     )
 
 
@@ -175,7 +183,7 @@ class Gate(nn.Module):
 
 
 class Concatenation(nn.Module):
-    """The plain alternative to the gate: all vectors side by side, through a linear layer. It has no weights to show."""
+    """The plain alternative to the gate: all vectors side by side, through a linear layer. It weighs no expert by itself."""
 
     def __init__(self, experts: int, fusion_dim: int) -> None:
         super().__init__()
@@ -225,8 +233,8 @@ class SslSpectralMoe(nn.Module):
 
     def layer_weights(self) -> list[float] | None:
         """Of the backbone's hidden states, in their order; None without an SSL expert."""
-        expert = self.experts[SSL] if SSL in self.experts else None
-        return expert.mix.weights().tolist() if isinstance(expert, SslExpert) else None
+        weights = [expert.mix.weights().tolist() for expert in self.experts.values() if isinstance(expert, SslExpert)]
+        return weights[0] if weights else None
 
 
 def make_expert(config: SslSpectralMoeConfig, name: str, shape: FeatureShape) -> nn.Module:

@@ -7,14 +7,15 @@ from typing import Any
 from ser import __version__
 from ser.certificate import speaker_independent
 from ser.checkpoint import digest, fitting, load_checkpoint
-from ser.config import ExperimentConfig
+from ser.config import SSL, ExperimentConfig
 from ser.console import print_scores, say
 from ser.data import SpeechDataset
 from ser.errors import ArtefactError, DataError
-from ser.evaluation import Predictions, score, write_confusion_matrix, write_predictions
+from ser.evaluation import Predictions, score, summarise_gates, write_confusion_matrix, write_predictions
 from ser.files import exclusive_lock, read_json, remove_leftovers, write_json
 from ser.inference import predict_dataset
 from ser.models import build_model
+from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.pipeline.load import Loaded, read_loaded, write_normalisers
 from ser.runs import Run, create_run, find_run
 from ser.runtime import memory_errors, prepare_process
@@ -89,7 +90,7 @@ def make_trainer(config: ExperimentConfig, loaded: Loaded) -> Trainer:
     if datasets["val"] is None:
         log.warning("no speaker is left for validation: the number of epochs comes from the config, and the last one counts")
     model = build_model(config.model, loaded.source.shapes, len(loaded.split.classes))
-    return Trainer(model, datasets["train"], datasets["val"], config.train, config.specaugment, config.project.seed, header(config, loaded))
+    return Trainer(model, datasets["train"], datasets["val"], config, header(config, loaded))
 
 
 def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, Any]:
@@ -119,18 +120,38 @@ def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer
     with fitting(run.best):
         trainer.model.load_state_dict(best["weights"])
     datasets = {name: loaded.dataset(config, name) for name in ("val", "test")}
-    predictions = {name: predict(trainer, dataset, loaded.split.classes) for name, dataset in datasets.items() if dataset is not None}
+    predictions = {
+        name: predict(config, trainer, dataset, loaded.split.classes) for name, dataset in datasets.items() if dataset is not None
+    }
     if "test" not in predictions:
         raise DataError("the test split is empty: there is nothing to measure")
     metrics = score(predictions["test"]) | facts(config, loaded, progress, digest(best["weights"])) | {"ran_on": trainer.ran_on}
+    metrics |= experts(loaded, trainer, predictions["test"])
     write_predictions(run.predictions, predictions)
     write_confusion_matrix(run.confusion, predictions["test"].confusion, loaded.split.classes)
     write_json(run.metrics, metrics)
     return metrics
 
 
-def predict(trainer: Trainer, dataset: SpeechDataset, classes: tuple[str, ...]) -> Predictions:
-    return Predictions.of(dataset.entries, predict_dataset(trainer.model, dataset, trainer.device), classes)
+def predict(config: ExperimentConfig, trainer: Trainer, dataset: SpeechDataset, classes: tuple[str, ...]) -> Predictions:
+    outputs = predict_dataset(trainer.model, dataset, trainer.device)
+    gates = {} if outputs.gates is None else dict(zip(config.model.features, outputs.gates.T, strict=True))
+    return Predictions.of(dataset.entries, outputs.probabilities, classes, gates)
+
+
+def experts(loaded: Loaded, trainer: Trainer, test: Predictions) -> dict[str, Any]:
+    """How a mixture of experts used them on test, and how it weighs the backbone's hidden states; nothing for any other model."""
+    found: dict[str, Any] = {}
+    if len(test.gates) > 1:
+        found["gates"] = summarise_gates(test)
+        if found["gates"]["collapsed_onto"]:
+            log.warning("the gate has collapsed onto %s: the other experts hardly count", found["gates"]["collapsed_onto"])
+    if isinstance(trainer.model, SslSpectralMoe):
+        weights = trainer.model.layer_weights()
+        if weights is not None:
+            states = loaded.source.groups[SSL].stores[0].spec.layers
+            found["ssl_layer_weights"] = {str(state): weight for state, weight in zip(states, weights, strict=True)}
+    return found
 
 
 def facts(config: ExperimentConfig, loaded: Loaded, progress: Progress, weights: str) -> dict[str, Any]:
