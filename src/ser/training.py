@@ -154,7 +154,7 @@ class Trainer:
         if not math.isfinite(value):
             raise DataError(f"the loss is {value} at step {number} (batch with {first}...): lower train.learning_rate")
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip))
         if not math.isfinite(norm):
             raise DataError(f"the gradient is {norm} at step {number} (batch with {first}...): lower train.learning_rate")

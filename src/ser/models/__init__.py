@@ -20,7 +20,7 @@ def build_model(config: ModelConfig, shapes: Mapping[str, FeatureShape], num_cla
         shapes: of the features that the store holds.
         num_classes: C.
     """
-    chosen = {name: shapes[name] for name in config.features}
+    chosen: dict[str, FeatureShape] = {name: shapes[name] for name in config.features}
     match config.name:
         case "spectral_crnn":
             return SpectralCrnn(config.spectral_crnn, chosen, num_classes)

@@ -227,7 +227,7 @@ class SslSpectralMoe(nn.Module):
         vectors = torch.stack([vector for vector, _ in results.values()], dim=1)
         mixture, gate = self.fusion(vectors)
         embedding = self.norm(mixture)
-        aux = self.aux_classifier(results[self.aux_expert][0]).float() if self.aux_classifier is not None else None
+        aux = self.aux_classifier(results[self.aux_expert][0]).float() if self.aux_expert and self.aux_classifier else None
         attention = {name: weights for name, (_, weights) in results.items()}
         return ModelOutput(self.classifier(embedding).float(), embedding, gate, attention, self.attention_rate, aux)
 
