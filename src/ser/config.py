@@ -149,6 +149,10 @@ class SslConfig(Config):
     """Commit of a hub model. null: the pinned one of a model that the program knows; others need it. Means nothing for a folder."""
     layers: Literal["all"] | Layer | tuple[Layer, ...] = "all"
     """Hidden states to store, 0 being the input of the first layer: one, a list, or `all`; of several the model learns a weighted mean."""
+    time_pool: Positive = 2
+    """Neighbouring frames that are averaged before storing: 2 makes 25 frames a second and half the disk."""
+    shard_clips: int = Field(default=64, ge=1, le=4096)
+    """As features.shard_clips, for the backbone's store."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the backbone's arithmetic. `auto`: bf16 where the processor or GPU has instructions for it."""
     dtype: Literal["float16", "float32"] = "float16"
