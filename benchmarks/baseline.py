@@ -26,8 +26,9 @@ STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 
 def statistics(dataset: SpeechDataset) -> NDArray[np.float64]:
     """Mean and deviation over time of each MFCC: (n, 2 n_mfcc)."""
-    first, last = dataset.source.features["mfcc"]
-    clips = (np.asarray(dataset.source.rows(entry.id)[:, first:last], np.float64) for entry in dataset.entries)
+    (group,) = (group for group in dataset.groups if "mfcc" in group.columns)
+    first, last = group.columns["mfcc"]
+    clips = (np.asarray(group.stores.rows(entry.id)[:, first:last], np.float64) for entry in dataset.entries)
     return np.stack([np.concatenate([clip.mean(axis=0), clip.std(axis=0)]) for clip in clips])
 
 

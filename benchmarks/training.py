@@ -28,7 +28,7 @@ def measure(way: str, steps: int) -> dict[str, float]:
 
     from ser.config import ModelConfig
     from ser.memory import keep_memory
-    from ser.models import build_model
+    from ser.models import FeatureShape, build_model
     from ser.models.pooling import frame_mask
     from ser.models.spectral_crnn import CnnBranch, ConvBlock
 
@@ -50,7 +50,7 @@ def measure(way: str, steps: int) -> dict[str, float]:
     else:
         keep_memory()
     config = ModelConfig.model_validate({"spectral_crnn": {"dropout": 0.0}})
-    model: nn.Module = build_model(config, DIMS, 62.5, CLASSES)
+    model: nn.Module = build_model(config, {name: FeatureShape(rows, 62.5) for name, rows in DIMS.items()}, CLASSES)
     if way != "plain":
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(model.parameters())

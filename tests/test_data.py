@@ -11,10 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ser.config import TrainConfig
-from ser.data import FRAME_STEP, MIN_DEVIATION, Normaliser, Sampler, SpeechDataset, Stores, draw, length_buckets, padding_share
+from ser.config import SSL, TrainConfig
+from ser.data import (
+    FRAME_STEP,
+    MIN_DEVIATION,
+    Batch,
+    FeatureSource,
+    Normaliser,
+    Sampler,
+    SpeechDataset,
+    Stores,
+    draw,
+    fit_normalisers,
+    length_buckets,
+    padding_share,
+)
 from ser.errors import ArtefactError, DataError
-from toys import DIMS, FRAME_RATE, entry, identity, write_store
+from toys import DIMS, FRAME_RATE, SHAPES, SSL_DIMS, SSL_LAYERS, SSL_RATE, entry, identities, identity, source_of, ssl_spec, write_store
+from toys import spectral_spec as spec
 
 COLUMNS = sum(DIMS.values())
 LENGTHS = [3, 17, 1, 8, 8, 30, 2]
@@ -42,7 +56,9 @@ def stores(tmp_path: Path) -> Stores:
 def dataset(
     stores: Stores, numbers: list[int], normaliser: Normaliser | None = None, names: tuple[str, ...] = tuple(DIMS)
 ) -> SpeechDataset:
-    return SpeechDataset(stores, [entry(f"clip{i}", label=i) for i in numbers], names, normaliser or identity())
+    """Of one extractor."""
+    entries = [entry(f"clip{i}", label=i) for i in numbers]
+    return SpeechDataset(FeatureSource({"spectral": stores}), entries, names, {"spectral": normaliser or identity()})
 
 
 # normaliser
@@ -54,7 +70,7 @@ def test_the_normaliser_is_mean_and_deviation_over_the_frames_of_the_ids_given(
     tmp_path_factory: pytest.TempPathFactory, lengths: list[int], dtype: str
 ) -> None:
     clips = {f"clip{i}": noise(frames, i).astype(dtype) for i, frames in enumerate(lengths)}
-    source = Stores([write_store(tmp_path_factory.mktemp("store"), clips, dtype=dtype)])
+    source = Stores([write_store(tmp_path_factory.mktemp("store"), clips, spec(dtype=dtype))])
     chosen = list(clips)[1:]
     fitted = Normaliser.fit(source, iter(chosen))
     frames = np.concatenate([clips[clip_id] for clip_id in chosen]).astype(np.float64)
@@ -141,7 +157,7 @@ def test_evaluation_sees_every_utterance_once_from_short_to_long(stores: Stores)
 
 def test_a_half_precision_store_gives_single_precision_batches(tmp_path: Path) -> None:
     rows = noise(12, 0)
-    source = Stores([write_store(tmp_path, {"clip0": rows}, dtype="float16")])
+    source = Stores([write_store(tmp_path, {"clip0": rows}, spec(dtype="float16"))])
     batch = dataset(source, [0]).batch([0])
     assert batch.features["mel"].dtype == torch.float32
     np.testing.assert_allclose(batch.features["mel"][0, :, :12].T.numpy(), rows[:, : DIMS["mel"]], rtol=1e-3)
@@ -165,9 +181,11 @@ def test_copies_are_read_from_their_own_store(stores: Stores, tmp_path: Path) ->
     assert (both.num_frames("clip1"), both.num_frames("clip1~1")) == (LENGTHS[1], 6)
     assert both.audio_hash("clip1~1") == "hash of clip1~1"
     assert ["clip0~1" in both, "clip0~1" in stores, "clip9" in both] == [True, False, False]
-    assert both.fingerprints == [stores.fingerprints[0], copies.spec.fingerprint]
-    assert (both.dims, both.frame_rate) == (DIMS, FRAME_RATE)
-    both.verify()
+    assert (both.columns, both.frame_rate, both.layers) == (COLUMNS, FRAME_RATE, 1)
+    source = FeatureSource({"spectral": both})
+    assert source.fingerprints == {"spectral": [stores.stores[0].spec.fingerprint, copies.spec.fingerprint]}
+    assert source.stores == [*stores.stores, copies]
+    source.verify()
 
 
 def test_a_missing_utterance_is_an_error(stores: Stores) -> None:
@@ -180,6 +198,127 @@ def test_a_missing_utterance_is_an_error(stores: Stores) -> None:
     ):
         with pytest.raises(DataError, match="clip99 is not in the feature store"):
             use("clip99")
+
+
+# several extractors
+
+SSL_LENGTHS = [2, 14, 1, 7, 6, 24, 3]
+"""Not quite in proportion to LENGTHS: a model of its own decides how many frames a clip has."""
+
+
+def numbered(number: int, frames: int, columns: int, extractor: int) -> NDArray[np.float32]:
+    """Rows that tell the clip, the frame, and the extractor in all columns beyond; all of them exact in half precision."""
+    rows = np.full((frames, columns), extractor, np.float32)
+    rows[:, 0], rows[:, 1] = number, np.arange(frames)
+    return rows
+
+
+def two_extractors(folder: Path, dtype: str = "float32") -> FeatureSource:
+    lengths = {"ssl": SSL_LENGTHS, "spectral": LENGTHS}
+    specs = {"ssl": ssl_spec(dtype), "spectral": spec(dtype=dtype)}
+    return source_of(
+        *(
+            write_store(
+                folder / name, {f"clip{i}": numbered(i, frames, specs[name].columns, kind) for i, frames in enumerate(of)}, specs[name]
+            )
+            for kind, (name, of) in enumerate(lengths.items(), start=1)
+        )
+    )
+
+
+def assert_rows_belong_together(batch: Batch) -> None:
+    """Each row of each feature, its lengths, its label and its id tell of one clip."""
+    for row, (name, label) in enumerate(zip(batch.ids, batch.label.tolist(), strict=True)):
+        number = int(name.removeprefix("clip"))
+        assert label == number
+        for extractor, feature, length in ((1, SSL, SSL_LENGTHS[number]), (2, "mel", LENGTHS[number])):
+            assert batch.lengths[feature][row] == length
+            expected = numbered(number, length, SHAPES[feature].rows, extractor)
+            assert np.array_equal(batch.features[feature][row, :, :length].T.numpy(), expected)
+            assert not batch.features[feature][row, :, length:].any()
+
+
+@given(
+    numbers=st.permutations(range(len(LENGTHS))),
+    batch_size=st.integers(1, 5),
+    bucket_clips=st.integers(1, 9),
+    seed=st.integers(0, 99),
+    dtype=st.sampled_from(["float32", "float16"]),
+)
+@settings(max_examples=25, deadline=None)
+def test_the_frames_of_all_extractors_belong_to_one_clip_in_any_order(
+    tmp_path_factory: pytest.TempPathFactory, numbers: list[int], batch_size: int, bucket_clips: int, seed: int, dtype: str
+) -> None:
+    source = two_extractors(tmp_path_factory.mktemp("stores"), dtype)
+    entries = [entry(f"clip{i}", label=i) for i in numbers]
+    data = SpeechDataset(source, entries, ("ssl", "mel"), identities(source))
+    generator = np.random.default_rng(seed)
+    batches = length_buckets(generator.permutation(len(data)), data.lengths, batch_size, bucket_clips, generator)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(LENGTHS)))
+    for batch in [data.batch(indices) for indices in batches] + [batch for _, batch in data.in_order_of_length(batch_size)]:
+        assert_rows_belong_together(batch)
+
+
+def test_each_extractor_is_normalised_by_its_own_statistic(tmp_path: Path) -> None:
+    ids = [f"clip{i}" for i in range(4)]
+    clips = {
+        "ssl": {clip: noise(20, i)[:, : SSL_DIMS[SSL]] for i, clip in enumerate(ids)},
+        "spectral": {clip: 100 + noise(30, i + 4) for i, clip in enumerate(ids)},
+    }
+    source = source_of(
+        write_store(tmp_path / "ssl", clips["ssl"], ssl_spec("float32")), write_store(tmp_path / "spectral", clips["spectral"])
+    )
+    normalisers = fit_normalisers(source, ids[:3])
+    batch = SpeechDataset(source, [entry(clip) for clip in ids], (SSL, "mfcc"), normalisers).batch([3, 0])
+    for extractor, feature in (("ssl", SSL), ("spectral", "mfcc")):
+        first, last = source.groups[extractor].features[feature]
+        frames = np.concatenate([clips[extractor][clip] for clip in ids[:3]])[:, first:last]
+        for row, clip in enumerate((ids[3], ids[0])):
+            rows = clips[extractor][clip][:, first:last]
+            found = batch.features[feature][row, :, : len(rows)].T.numpy()
+            np.testing.assert_allclose(found, (rows - frames.mean(axis=0)) / frames.std(axis=0), rtol=1e-3, atol=1e-3)
+
+
+def test_a_source_tells_the_shape_of_every_feature(tmp_path: Path) -> None:
+    source = two_extractors(tmp_path)
+    assert source.shapes == SHAPES
+    assert list(source.shapes) == ["ssl", "mel", "mfcc", "chroma"]
+    assert (SHAPES[SSL].layers, SHAPES[SSL].frame_rate, SHAPES["mel"].layers) == (len(SSL_LAYERS), SSL_RATE, 1)
+    source.verify()
+
+
+@pytest.mark.parametrize("names", [(SSL,), ("mel", "chroma"), (SSL, "chroma"), (SSL, "mel", "mfcc", "chroma")])
+def test_a_batch_holds_the_features_of_a_model_in_its_order_and_reads_no_other_extractor(tmp_path: Path, names: tuple[str, ...]) -> None:
+    source = two_extractors(tmp_path)
+    data = SpeechDataset(source, [entry(f"clip{i}", label=i) for i in range(3)], names, identities(source))
+    batch = data.batch([1, 2])
+    assert list(batch.features) == list(batch.lengths) == list(names)
+    assert {name: x.shape[:2] for name, x in batch.features.items()} == {name: (2, SHAPES[name].rows) for name in names}
+    assert len(data.groups) == len({name == SSL for name in names})
+
+
+def test_an_utterance_that_one_extractor_lacks_or_has_of_other_audio_is_missing(tmp_path: Path) -> None:
+    hashes = {clip: f"hash of {clip}" for clip in ("clip0", "clip1", "clip2")}
+    of_ssl = {clip: numbered(0, 3, SSL_DIMS[SSL], 1) for clip in ("clip0", "clip2")}
+    of_spectral = {clip: numbered(0, 3, COLUMNS, 2) for clip in hashes}
+    source = source_of(write_store(tmp_path / "ssl", of_ssl, ssl_spec()), write_store(tmp_path / "spectral", of_spectral))
+    assert source.missing(hashes) == ["clip1"]
+    assert source.missing({"clip0": "hash of clip0"}) == []
+    assert source.missing({**hashes, "clip2": "hash of other audio"}) == ["clip1", "clip2"]
+    with pytest.raises(DataError, match="clip1 is not in the feature store"):
+        SpeechDataset(source, [entry("clip1")], (SSL, "mel"), identities(source))
+
+
+def test_a_flipped_bit_of_any_extractor_is_found(tmp_path: Path) -> None:
+    for name in ("ssl", "spectral"):
+        source = two_extractors(tmp_path / name)
+        source.verify()
+        path = sorted((tmp_path / name / name).glob("*.npy"))[0]
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(ArtefactError, match=f"{name} is damaged"):
+            source.verify()
 
 
 # length buckets

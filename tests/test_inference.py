@@ -9,9 +9,10 @@ import torch
 from sklearn.metrics import log_loss
 
 from ser import inference
+from ser.config import SSL
 from ser.data import SpeechDataset
 from ser.inference import cross_entropy, predict_dataset
-from toys import tiny_model, toy_dataset
+from toys import DIMS, TINY_MOE, tiny_model, tiny_moe, toy_dataset
 
 CPU = torch.device("cpu")
 
@@ -27,21 +28,46 @@ def test_rows_stand_in_the_order_of_the_entries_whatever_the_batches(
 ) -> None:
     monkeypatch.setattr(inference, "BATCH_SIZE", batch_size)
     model = tiny_model(seed=0).train()
-    probabilities = predict_dataset(model, data, CPU)
+    outputs = predict_dataset(model, data, CPU)
+    assert outputs.gates is None
     assert not model.training
     with torch.inference_mode():
         for index in range(len(data)):
             batch = data.batch([index])
             expected = model(batch.features, batch.lengths).logits.softmax(-1)[0]
-            np.testing.assert_allclose(probabilities[index], expected, atol=1e-5)
+            np.testing.assert_allclose(outputs.probabilities[index], expected, atol=1e-5)
 
 
 def test_probabilities_are_of_double_precision_and_sum_to_one(data: SpeechDataset) -> None:
-    probabilities = predict_dataset(tiny_model(), data, CPU)
+    probabilities = predict_dataset(tiny_model(), data, CPU).probabilities
     assert probabilities.shape == (15, 3)
     assert probabilities.dtype == np.float64
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-12)
     assert (probabilities > 0).all()
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 64])
+def test_gates_stand_beside_the_probabilities_of_their_utterance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int) -> None:
+    monkeypatch.setattr(inference, "BATCH_SIZE", batch_size)
+    data = toy_dataset(tmp_path / "moe", [0, 1, 2] * 4, names=(SSL, *DIMS))
+    model = tiny_moe(seed=0)
+    outputs = predict_dataset(model, data, CPU)
+    assert outputs.gates is not None
+    assert outputs.gates.shape == (12, 4)
+    assert outputs.gates.dtype == np.float64
+    np.testing.assert_allclose(outputs.gates.sum(1), 1, rtol=1e-6)
+    with torch.inference_mode():
+        for index in range(len(data)):
+            batch = data.batch([index])
+            alone = model(batch.features, batch.lengths)
+            np.testing.assert_allclose(outputs.gates[index], alone.gate[0], atol=1e-5)
+            np.testing.assert_allclose(outputs.probabilities[index], alone.logits.softmax(-1)[0], atol=1e-5)
+
+
+def test_a_concatenation_has_no_gates(tmp_path: Path) -> None:
+    data = toy_dataset(tmp_path / "moe", [0, 1, 2], names=(SSL, "mel"))
+    model = tiny_moe(features=(SSL, "mel"), config=TINY_MOE.model_copy(update={"fusion": "concat"}))
+    assert predict_dataset(model, data, CPU).gates is None
 
 
 def test_a_prediction_leaves_the_model_as_it_was(data: SpeechDataset) -> None:

@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from ser.config import ModelConfig, SpectralCrnnConfig
 from ser.config_file import load_config
-from ser.models import ModelOutput, build_model
+from ser.models import FeatureShape, ModelOutput, build_model
 from ser.models.pooling import frame_mask
 from ser.models.spectral_crnn import ConvBlock, SpectralCrnn, stack_branches
-from toys import DIMS, TINY, tiny_model
+from toys import DIMS, FRAME_RATE, TINY, crnn_config, tiny_model
 
 SUBSETS = [names for size in (1, 2, 3) for names in combinations(DIMS, size)]
 CONFIGS = {
@@ -26,6 +26,10 @@ CONFIGS = {
     "time kept": TINY.model_copy(update={"pools": ((2, 1), (2, 1))}),
 }
 Clips = list[dict[str, Tensor]]
+
+
+def shapes(**rows: int) -> dict[str, FeatureShape]:
+    return {name: FeatureShape(count, FRAME_RATE) for name, count in rows.items()}
 
 
 def make_clips(lengths: Sequence[int], seed: int = 0) -> Clips:
@@ -82,7 +86,7 @@ def test_the_shipped_network_gives_the_same_result_in_any_batch() -> None:
     """Also one frame, as short as a clip gets, and as long as `audio.duration` makes one."""
     torch.manual_seed(0)
     dims = {"mel": 128, "mfcc": 40, "chroma": 12}
-    model = build_model(ModelConfig(), dims, 62.5, 8).eval()
+    model = build_model(ModelConfig(), shapes(**dims), 8).eval()
     lengths = torch.tensor([1, 7, 141, 313])
     features = {name: torch.randn(4, dim, 313) for name, dim in dims.items()}
     with torch.inference_mode():
@@ -185,7 +189,7 @@ def test_a_branch_uses_its_own_rows_only() -> None:
 @pytest.mark.parametrize("rows", [1, 2, 5, 12])
 def test_a_feature_of_few_rows_keeps_at_least_one(rows: int) -> None:
     config = SpectralCrnnConfig(channels=(3, 4), pools=((4, 2), (4, 2)), branch_dim=6, bottleneck_dim=8, gru_dim=5)
-    model = build_model(ModelConfig(features=("chroma",), spectral_crnn=config), {"chroma": rows}, 62.5, 3)
+    model = build_model(crnn_config(("chroma",), config), shapes(chroma=rows), 3)
     assert model({"chroma": torch.randn(2, rows, 9)}, {"chroma": torch.tensor([9, 3])}).logits.isfinite().all()
 
 
@@ -201,6 +205,7 @@ def test_stored_logits() -> None:
 
 def test_the_shipped_network_has_the_size_that_the_documents_state() -> None:
     config = load_config("spectral_crnn.yaml")
-    dims = {"mel": config.features.mel.n_mels, "mfcc": config.features.mfcc.n_mfcc, "chroma": config.features.chroma.n_chroma}
-    model = build_model(config.model, dims, 62.5, len(config.labels.keep))
+    features = config.features
+    stored = shapes(mel=features.mel.n_mels, mfcc=features.mfcc.n_mfcc, chroma=features.chroma.n_chroma)
+    model = build_model(config.model, stored, len(config.labels.keep))
     assert sum(parameter.numel() for parameter in model.parameters()) == 438_209

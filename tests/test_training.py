@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ser.checkpoint import digest, load_checkpoint
-from ser.config import SpecAugmentConfig, TrainConfig
+from ser.config import ExperimentConfig, SpecAugmentConfig, TrainConfig
 from ser.data import SpeechDataset
 from ser.errors import ArtefactError, DataError
 from ser.files import write_text
@@ -20,7 +20,7 @@ from ser.runs import HISTORY_COLUMNS, Run
 from ser.specaugment import spec_augment
 from ser.tables import read_table
 from ser.training import Trainer, make_optimizer
-from toys import PLAIN, make_trainer, new_run, tiny_model, toy_dataset
+from toys import make_trainer, new_run, tiny_model, toy_dataset
 
 LABELS = [0, 1] * 8
 
@@ -480,8 +480,9 @@ def test_best_checkpoints_hold_the_header_and_contiguous_weights(train: SpeechDa
 
 
 def test_a_class_without_a_clip_cannot_be_weighed(train: SpeechDataset) -> None:
+    config = ExperimentConfig(train=TrainConfig(device="cpu"))
     with pytest.raises(DataError, match="no clip of class 2"):
-        Trainer(tiny_model(3), train, None, TrainConfig(device="cpu"), PLAIN, 0, {"classes": ["a", "b", "c"]})
+        Trainer(tiny_model(3), train, None, config, {"classes": ["a", "b", "c"]})
 
 
 def test_every_epoch_is_one_line_of_the_log(train: SpeechDataset, val: SpeechDataset, run: Run, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,10 +10,23 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ser.certificate import Entry
-from ser.config import ModelConfig, SpecAugmentConfig, SpectralCrnnConfig, TrainConfig
-from ser.data import Normaliser, SpeechDataset, Stores
-from ser.models import build_model
+from ser.config import (
+    SSL,
+    ExperimentConfig,
+    FeaturesConfig,
+    ModelConfig,
+    ProjectConfig,
+    SpecAugmentConfig,
+    SpectralCrnnConfig,
+    SpectralExpertConfig,
+    SslExpertConfig,
+    SslSpectralMoeConfig,
+    TrainConfig,
+)
+from ser.data import FeatureSource, Normaliser, SpeechDataset, Stores
+from ser.models import FeatureShape, build_model
 from ser.models.spectral_crnn import SpectralCrnn
+from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.runs import Run
 from ser.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
 from ser.store import FeatureStore, StoreSpec, finish_store
@@ -22,22 +35,49 @@ from ser.training import Trainer
 DIMS = {"mel": 8, "mfcc": 6, "chroma": 5}
 """Odd and small: a row too many or too few shows."""
 FRAME_RATE = 62.5
+SSL_DIMS = {SSL: 12}
+SSL_RATE = 50.0
+SSL_LAYERS = [2, 5, 9]
+"""Three hidden states of four numbers each."""
+SHAPES = {
+    SSL: FeatureShape(SSL_DIMS[SSL], SSL_RATE, len(SSL_LAYERS)),
+    **{name: FeatureShape(rows, FRAME_RATE) for name, rows in DIMS.items()},
+}
 TINY = SpectralCrnnConfig(channels=(3, 4), branch_dim=6, bottleneck_dim=8, gru_dim=5)
+TINY_MOE = SslSpectralMoeConfig(
+    ssl=SslExpertConfig(dim=8, heads=2, ff_dim=10),
+    spectral=SpectralExpertConfig(channels=(6, 8), kernel=3, heads=2),
+    fusion_dim=6,
+    gate_dim=5,
+)
 PLAIN = SpecAugmentConfig(freq_masks=0, time_masks=0)
 
 
-def write_store(folder: Path, clips: Mapping[str, NDArray[Any]], dims: Mapping[str, int] = DIMS, dtype: str = "float32") -> FeatureStore:
+def spectral_spec(dims: Mapping[str, int] = DIMS, dtype: str = "float32") -> StoreSpec:
+    return StoreSpec("spectral", dims, FRAME_RATE, dtype, {})
+
+
+def ssl_spec(dtype: str = "float16") -> StoreSpec:
+    return StoreSpec(SSL, SSL_DIMS, SSL_RATE, dtype, {"layers": SSL_LAYERS})
+
+
+def write_store(folder: Path, clips: Mapping[str, NDArray[Any]], spec: StoreSpec | None = None) -> FeatureStore:
     """A finished store of two shards, the rows of each clip given; the audio hash of a clip is `hash of <id>`."""
-    spec = StoreSpec("toy", dims, FRAME_RATE, dtype, {})
+    spec = spec or spectral_spec()
     ids = list(clips)
     found: list[Clip] = []
     for part in (ids[: len(ids) // 2], ids[len(ids) // 2 :]):
         if part:
             keys = [(clip_id, f"hash of {clip_id}") for clip_id in part]
-            write_shard(folder, spec.fingerprint, keys, [clips[clip_id] for clip_id in part], dtype, spec.columns)
+            write_shard(folder, spec.fingerprint, keys, [clips[clip_id] for clip_id in part], spec.dtype, spec.columns)
             found += read_sidecar(sidecar_path(folder, shard_name(spec.fingerprint, keys))).clips
     finish_store(folder, spec, found)
     return FeatureStore.open(folder)
+
+
+def source_of(*stores: FeatureStore) -> FeatureSource:
+    """Of one store for each extractor."""
+    return FeatureSource({store.spec.name: Stores([store]) for store in stores})
 
 
 def entry(clip_id: str, label: int = 0, corpus: str = "crema") -> Entry:
@@ -49,25 +89,62 @@ def identity(columns: int = sum(DIMS.values())) -> Normaliser:
     return Normaliser(np.zeros(columns, np.float32), np.ones(columns, np.float32))
 
 
+def identities(source: FeatureSource) -> dict[str, Normaliser]:
+    return {name: identity(stores.columns) for name, stores in source.groups.items()}
+
+
 def toy_dataset(
     folder: Path, labels: Sequence[int], seed: int = 0, names: Sequence[str] = tuple(DIMS), signal: float = 1.0
 ) -> SpeechDataset:
-    """Noise of 8 to 30 frames for each label, plus `signal` times a spectral shape of its class."""
+    """Noise of 8 to 30 spectral frames for each label, plus `signal` times a shape of its class; as many seconds of `ssl` if asked for."""
     generator = np.random.default_rng(seed)
-    shapes = np.random.default_rng(99).standard_normal((max(labels) + 1, sum(DIMS.values())))
     lengths = generator.integers(8, 31, len(labels))
-    noise = [generator.standard_normal((length, sum(DIMS.values()))) for length in lengths]
-    clips = {f"clip{i}": (noise[i] + signal * shapes[label]).astype(np.float32) for i, label in enumerate(labels)}
-    entries = [entry(f"clip{i}", label) for i, label in enumerate(labels)]
-    return SpeechDataset(Stores([write_store(folder, clips)]), entries, names, identity())
+    stores = [write_store(folder, noisy_clips(labels, lengths, sum(DIMS.values()), signal, generator))]
+    if SSL in names:
+        frames = np.ceil(lengths * SSL_RATE / FRAME_RATE).astype(np.int64)
+        clips = noisy_clips(labels, frames, SSL_DIMS[SSL], signal, generator)
+        stores.insert(0, write_store(folder.with_name(f"{folder.name}-{SSL}"), clips, ssl_spec()))
+    source = source_of(*stores)
+    return SpeechDataset(source, [entry(f"clip{i}", label) for i, label in enumerate(labels)], names, identities(source))
+
+
+def noisy_clips(
+    labels: Sequence[int], lengths: NDArray[np.int64], columns: int, signal: float, generator: np.random.Generator
+) -> dict[str, NDArray[np.float32]]:
+    shapes = np.random.default_rng(99).standard_normal((max(labels) + 1, columns))
+    noise = [generator.standard_normal((length, columns)) for length in lengths]
+    return {f"clip{i}": (noise[i] + signal * shapes[label]).astype(np.float32) for i, label in enumerate(labels)}
+
+
+def crnn_config(features: Sequence[str] = tuple(DIMS), config: SpectralCrnnConfig = TINY) -> ModelConfig:
+    return ModelConfig(name="spectral_crnn", features=tuple(features), spectral_crnn=config)  # type: ignore[arg-type]
+
+
+def moe_config(features: Sequence[str] = (SSL, *DIMS), config: SslSpectralMoeConfig = TINY_MOE) -> ModelConfig:
+    return ModelConfig(name="ssl_spectral_moe", features=tuple(features), ssl_spectral_moe=config)  # type: ignore[arg-type]
 
 
 def tiny_model(
     num_classes: int = 3, features: Sequence[str] = tuple(DIMS), config: SpectralCrnnConfig = TINY, seed: int | None = None
 ) -> SpectralCrnn:
     """Fresh weights; with a seed, all numbers from numpy, batch norm's statistics too, so that no bias or mean is 0."""
-    model = build_model(ModelConfig(features=tuple(features), spectral_crnn=config), DIMS, FRAME_RATE, num_classes)  # type: ignore[arg-type]
+    model = build_model(crnn_config(features, config), SHAPES, num_classes)
     assert isinstance(model, SpectralCrnn)
+    if seed is not None:
+        fill(model, seed)
+    return model
+
+
+def tiny_moe(
+    num_classes: int = 3,
+    features: Sequence[str] = (SSL, *DIMS),
+    config: SslSpectralMoeConfig = TINY_MOE,
+    seed: int | None = None,
+    shapes: Mapping[str, FeatureShape] = SHAPES,
+) -> SslSpectralMoe:
+    """As `tiny_model`."""
+    model = build_model(moe_config(features, config), shapes, num_classes)
+    assert isinstance(model, SslSpectralMoe)
     if seed is not None:
         fill(model, seed)
     return model
@@ -82,15 +159,25 @@ def fill(model: nn.Module, seed: int) -> None:
 
 
 def make_trainer(
-    train: SpeechDataset, val: SpeechDataset | None, specaugment: SpecAugmentConfig = PLAIN, seed: int = 0, **values: Any
+    train: SpeechDataset,
+    val: SpeechDataset | None,
+    specaugment: SpecAugmentConfig = PLAIN,
+    seed: int = 0,
+    model: ModelConfig | None = None,
+    **values: Any,
 ) -> Trainer:
-    """A trainer of a tiny model with the weights of `seed`; `values` go to its TrainConfig."""
+    """A trainer of a tiny model (a CRNN, if no other is given) with the weights of `seed`; `values` go to its TrainConfig."""
     num_classes = int(train.labels.max()) + 1
+    config = ExperimentConfig(
+        project=ProjectConfig(seed=seed),
+        features=FeaturesConfig(types=train.names),  # type: ignore[arg-type]
+        specaugment=specaugment,
+        model=model or crnn_config(train.names),
+        train=TrainConfig(**{"device": "cpu", "precision": "fp32", "batch_size": 8, "epochs": 3, **values}),
+    )
     torch.manual_seed(seed)
-    model = tiny_model(num_classes, tuple(train.columns))
-    defaults = {"device": "cpu", "precision": "fp32", "batch_size": 8, "epochs": 3}
-    header = {"classes": [f"class{i}" for i in range(num_classes)]}
-    return Trainer(model, train, val, TrainConfig(**{**defaults, **values}), specaugment, seed, header)
+    network = build_model(config.model, SHAPES, num_classes)
+    return Trainer(network, train, val, config, {"classes": [f"class{i}" for i in range(num_classes)]})
 
 
 def new_run(folder: Path) -> Run:
