@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-from ser.config import RuntimeConfig, TrainConfig
+from ser.config import RuntimeConfig, SslConfig, TrainConfig
 from ser.errors import ConfigError, DataError
 from ser.memory import keep_memory
 
@@ -15,21 +15,24 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed")
 
 
 def prepare_process(config: RuntimeConfig) -> None:
-    """Threads, an allocator that keeps its memory, and arithmetic that repeats. Once, before the first large tensor.
-
-    On the CPU a run depends on seed and threads alone. On a GPU, cuDNN takes only kernels that repeat, never the fastest of several tries,
-    and fp32 means fp32, not TF32 with its mantissa of 10 bits. A few kernels outside cuDNN add in no fixed order, so two runs there may
-    still differ in the last bits.
-    """
+    """Threads, an allocator that keeps its memory, and arithmetic that repeats. Once, before the first large tensor."""
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    repeat_exactly()
+    keep_memory()
+
+
+def repeat_exactly() -> None:
+    """On the CPU a run depends on seed and threads alone. On a GPU, cuDNN takes only kernels that repeat, never the fastest of several
+    tries, and fp32 means fp32, not TF32 with its mantissa of 10 bits. A few kernels outside cuDNN add in no fixed order, so two runs there
+    may still differ in the last bits.
+    """
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
-    keep_memory()
 
 
-def choose_device(config: TrainConfig) -> torch.device:
+def choose_device(config: TrainConfig | SslConfig) -> torch.device:
     """
     Raises:
         ConfigError: the device that the config names is not here.
@@ -37,13 +40,14 @@ def choose_device(config: TrainConfig) -> torch.device:
     here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if config.device != "auto":
         if not here[config.device]:
-            raise ConfigError(f"train.device {config.device} is not available here")
+            section = "ssl" if isinstance(config, SslConfig) else "train"
+            raise ConfigError(f"{section}.device {config.device} is not available here")
         return torch.device(config.device)
     return torch.device("cuda" if here["cuda"] else "cpu")
 
 
-def use_bf16(config: TrainConfig, device: torch.device) -> bool:
-    """Whether training runs its convolutions and products in bfloat16: `auto` asks for instructions, not only for emulation."""
+def use_bf16(config: TrainConfig | SslConfig, device: torch.device) -> bool:
+    """Whether training, or the backbone, runs convolutions and products in bfloat16: `auto` asks for instructions, not emulation."""
     if config.precision != "auto":
         return config.precision == "bf16"
     if device.type == "cuda":
@@ -57,7 +61,7 @@ def resolved(device: torch.device, bf16: bool) -> dict[str, str | int]:
 
 
 @contextmanager
-def memory_errors() -> Iterator[None]:
+def memory_errors(advice: str = "lower train.batch_size, or audio.duration") -> Iterator[None]:
     """
     Raises:
         DataError: the block asked for more memory than the device, or the machine, has.
@@ -68,4 +72,4 @@ def memory_errors() -> Iterator[None]:
         if not isinstance(error, MemoryError) and not any(words in str(error).lower() for words in OUT_OF_MEMORY):
             raise
         first = (str(error).splitlines() or [""])[0]
-        raise DataError(f"the memory does not suffice: lower train.batch_size, or audio.duration ({first})") from error
+        raise DataError(f"the memory does not suffice: {advice} ({first})") from error

@@ -1,0 +1,310 @@
+"""Hidden states of a frozen speech backbone, frame by frame. The only file that imports transformers.
+
+A clip is never padded and never shares a batch with a clip of another length (group norm and convolutions would see the padding), so its
+frames depend on itself alone. Whisper runs on the clip's own length too, not on the 30 s that the library pads to: several times faster.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import parametrize
+
+from ser.config import SSL, SslConfig
+from ser.errors import ConfigError, DataError
+from ser.features.backbone_files import find_backbone, hidden_states
+from ser.features.base import Frames
+from ser.runtime import choose_device, memory_errors, repeat_exactly, use_bf16
+
+CODE_VERSION = 1
+"""Part of the store's fingerprint: raise it when a change here changes a number."""
+VARIANCE_FLOOR = 1e-7
+"""Added to the variance of a waveform before its root is taken, as transformers' Wav2Vec2FeatureExtractor does."""
+ONLY_FOR_TRAINING = {"masked_spec_embed"}
+"""Weights that may be absent."""
+MODELS = {"wavlm": "WavLMModel", "hubert": "HubertModel", "wav2vec2": "Wav2Vec2Model", "data2vec-audio": "Data2VecAudioModel"}
+"""Classes of transformers."""
+
+Waveform = npt.NDArray[np.float32]
+Precision = Literal["fp32", "bf16"]
+
+
+def resolved_precision(config: SslConfig) -> Precision:
+    """What `ssl.precision` comes to on this machine.
+
+    Raises:
+        ConfigError: the device that the config names is not here.
+    """
+    return "bf16" if use_bf16(config, choose_device(config)) else "fp32"
+
+
+class BackboneExtractor:
+    """The hidden states that the config asks for, side by side: all columns of the first, then of the next.
+
+    Of a clip longer than the backbone takes (Whisper: 30 s), stretches of that length are computed by themselves and their frames laid end
+    to end. The weights are loaded once in a process; processes that it forks afterwards share them.
+
+    Raises:
+        ConfigError: the audio has another sample rate than the backbone takes; or as of `find_backbone` and `hidden_states`.
+        DataError: the weights are damaged; or as of `find_backbone`.
+    """
+
+    name = "ssl"
+
+    def __init__(self, config: SslConfig, sample_rate: int) -> None:
+        self.config, self.backbone = config, find_backbone(config)
+        if sample_rate != self.backbone.sample_rate:
+            raise ConfigError(f"audio.sampling_rate is {sample_rate} Hz; {config.model_id} takes {self.backbone.sample_rate} Hz")
+        self.states = hidden_states(config, self.backbone)
+        self.dims: dict[str, int] = {SSL: len(self.states) * self.backbone.dim}
+        self.frame_rate = self.backbone.frame_rate / config.time_pool
+        self.precision, self.device = resolved_precision(config), choose_device(config)
+        self.in_batches = self.device.type != "cpu"
+        self.network = load_network(self.backbone.kind, self.backbone.location, self.states[-1], self.precision, self.device)
+
+    def extract(self, waveforms: Sequence[Waveform]) -> list[Frames]:
+        """
+        Shape:
+            each (samples,) -> (frames, states * dim), float32
+
+        Raises:
+            DataError: a number is not finite or does not fit `ssl.dtype`, or the memory does not suffice.
+        """
+        stretches = [self.stretches(waveform) for waveform in waveforms]
+        pieces = [piece for clip in stretches for piece in clip]
+        computed: list[Frames] = [np.empty(0, np.float32)] * len(pieces)
+        for batch in self.batches([len(piece) for piece in pieces]):
+            for index, frames in zip(batch, self.frames_of([pieces[index] for index in batch]), strict=True):
+                computed[index] = frames
+        in_order = iter(computed)
+        return [mean_of_neighbours(np.concatenate([next(in_order) for _ in clip]), self.config.time_pool) for clip in stretches]
+
+    def stretches(self, waveform: Waveform) -> list[Waveform]:
+        """The clip without the last samples, 20 ms at most, that make no frame of their own: clips of equal length become common, and they
+        alone can share a batch. A clip too short for one frame is filled up with zeros to make one.
+        """
+        backbone = self.backbone
+        if len(waveform) < backbone.min_samples:
+            return [np.pad(waveform, (0, backbone.min_samples - len(waveform)))]
+        whole = waveform[: len(waveform) - (len(waveform) - backbone.min_samples) % backbone.frame_samples]
+        step = backbone.max_samples or len(whole)
+        return [whole[start : start + step] for start in range(0, len(whole), step)]
+
+    def batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """Indices of clips of equal length, at most `ssl.batch_seconds` at once on a GPU. A batch saves nothing on a processor."""
+        samples = self.config.batch_seconds * self.backbone.sample_rate
+        for length, members in groupby(sorted(range(len(lengths)), key=lengths.__getitem__), key=lengths.__getitem__):
+            same, size = list(members), max(1, int(samples // length)) if self.in_batches else 1
+            yield from (same[start : start + size] for start in range(0, len(same), size))
+
+    def frames_of(self, clips: Sequence[Waveform]) -> list[Frames]:
+        """
+        Shape:
+            clips of one length, each (samples,) -> (frames, states * dim)
+        """
+        inputs = torch.from_numpy(np.stack([self.network.prepare(clip) for clip in clips]))
+        bf16 = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False)
+        with memory_errors("lower audio.duration, or ssl.batch_seconds on a GPU"), torch.inference_mode(), bf16:
+            states = self.network.states(inputs.to(self.device), self.states)
+            frames = torch.cat([state.float() for state in states], dim=2).cpu().numpy()
+        self.refuse_unstorable(float(max(frames.max(), -frames.min())))
+        return list(frames)
+
+    def refuse_unstorable(self, largest: float) -> None:
+        """
+        Raises:
+            DataError: this number is not finite, or more than `ssl.dtype` holds.
+        """
+        name, dtype = self.config.model_id, self.config.dtype
+        if not np.isfinite(largest):
+            advice = "set ssl.precision=fp32" if self.precision == "bf16" else "its weights may be damaged"
+            raise DataError(f"{name} gave a number that is not finite, in {self.precision}: {advice}")
+        if largest > np.finfo(dtype).max:
+            raise DataError(f"{name} gave the number {largest:g}, which {dtype} cannot hold: set ssl.dtype=float32")
+
+
+def mean_of_neighbours(frames: Frames, group: int) -> Frames:
+    """
+    Shape:
+        (frames, columns) -> (frames / group, rounded up, columns); the last group may hold fewer
+
+    >>> mean_of_neighbours(np.array([[1], [3], [5]], np.float32), 2).tolist()
+    [[2.0], [5.0]]
+    """
+    if group == 1:
+        return frames
+    whole = len(frames) // group * group
+    means: Frames = frames[:whole].reshape(-1, group, frames.shape[1]).mean(axis=1)
+    return np.concatenate([means, frames[whole:].mean(axis=0, keepdims=True)]) if whole < len(frames) else means
+
+
+class Network(Protocol):
+    """A loaded backbone."""
+
+    def prepare(self, clip: Waveform) -> npt.NDArray[np.float32]:
+        """What the backbone takes for a waveform."""
+
+    def states(self, inputs: Tensor, wanted: Sequence[int]) -> list[Tensor]:
+        """
+        Shape:
+            prepared clips of one length, stacked -> the wanted hidden states, each (clips, frames, dim)
+        """
+
+
+class WaveformNetwork:
+    """wav2vec 2.0 and its kin."""
+
+    def __init__(self, model: Any, normalise: bool) -> None:
+        self.model, self.normalise = model, normalise
+
+    def prepare(self, clip: Waveform) -> npt.NDArray[np.float32]:
+        """The waveform, of mean 0 and variance 1 where the model was trained so."""
+        if not self.normalise:
+            return clip
+        normalised: Waveform = (clip - clip.mean()) / np.sqrt(clip.var() + VARIANCE_FLOOR)
+        return normalised
+
+    def states(self, inputs: Tensor, wanted: Sequence[int]) -> list[Tensor]:
+        found = self.model(inputs, output_hidden_states=True).hidden_states
+        return [found[index] for index in wanted]
+
+
+class WhisperNetwork:
+    """Whisper's encoder as the library's forward has it, without the demand for 30 s.
+
+    Args:
+        model: WhisperEncoder, perhaps without its last layers.
+        features: WhisperFeatureExtractor.
+        num_layers: of the whole encoder, whose last hidden state alone is normalised.
+    """
+
+    def __init__(self, model: Any, features: Any, num_layers: int) -> None:
+        self.model, self.features, self.num_layers = model, features, num_layers
+
+    def prepare(self, clip: Waveform) -> npt.NDArray[np.float32]:
+        """
+        Shape:
+            (samples,) -> (mels, 2 * frames): log-mel, floored 80 dB below the clip's own maximum
+        """
+        rate = self.features.sampling_rate
+        mel = self.features(clip, sampling_rate=rate, padding=False, truncation=False, return_tensors="np")
+        return np.asarray(mel.input_features[0], np.float32)
+
+    def states(self, inputs: Tensor, wanted: Sequence[int]) -> list[Tensor]:
+        model = self.model
+        hidden = functional.gelu(model.conv2(functional.gelu(model.conv1(inputs)))).transpose(1, 2)
+        found = [hidden + model.embed_positions.weight[: hidden.shape[1]]]
+        for layer in model.layers:
+            found.append(layer(found[-1], None))
+        if len(model.layers) == self.num_layers:
+            found[-1] = model.layer_norm(found[-1])
+        return [found[index] for index in wanted]
+
+
+@lru_cache(maxsize=1)  # a worker asks again for every shard
+def load_network(kind: str, location: str, last: int, precision: Precision, device: torch.device) -> Network:
+    """Frozen, without the layers behind hidden state `last`, its matrices in bf16 where that is the precision.
+
+    Raises:
+        DataError: the weights are damaged, or of another model.
+    """
+    repeat_exactly()
+    with quiet(), one_thread():
+        try:
+            network = load_whisper(location, last) if kind == "whisper" else load_waveform_network(kind, location, last)
+        except DataError:
+            raise
+        except Exception as error:  # torch, safetensors, pickle and transformers each have their own
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise DataError(f"{location}: the weights cannot be loaded ({reason})") from error
+        model: nn.Module = network.model.eval().requires_grad_(False)
+        fold_weight_norm(model)
+        if precision == "bf16":
+            round_matrices(model)
+        model.to(device)
+    return network
+
+
+def load_waveform_network(kind: str, location: str, last: int) -> WaveformNetwork:
+    import transformers
+
+    model_class = getattr(transformers, MODELS[kind])
+    config = model_class.config_class.from_pretrained(location, add_adapter=False, num_hidden_layers=max(last, 1))
+    features = transformers.Wav2Vec2FeatureExtractor.from_pretrained(location)
+    return WaveformNetwork(load_model(model_class, location, config), bool(features.do_normalize))
+
+
+def load_whisper(location: str, last: int) -> WhisperNetwork:
+    """The folder may hold the encoder alone, or all of Whisper."""
+    from transformers import WhisperConfig, WhisperFeatureExtractor
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    config = WhisperConfig.from_pretrained(location)
+    num_layers, config.encoder_layers = config.encoder_layers, last
+    model = load_model(WhisperEncoder, location, config, key_mapping={r"^(model\.)?encoder\.": ""})
+    return WhisperNetwork(model, WhisperFeatureExtractor.from_pretrained(location, dither=0.0), num_layers)
+
+
+def load_model(model_class: Any, location: str, config: Any, **options: Any) -> Any:
+    """
+    Raises:
+        DataError: weights are missing; the library would make them up.
+    """
+    model, info = model_class.from_pretrained(
+        location, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True, **options
+    )
+    missing = sorted(set(info["missing_keys"]) - ONLY_FOR_TRAINING)
+    if missing:
+        raise DataError(f"{location}: the weights lack {missing[0]} and {len(missing) - 1} more: they are those of another model")
+    return model
+
+
+def fold_weight_norm(model: nn.Module) -> None:
+    """Compute once what the library computes for each clip: the positional convolution's weight from its norm and direction."""
+    for module in model.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight")
+
+
+def round_matrices(model: nn.Module) -> None:
+    """bf16 for linear layers and convolutions. Norms stay in fp32, and so does the sum of all that the layers add: this costs no time, and
+    Whisper's last hidden states need it.
+    """
+    for module in model.modules():
+        if isinstance(module, (nn.Linear, nn.Conv1d)):
+            module.to(torch.bfloat16)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the library's progress bars and warnings."""
+    from transformers import utils
+
+    logging: Any = utils.logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A pool of threads would not survive in the processes that are forked later: they could wait for it for ever."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,270 @@
+"""Where the weights of a speech backbone are, what shape its features will have, and what names them for good. Loads no torch.
+
+A folder holds what transformers' `save_pretrained` writes: `config.json`, `preprocessor_config.json` and the weights. A model of the hub is
+such a folder too, in the cache of huggingface_hub, once it has been downloaded.
+"""
+
+import json
+import logging
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ser.config import SslConfig
+from ser.errors import ConfigError, DataError
+from ser.files import sha256_file
+
+log = logging.getLogger(__name__)
+
+PINNED = {
+    "facebook/data2vec-audio-base-960h": "32331f3123e703528918aa688a9a38232d58c872",
+    "facebook/hubert-base-ls960": "dba3bb02fda4248b6e082697eee756de8fe8aa8a",
+    "facebook/hubert-large-ll60k": "ff022d095678a2995f3c49bab18a96a9e553f782",
+    "facebook/wav2vec2-base": "0b5b8e868dd84f03fd87d01f9c4ff0f080fecfe8",
+    "facebook/wav2vec2-base-960h": "22aad52d435eb6dbaf354bdad9b0da84ce7d6156",
+    "facebook/wav2vec2-xls-r-300m": "1a640f32ac3e39899438a2931f9924c02f080a54",
+    "microsoft/wavlm-base": "efa81aae7ff777e464159e0f877d54eac5b84f81",
+    "microsoft/wavlm-base-plus": "4c66d4806a428f2e922ccfa1a962776e232d487b",
+    "microsoft/wavlm-large": "c1423ed94bb01d80a3f5ce5bc39f6026a0f4828c",
+    "openai/whisper-base": "e37978b90ca9030d5170a5c07aadb050351a65bb",
+    "openai/whisper-large-v3": "06f233fe06e710322aca913c1bc4249a0d71fce1",
+    "openai/whisper-small": "973afd24965f72e36ca33b3055d56a652f456b4d",
+    "openai/whisper-tiny": "169d4a4341b33bc18d8881c4b69c2e104e1cc0af",
+}
+"""Commit of each hub model that needs no `ssl.revision`: a branch may move, and the stored numbers with it."""
+
+KINDS = ("wavlm", "hubert", "wav2vec2", "data2vec-audio", "whisper")
+CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+WEIGHTS = (
+    ("model.safetensors",),
+    ("model.safetensors.index.json", "model-*-of-*.safetensors"),
+    ("pytorch_model.bin",),
+    ("pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
+)
+"""Names of the weight files, whole or in parts; the first that a folder has are loaded, as transformers does."""
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+NETWORK_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """A backbone whose files are on this machine."""
+
+    kind: str
+    """`model_type` of its config.json: one of KINDS."""
+    location: str
+    """Folder to load it from."""
+    num_states: int
+    """Hidden states: the input of the first transformer layer and the output of each."""
+    dim: int
+    """Numbers in one frame of one hidden state."""
+    frame_rate: float
+    """Frames a second, in hertz."""
+    sample_rate: int
+    """Of the audio that it takes, in hertz."""
+    min_samples: int
+    """Samples of the shortest clip that makes a frame."""
+    frame_samples: int
+    """Samples that each further frame takes."""
+    max_samples: int | None
+    """Samples that it can take at once (Whisper: 30 s); None is any number."""
+    identity: dict[str, Any]
+    """All that its numbers depend on, as JSON: hub model and commit, or checksums of a folder's files. Not where the folder is."""
+
+
+def find_backbone(config: SslConfig) -> Backbone:
+    """The backbone of a config, from a local folder, the cache of huggingface_hub or the network, in this order.
+
+    Raises:
+        ConfigError: transformers is not installed, or a hub model has neither a revision nor a pinned one.
+        DataError: the files are neither here nor to be had, or are damaged, or are no backbone of these kinds.
+    """
+    if find_spec("transformers") is None:
+        raise ConfigError("the feature ssl needs transformers: pip install 'ser[ssl]'")
+    folder = Path(config.model_id).expanduser()
+    if folder.is_dir():
+        return describe(folder, {"sha256": checksums(folder)})
+    if not HUB_NAME.fullmatch(config.model_id) or config.model_id.startswith("."):
+        raise DataError(f"ssl.model_id {config.model_id}: there is no such folder, and a model of the hub is called owner/name")
+    revision = config.revision or PINNED.get(config.model_id)
+    if revision is None:
+        raise ConfigError(
+            f"ssl.model_id {config.model_id} is not among the models whose commit is pinned: give the commit as ssl.revision, "
+            f"or take one of {', '.join(PINNED)}, or a local folder"
+        )
+    folder = cached(config.model_id, revision) or download(config.model_id, revision)
+    return describe(folder, {"model_id": config.model_id, "revision": revision})
+
+
+def hidden_states(config: SslConfig, backbone: Backbone) -> tuple[int, ...]:
+    """The hidden states that the config asks for, ascending.
+
+    Raises:
+        ConfigError: the backbone has fewer.
+    """
+    if config.layers == "all":
+        return tuple(range(backbone.num_states))
+    wanted = (config.layers,) if isinstance(config.layers, int) else config.layers
+    if wanted[-1] >= backbone.num_states:
+        raise ConfigError(
+            f"ssl.layers asks for hidden state {wanted[-1]}; {config.model_id} has {backbone.num_states}: 0 to {backbone.num_states - 1}"
+        )
+    return wanted
+
+
+def describe(folder: Path, identity: dict[str, Any]) -> Backbone:
+    """
+    Raises:
+        DataError: a file is absent or damaged, or the model is of another kind.
+    """
+    weight_files(folder)
+    config, preprocessor = read_settings(folder / CONFIG), read_settings(folder / PREPROCESSOR)
+    kind = config.get("model_type")
+    if kind not in KINDS:
+        raise DataError(f"{folder} holds a model of type {kind}; a backbone is one of {', '.join(KINDS)}")
+    try:
+        shape = whisper_shape(config, preprocessor) if kind == "whisper" else waveform_shape(config)
+        rate = positive(preprocessor["sampling_rate"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder}: {CONFIG} or {PREPROCESSOR} is incomplete ({type(error).__name__}: {error})") from error
+    return Backbone(kind=kind, location=str(folder), sample_rate=rate, frame_rate=rate / shape["frame_samples"], identity=identity, **shape)
+
+
+def waveform_shape(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Of wav2vec 2.0 and its kin, whose frames are made by convolutions without padding over the waveform.
+
+    >>> shape = {"hidden_size": 768, "num_hidden_layers": 12}
+    >>> waveform_shape({**shape, "conv_kernel": [10, 3, 3, 3, 3, 2, 2], "conv_stride": [5, 2, 2, 2, 2, 2, 2]})
+    {'num_states': 13, 'dim': 768, 'min_samples': 400, 'frame_samples': 320, 'max_samples': None}
+    """
+    seen = 1
+    for kernel, stride in reversed(list(zip(config["conv_kernel"], config["conv_stride"], strict=True))):
+        seen = (seen - 1) * positive(stride) + positive(kernel)
+    return {
+        "num_states": positive(config["num_hidden_layers"]) + 1,
+        "dim": positive(config["hidden_size"]),
+        "min_samples": seen,
+        "frame_samples": math.prod(config["conv_stride"]),
+        "max_samples": None,
+    }
+
+
+def whisper_shape(config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> dict[str, Any]:
+    """Of Whisper's encoder, whose second convolution makes one frame of two frames of the log-mel.
+
+    >>> whisper_shape({"d_model": 512, "encoder_layers": 6, "max_source_positions": 1500}, {"hop_length": 160})
+    {'num_states': 7, 'dim': 512, 'min_samples': 320, 'frame_samples': 320, 'max_samples': 480000}
+    """
+    samples = 2 * positive(preprocessor["hop_length"])
+    return {
+        "num_states": positive(config["encoder_layers"]) + 1,
+        "dim": positive(config["d_model"]),
+        "min_samples": samples,
+        "frame_samples": samples,
+        "max_samples": positive(config["max_source_positions"]) * samples,
+    }
+
+
+def positive(value: Any) -> int:
+    """
+    Raises:
+        ValueError: it is no whole number above 0.
+    """
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{value!r} is no whole number above 0")
+    return value
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """
+    Raises:
+        DataError: the file is absent, or no JSON object.
+    """
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path.parent} is no backbone: {path.name}: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"{path} is damaged: {error}") from error
+    if not isinstance(settings, dict):
+        raise DataError(f"{path} is damaged: it holds no settings")
+    return settings
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """
+    Raises:
+        DataError: there are none.
+    """
+    found: list[Path] = next((files for patterns in WEIGHTS if (files := matching(folder, patterns))), [])
+    if not found:
+        raise DataError(f"{folder} is no backbone: it lacks weights (model.safetensors or pytorch_model.bin)")
+    return found
+
+
+def matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    return sorted(path for pattern in patterns for path in folder.glob(pattern))
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """sha256 of each file that the numbers depend on, by its name."""
+    files = [*weight_files(folder), *matching(folder, (CONFIG, PREPROCESSOR))]
+    return {path.name: checksum((path, path.stat().st_size, path.stat().st_mtime_ns)) for path in files}
+
+
+@lru_cache(maxsize=64)
+def checksum(version: tuple[Path, int, int]) -> str:
+    """Of a file of this size and time of change: a worker asks again for every shard."""
+    return sha256_file(version[0])
+
+
+def cached(model_id: str, revision: str) -> Path | None:
+    """The model's folder in the cache of huggingface_hub, if all of it is there. Asks no network."""
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(model_id, CONFIG, revision=revision)
+    if not isinstance(config, str):
+        return None
+    folder = Path(config).parent
+    return folder if (folder / PREPROCESSOR).exists() and any(matching(folder, patterns) for patterns in WEIGHTS) else None
+
+
+def download(model_id: str, revision: str) -> Path:
+    """From the hub to the cache of huggingface_hub; what an interrupted download left there is not fetched again.
+
+    Raises:
+        DataError: the hub cannot be reached, or has no such model.
+    """
+    from huggingface_hub import snapshot_download
+
+    advice = "run it once with a network, or point ssl.model_id at a local folder"
+    if not hub_answers():
+        raise DataError(f"ssl.model_id {model_id}: the model is not on this machine and the hub cannot be reached; {advice}")
+    log.info("downloading %s, once", model_id)
+    folder = Path()
+    try:
+        for patterns in (WEIGHTS[:2], WEIGHTS[2:]):  # some models have but one format; a model with both is not fetched twice
+            wanted = [CONFIG, PREPROCESSOR, *(name for names in patterns for name in names)]
+            folder = Path(snapshot_download(model_id, revision=revision, allow_patterns=wanted))
+            if any(matching(folder, names) for names in patterns):
+                break
+    except Exception as error:  # of the network, of the hub (no such model, no access), of the disk
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"ssl.model_id {model_id}, revision {revision}: the download failed ({reason}); {advice}") from error
+    return folder
+
+
+def hub_answers() -> bool:
+    """One request. The library itself tries again and again, for half a minute."""
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=NETWORK_SECONDS)
+    except Exception:  # whatever a network, a proxy or HF_HUB_OFFLINE has to say
+        return False
+    return True
