@@ -17,15 +17,15 @@ LAYERS = {
         __init__ errors units emotions reasons files tables progress config config_file paths memory parallel
     """,
     "one part, alone": """
-        manifest containers decode audio metrics intervals losses specaugment
+        manifest containers decode audio metrics intervals losses specaugment runtime
         models.base models.pooling models.spectral_crnn models
     """,
     "corpora, features, splits": """
         screening search corpora.base corpora.crema corpora.ravdess corpora.savee corpora.tess corpora
-        features.base features.spectral features augment certificate splits census
+        features.base features.spectral features.backbone_files features.backbone features augment certificate splits census
     """,
     "store": "shards store",
-    "batches, checkpoints, runs": "data inference runtime checkpoint runs",
+    "batches, checkpoints, runs": "data inference checkpoint runs",
     "learning and scores": "training evaluation",
     "what people look at": "console",
     "steps": """
@@ -39,7 +39,8 @@ ORDER = [module for layer in LAYERS.values() for module in layer.split()]
 CORE = {"numpy", "pydantic", "rich", "ruamel", "scipy", "soundfile", "soxr", "torch", "typer"}
 """The dependencies of pyproject.toml that are always there; all others are imported inside the functions that need them."""
 
-TORCH = {"losses", "specaugment", "data", "inference", "runtime", "checkpoint", "training"} | {m for m in ORDER if m.startswith("models")}
+TORCH = {"losses", "specaugment", "data", "inference", "runtime", "checkpoint", "training", "features.backbone"}
+TORCH |= {module for module in ORDER if module.startswith("models")}
 """Only these import torch when they are imported."""
 
 NEVER = {"librosa", "sklearn", "pandas"}
