@@ -5,12 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
-from ser.config import TrainConfig
+from ser.config import ModelConfig, SslSpectralMoeConfig, TrainConfig
 from ser.errors import DataError
-from ser.losses import FocalLoss, class_weights, make_loss
+from ser.losses import ExtraLosses, FocalLoss, class_weights, gate_imbalance, make_loss
+from ser.models import ModelOutput
 
 WEIGHTS = torch.tensor([0.5, 1.0, 2.5])
 
@@ -91,3 +94,87 @@ def test_class_weights_make_every_class_weigh_the_same() -> None:
 def test_class_weights_need_every_class(labels: list[int]) -> None:
     with pytest.raises(DataError, match="no clip of class"):
         class_weights(labels, 3)
+
+
+# what a mixture of experts adds
+
+
+@pytest.mark.parametrize(
+    ("gate", "expected"),
+    [
+        ([[0.5, 0.5]], 0.0),
+        ([[0.25] * 4] * 3, 0.0),
+        ([[1.0, 0.0], [0.0, 1.0]], 0.0),
+        ([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], 0.0),
+        ([[1.0, 0.0]], 1.0),
+        ([[0.0, 0.0, 1.0]] * 5, 1.0),
+        ([[0.75, 0.25]], 0.25),
+        ([[1.0, 0.0], [0.5, 0.5]], 0.25),
+        ([[0.5, 0.5, 0.0]], 0.25),
+        ([[1.0], [1.0]], 0.0),
+    ],
+)
+def test_the_imbalance_of_a_gate(gate: list[list[float]], expected: float) -> None:
+    assert gate_imbalance(torch.tensor(gate)).item() == pytest.approx(expected, abs=1e-6)
+
+
+@given(
+    scores=st.integers(1, 6).flatmap(
+        lambda experts: st.lists(st.lists(st.floats(-30, 30), min_size=experts, max_size=experts), min_size=1, max_size=6)
+    )
+)
+@settings(max_examples=50, deadline=None)
+def test_the_imbalance_lies_between_zero_and_one_and_is_the_squared_coefficient_of_variation(scores: list[list[float]]) -> None:
+    gate = torch.tensor(scores, dtype=torch.float64).softmax(dim=1)
+    value = gate_imbalance(gate.float()).item()
+    importance, experts = gate.sum(dim=0).numpy(), gate.shape[1]
+    assert -1e-5 <= value <= 1 + 1e-5
+    assert value == pytest.approx((importance.std() / importance.mean()) ** 2 / max(experts - 1, 1), abs=1e-5)
+
+
+def test_the_imbalance_pushes_the_gate_towards_equal_weights() -> None:
+    scores = torch.tensor([[2.0, 0.0, -1.0]], requires_grad=True)
+    torch.autograd.backward(gate_imbalance(scores.softmax(dim=1)))
+    assert scores.grad is not None
+    assert scores.grad[0, 0] > 0
+    assert (scores.grad[0, 1:] < 0).all()
+
+
+def output_of(logits: torch.Tensor, gate: torch.Tensor | None, aux: torch.Tensor | None) -> ModelOutput:
+    return ModelOutput(logits, logits, gate, {}, {}, aux)
+
+
+GATE = torch.tensor([[0.9, 0.1], [0.5, 0.5]]).repeat(4, 1)
+
+
+@pytest.mark.parametrize("aux_weight", [0.0, 0.3, 2.0])
+@pytest.mark.parametrize("gate_balance", [0.0, 0.05])
+@pytest.mark.parametrize("loss", [make_loss(TrainConfig(), WEIGHTS), FocalLoss(2.0, WEIGHTS, 0.1)])
+def test_the_total_is_the_sum_by_hand(aux_weight: float, gate_balance: float, loss: nn.Module) -> None:
+    logits, label = batch()
+    aux = torch.flip(logits, (0,)) * 2
+    total = ExtraLosses(aux_weight, gate_balance).total(loss, output_of(logits, GATE, aux), label)
+    expected = loss(logits, label) + aux_weight * loss(aux, label) + gate_balance * 0.4**2  # mean weights 0.7 and 0.3
+    torch.testing.assert_close(total, expected)
+    if not aux_weight and not gate_balance:
+        assert torch.equal(total, loss(logits, label))
+
+
+def test_a_model_without_gate_and_auxiliary_classifier_has_the_loss_of_its_logits() -> None:
+    logits, label = batch()
+    loss = make_loss(TrainConfig())
+    assert torch.equal(ExtraLosses(0.3, 0.3).total(loss, output_of(logits, None, None), label), loss(logits, label))
+
+
+@pytest.mark.parametrize(
+    ("name", "moe", "expected"),
+    [
+        ("ssl_spectral_moe", {"aux_expert": "mel", "aux_weight": 0.4, "gate_balance": 0.01}, ExtraLosses(0.4, 0.01)),
+        ("ssl_spectral_moe", {"aux_expert": None, "aux_weight": 0.4, "gate_balance": 0.01}, ExtraLosses(0.0, 0.01)),
+        ("ssl_spectral_moe", {}, ExtraLosses(0.0, 0.0)),
+        ("spectral_crnn", {"aux_expert": "mel", "aux_weight": 0.4, "gate_balance": 0.01}, ExtraLosses(0.0, 0.0)),
+    ],
+)
+def test_the_additional_losses_follow_the_config(name: str, moe: dict[str, object], expected: ExtraLosses) -> None:
+    config = ModelConfig(name=name, ssl_spectral_moe=SslSpectralMoeConfig.model_validate(moe))  # type: ignore[arg-type]
+    assert ExtraLosses.of(config) == expected

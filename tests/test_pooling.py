@@ -2,12 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser.models.pooling import AttentionPooling, frame_mask
+from ser.models.pooling import MIN_VARIANCE, AttentionPooling, AttentiveStatistics, frame_mask
 
 
 @pytest.mark.parametrize(
@@ -87,3 +88,41 @@ def test_half_precision_is_pooled_in_single() -> None:
         assert weights.dtype == torch.float32
     assert weights.sum().item() == pytest.approx(1, abs=1e-6)
     assert pooled.isfinite().all()
+
+
+# mean and deviation
+
+
+@given(lengths=st.lists(st.integers(1, 20), min_size=1, max_size=4), seed=st.integers(0, 99))
+@settings(max_examples=25, deadline=None)
+def test_attentive_statistics_are_the_weighted_mean_and_deviation_of_the_real_frames(lengths: list[int], seed: int) -> None:
+    torch.manual_seed(seed)
+    sequence = 5 + 3 * torch.randn(len(lengths), max(lengths) + 2, 6)
+    pooled, weights = AttentiveStatistics(6)(sequence, frame_mask(torch.tensor(lengths), max(lengths) + 2))
+    for row, length in enumerate(lengths):
+        frames = sequence[row, :length].double().numpy()
+        of = weights[row, :length].detach().double().numpy()
+        mean = np.average(frames, axis=0, weights=of)
+        deviation = np.sqrt(np.maximum(np.average((frames - mean) ** 2, axis=0, weights=of), MIN_VARIANCE))
+        np.testing.assert_allclose(pooled[row].detach(), np.concatenate([mean, deviation]), rtol=1e-3, atol=1e-4)
+        assert not weights[row, length:].any()
+
+
+def test_statistics_under_equal_attention_are_numpys_mean_and_std() -> None:
+    pooling = AttentiveStatistics(4)
+    pooling.load_state_dict({name: torch.zeros_like(tensor) for name, tensor in pooling.state_dict().items()})
+    sequence = torch.randn(1, 9, 4)
+    pooled, _ = pooling(sequence, frame_mask(torch.tensor([7]), 9))
+    frames = sequence[0, :7].numpy()
+    np.testing.assert_allclose(pooled[0].detach(), np.concatenate([frames.mean(0), frames.std(0)]), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [1, 5])
+def test_frames_that_do_not_vary_have_a_small_deviation_with_a_finite_slope(length: int) -> None:
+    sequence = torch.full((1, 5, 4), 3.0, requires_grad=True)
+    pooled, _ = AttentiveStatistics(4)(sequence, frame_mask(torch.tensor([length]), 5))
+    torch.testing.assert_close(pooled[0, 4:], torch.full((4,), MIN_VARIANCE**0.5))
+    pooled.sum().backward()
+    assert sequence.grad is not None
+    assert sequence.grad.isfinite().all()
+    assert not sequence.grad[0, length:].any()

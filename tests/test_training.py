@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from ser.checkpoint import digest, load_checkpoint
-from ser.config import ExperimentConfig, SpecAugmentConfig, TrainConfig
+from ser.config import SSL, ExperimentConfig, SpecAugmentConfig, TrainConfig
 from ser.data import SpeechDataset
 from ser.errors import ArtefactError, DataError
 from ser.files import write_text
-from ser.losses import FocalLoss
+from ser.losses import FocalLoss, gate_imbalance
 from ser.runs import HISTORY_COLUMNS, Run
 from ser.specaugment import spec_augment
 from ser.tables import read_table
 from ser.training import Trainer, make_optimizer
-from toys import make_trainer, new_run, tiny_model, toy_dataset
+from toys import DIMS, TINY_MOE, make_trainer, moe_config, new_run, tiny_model, toy_dataset
 
 LABELS = [0, 1] * 8
 
@@ -237,6 +238,65 @@ def test_masks_fall_on_training_batches_only_within_the_real_frames(train: Speec
     assert all((masked == 0).sum() > (feature == 0).sum() for feature, masked in seen)
 
 
+def test_masks_leave_the_frames_of_the_backbone_as_they_are(tmp_path: Path) -> None:
+    data = toy_dataset(tmp_path / "moe", LABELS, names=(SSL, *DIMS))
+    trainer = make_trainer(data, None, SpecAugmentConfig(freq_masks=3, freq_share=1.0, time_masks=3, time_share=1.0), model=moe_config())
+    batch = data.batch(range(8))
+    masked = trainer.masked(batch, torch.Generator().manual_seed(0))
+    assert torch.equal(masked.features[SSL], batch.features[SSL])
+    for name in DIMS:
+        assert (masked.features[name] == 0).sum() > (batch.features[name] == 0).sum()
+    assert list(masked.features) == list(batch.features)
+    assert (masked.lengths, masked.ids) == (batch.lengths, batch.ids)
+    assert torch.equal(masked.label, batch.label)
+
+
+# a mixture of experts
+
+
+MOE_WAYS: list[dict[str, Any]] = [
+    {},
+    {"fusion": "concat"},
+    {"aux_expert": "mel", "gate_balance": 0.1},
+    {"aux_expert": SSL, "fusion": "concat"},
+]
+
+
+@pytest.mark.parametrize("changes", MOE_WAYS, ids=str)
+def test_a_mixture_of_experts_learns(tmp_path: Path, run: Run, changes: dict[str, Any]) -> None:
+    names = (SSL, *DIMS)
+    train, val = (toy_dataset(tmp_path / name, LABELS, seed, names) for seed, name in enumerate(("train", "val")))
+    model = moe_config(names, TINY_MOE.model_copy(update=changes))
+    progress = make_trainer(train, val, SpecAugmentConfig(), model=model, epochs=12, learning_rate=2e-2, patience=12).fit(run)
+    assert progress.best_uar > 0.9
+    assert progress.history[-1]["train_loss"] < progress.history[0]["train_loss"]
+
+
+@pytest.mark.parametrize("names", [(SSL,), ("mel",), (SSL, "chroma"), tuple(DIMS)], ids=str)
+def test_any_choice_of_experts_trains(tmp_path: Path, run: Run, names: tuple[str, ...]) -> None:
+    data = toy_dataset(tmp_path / "moe", LABELS, names=names)
+    trainer = make_trainer(data, None, SpecAugmentConfig(), model=moe_config(names), epochs=1)
+    before = weights_of(trainer.model)
+    trainer.fit(run)
+    assert weights_of(trainer.model) != before
+
+
+def test_the_loss_of_a_step_holds_the_auxiliary_loss_and_the_imbalance_of_the_gate(tmp_path: Path) -> None:
+    data = toy_dataset(tmp_path / "moe", LABELS, names=(SSL, *DIMS))
+    still = {
+        "dropout": 0.0,
+        "ssl": TINY_MOE.ssl.model_copy(update={"dropout": 0.0}),
+        "spectral": TINY_MOE.spectral.model_copy(update={"dropout": 0.0}),
+    }
+    extra = {"aux_expert": "mel", "aux_weight": 0.4, "gate_balance": 0.2}
+    trainer = make_trainer(data, None, model=moe_config(config=TINY_MOE.model_copy(update=still | extra)))
+    batch = data.batch(range(8))
+    output = trainer.model(batch.features, batch.lengths)
+    expected = trainer.loss(output.logits, batch.label) + 0.4 * trainer.loss(output.aux_logits, batch.label)
+    expected = expected + 0.2 * gate_imbalance(output.gate)
+    assert trainer.step(batch, 0, torch.Generator())[0] == pytest.approx(expected.item(), rel=1e-5)
+
+
 # selection
 
 
@@ -354,23 +414,15 @@ def test_frozen_weights_are_left_out() -> None:
 # resume
 
 
-@pytest.mark.parametrize("values", [{}, {"optimizer": "sgd"}, {"sampler": "class", "precision": "bf16"}], ids=str)
-@pytest.mark.parametrize("with_val", [True, False])
-def test_a_resumed_run_ends_as_if_it_had_never_stopped(
-    train: SpeechDataset, val: SpeechDataset, tmp_path: Path, values: dict[str, Any], with_val: bool
-) -> None:
-    def trainer() -> Trainer:
-        return make_trainer(train, val if with_val else None, SpecAugmentConfig(), epochs=5, **values)
-
-    whole, broken = new_run(tmp_path / "whole"), new_run(tmp_path / "broken")
-    undisturbed = trainer()
+def assert_resumes_as_if_never_stopped(folder: Path, make: Callable[[], Trainer]) -> None:
+    """Killed in the third epoch of five."""
+    whole, broken = new_run(folder / "whole"), new_run(folder / "broken")
+    undisturbed, stopped, resumed = make(), make(), make()
     undisturbed.fit(whole)
-    stopped = trainer()
     stopped.run_epoch(broken)
     stopped.run_epoch(broken)
     stopped.train_epoch(3)  # lost with the kill
     torch.rand(5)
-    resumed = trainer()
     resumed.resume(broken)
     progress = resumed.fit(broken)
     assert weights_of(resumed.model) == weights_of(undisturbed.model)
@@ -380,6 +432,24 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(
     columns = [name for name in HISTORY_COLUMNS if name != "seconds"]
     tables = [[[row[name] for name in columns] for row in read_table(run.history, HISTORY_COLUMNS)] for run in (broken, whole)]
     assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize("values", [{}, {"optimizer": "sgd"}, {"sampler": "class", "precision": "bf16"}], ids=str)
+@pytest.mark.parametrize("with_val", [True, False])
+def test_a_resumed_run_ends_as_if_it_had_never_stopped(
+    train: SpeechDataset, val: SpeechDataset, tmp_path: Path, values: dict[str, Any], with_val: bool
+) -> None:
+    assert_resumes_as_if_never_stopped(
+        tmp_path, lambda: make_trainer(train, val if with_val else None, SpecAugmentConfig(), epochs=5, **values)
+    )
+
+
+@pytest.mark.parametrize("changes", MOE_WAYS, ids=str)
+def test_a_resumed_mixture_of_experts_ends_as_if_it_had_never_stopped(tmp_path: Path, changes: dict[str, Any]) -> None:
+    names = (SSL, *DIMS)
+    train, val = (toy_dataset(tmp_path / name, LABELS, seed, names) for seed, name in enumerate(("train", "val")))
+    model = moe_config(names, TINY_MOE.model_copy(update=changes))
+    assert_resumes_as_if_never_stopped(tmp_path, lambda: make_trainer(train, val, SpecAugmentConfig(), model=model, epochs=5))
 
 
 def test_resume_without_a_whole_epoch_starts_anew(train: SpeechDataset, run: Run) -> None:
