@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from real_clips import arguments, choose, measure, project, report
-from ser.pipeline.transform import store_folder, transform
+from ser.pipeline.stores import store_folder
+from ser.pipeline.transform import transform
 from ser.store import FeatureStore
 
 BATCH = 32

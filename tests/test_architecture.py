@@ -29,7 +29,7 @@ LAYERS = {
     "learning and scores": "training evaluation",
     "what people look at": "console",
     "steps": """
-        pipeline.extract pipeline.transform pipeline.load pipeline.train
+        pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train
         pipeline.doctor pipeline.plan pipeline pipeline.demo
     """,
     "command line": "cli",

@@ -15,7 +15,8 @@ from ser.config import AugmentationsConfig, ExperimentConfig
 from ser.decode import audio_hash, read_audio
 from ser.errors import ConfigError, DataError
 from ser.manifest import Manifest, Utterance, copy_id, write_manifest
-from ser.pipeline.transform import augmented_folder, plan, store_folder, transform
+from ser.pipeline.stores import augmented_folder, store_folder
+from ser.pipeline.transform import plan, transform
 from ser.store import FeatureStore
 from ser.tables import write_table
 

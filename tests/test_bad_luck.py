@@ -21,7 +21,7 @@ from ser import cli, runs
 from ser.checkpoint import digest, load_checkpoint
 from ser.files import exclusive_lock, sha256_file
 from ser.paths import lock_file
-from ser.pipeline.transform import store_folder
+from ser.pipeline.stores import store_folder
 from ser.runs import Run
 from ser.store import FeatureStore
 from ser.training import Trainer

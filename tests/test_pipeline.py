@@ -21,7 +21,7 @@ from ser.manifest import original_id
 from ser.models import build_model
 from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
-from ser.pipeline.transform import store_folder
+from ser.pipeline.stores import store_folder
 from ser.runs import HISTORY_COLUMNS, Run
 from ser.store import FeatureStore
 from workspace import Row, Workspace, header_of, history_of, metrics_of, rows_of, weights_of

@@ -20,8 +20,10 @@ from ser.errors import ArtefactError, DataError, LockedError
 from ser.features.spectral import SpectralExtractor
 from ser.manifest import Manifest, Utterance, read_manifest, write_manifest
 from ser.parallel import START_METHOD
+from ser.pipeline import stores
 from ser.pipeline import transform as step
-from ser.pipeline.transform import plan, store_folder, transform
+from ser.pipeline.stores import store_folder
+from ser.pipeline.transform import plan, transform
 from ser.store import FeatureStore
 
 RATES = (16_000, 48_000, 44_100, 24_414, 16_000, 8000, 16_000)
@@ -178,7 +180,7 @@ def test_the_size_of_shards_is_no_other_store(config: ExperimentConfig, tmp_path
 
 def test_another_code_version_gets_another_store(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     before = store_folder(config)
-    monkeypatch.setattr(step, "CODE_VERSION", -1)
+    monkeypatch.setattr(stores, "CODE_VERSION", -1)
     assert store_folder(config) != before
 
 

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -11,12 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 log = logging.getLogger(__name__)
 
 LOG_EVERY_SECONDS = 10.0
+AUDIO = "s of audio"
+"""The unit of work whose speed is told in multiples of real time."""
 
-Advance = Callable[[int], None]
+Advance = Callable[[float], None]
 
 
 @contextmanager
-def track(description: str, total: int, unit: str) -> Iterator[Advance]:
+def track(description: str, total: float, unit: str) -> Iterator[Advance]:
     """Yield a function that moves the progress on by n units; units a second are shown beside it."""
     console = Console(stderr=True)
     with bar(console, description, total, unit) if console.is_terminal else lines(description, total, unit) as advance:
@@ -24,31 +27,54 @@ def track(description: str, total: int, unit: str) -> Iterator[Advance]:
 
 
 @contextmanager
-def bar(console: Console, description: str, total: int, unit: str) -> Iterator[Advance]:
+def bar(console: Console, description: str, total: float, unit: str) -> Iterator[Advance]:
     speed = TextColumn("{task.fields[speed]}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
     start = time.monotonic()
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(description, total=total, speed="")
 
-        def advance(count: int) -> None:
+        def advance(count: float) -> None:
             done = progress.tasks[0].completed + count
-            progress.update(task, advance=count, speed=f"{done / max(time.monotonic() - start, 1e-9):.0f} {unit}/s")
+            progress.update(task, advance=count, speed=show_speed(done, time.monotonic() - start, unit))
 
         yield advance
 
 
 @contextmanager
-def lines(description: str, total: int, unit: str) -> Iterator[Advance]:
+def lines(description: str, total: float, unit: str) -> Iterator[Advance]:
     start = said = time.monotonic()
-    done = 0
+    done = 0.0
 
-    def advance(count: int) -> None:
+    def advance(count: float) -> None:
         nonlocal said, done
         done += count
         now = time.monotonic()
-        if now - said >= LOG_EVERY_SECONDS or done == total:
+        finished = done > total - 1e-6  # seconds add up with rounding errors
+        if now - said >= LOG_EVERY_SECONDS or finished:
             said = now
-            log.info("%s: %d of %d, %.0f %s/s", description, done, total, done / max(now - start, 1e-9), unit)
+            log.info("%s: %s", description, show_state(done, total, now - start, unit))
 
     yield advance
+
+
+def show_state(done: float, total: float, seconds: float, unit: str) -> str:
+    """
+    >>> show_state(40, 100, 8.0, "clips")
+    '40 of 100, 5 clips/s'
+    >>> show_state(1000, 4000, 60.0, AUDIO)
+    '1000 of 4000 s of audio, 16.7 x real time, 0:03:00 left'
+    """
+    text = f"{done:.0f} of {total:.0f}{f' {AUDIO}' if unit == AUDIO else ''}, {show_speed(done, seconds, unit)}"
+    if unit == AUDIO and done < total:
+        text += f", {timedelta(seconds=round((total - done) / done * seconds))} left"
+    return text
+
+
+def show_speed(done: float, seconds: float, unit: str) -> str:
+    """
+    >>> show_speed(40, 8.0, "clips"), show_speed(40, 8.0, AUDIO)
+    ('5 clips/s', '5.0 x real time')
+    """
+    speed = done / max(seconds, 1e-9)
+    return f"{speed:.1f} x real time" if unit == AUDIO else f"{speed:.0f} {unit}/s"

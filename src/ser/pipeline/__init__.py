@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from ser.config import ExperimentConfig
+from ser.config import SSL, ExperimentConfig
 from ser.errors import ConfigError
 
 
@@ -15,8 +15,11 @@ def run_steps(
     Raises:
         ConfigError: the config asks for an extra that is not installed: said before the first step, not after minutes of it.
     """
-    if config.augmentations.copies and "transform" in steps:
-        require("audiomentations", "augment")
+    if "transform" in steps:
+        if config.augmentations.copies:
+            require("audiomentations", "augment", "--set augmentations.copies=0")
+        if SSL in config.features.types:
+            require("transformers", "ssl", "leave ssl out of features.types and model.features")
     for step in steps:
         match step:
             case "doctor":
@@ -43,10 +46,10 @@ def run_steps(
                 raise ValueError(f"no step {step!r}")
 
 
-def require(module: str, extra: str) -> None:
+def require(module: str, extra: str, way_out: str) -> None:
     """
     Raises:
         ConfigError: the module is not installed.
     """
     if find_spec(module) is None:
-        raise ConfigError(f"this config needs {module}: pip install 'ser[{extra}]', or --set augmentations.copies=0")
+        raise ConfigError(f"this config needs {module}: pip install 'ser[{extra}]', or {way_out}")

@@ -5,16 +5,18 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from ser import paths
-from ser.config import ExperimentConfig
+from ser.config import SSL, ExperimentConfig
 from ser.console import print_table
 from ser.corpora import CORPORA
 from ser.errors import ConfigError, DataError, SerError
 from ser.manifest import read_manifest
+from ser.pipeline.stores import extractor_names, find_states, frame_bytes, store_spec
 from ser.search import find_audio, find_corpus_folder
 from ser.splits import read_split
 
@@ -24,10 +26,11 @@ Finding = tuple[str, str, str]
 CORE = ("numpy", "scipy", "soundfile", "soxr", "torch", "pydantic", "rich", "ruamel.yaml", "typer")
 EXTRAS: dict[str, tuple[str, Callable[[ExperimentConfig], object]]] = {
     "augment": ("audiomentations", lambda config: config.augmentations.copies),
+    "ssl": ("transformers", lambda config: SSL in config.features.types),
 }
 """extra -> its module, and whether a config needs it."""
-BYTES_PER_CLIP = 110_000
-"""Of features, for a clip of 2.3 s at the default config: 12 154 clips took 1.2 GB."""
+ALL_CLIPS, CLIP_SECONDS = 12_154, 2.4
+"""Of all four corpora together, and the mean after silence is cut."""
 
 
 def doctor(config: ExperimentConfig) -> None:
@@ -36,7 +39,7 @@ def doctor(config: ExperimentConfig) -> None:
     Raises:
         DataError: something is missing without which the pipeline cannot run.
     """
-    findings = [*environment(config), *hardware(config), *disk(config), *corpora(config), *earlier_steps(config)]
+    findings = [*environment(config), *hardware(config), *backbone(config), *disk(config), *corpora(config), *earlier_steps(config)]
     print_table("doctor", ("", "state", "detail"), findings, text_columns=3)
     missing = [what for what, state, _ in findings if state == "missing"]
     if missing:
@@ -73,16 +76,42 @@ def hardware(config: ExperimentConfig) -> Iterator[Finding]:
     yield "device", "ok", f"{device}, {os.cpu_count()} cores, training in {precision}, torch {torch.__version__}"
 
 
+def backbone(config: ExperimentConfig) -> Iterator[Finding]:
+    """Whether the model that makes the feature `ssl` is here, where the config asks for it."""
+    if SSL not in config.features.types:
+        return
+    from ser.features.backbone import resolved_precision
+
+    try:
+        found, states = find_states(config)
+        precision = resolved_precision(config.ssl)
+    except SerError as error:
+        yield "backbone", "missing", str(error)
+        return
+    stored = f"{len(states)} of {found.num_states} hidden states of {found.dim} numbers"
+    yield "backbone", "ok", f"{found.kind} at {found.location}: {stored}, computed in {precision}"
+
+
 def disk(config: ExperimentConfig) -> Iterator[Finding]:
     """Room for the features of all four corpora."""
     folder = paths.processed(config.project)
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(existing).free
-    need = 12_154 * BYTES_PER_CLIP * (1 + config.augmentations.copies)
+    need = ALL_CLIPS * CLIP_SECONDS * bytes_per_second(config) * (1 + config.augmentations.copies)
     state = "ok" if free > need else "note"
     yield "disk", state, f"{free / 1e9:.1f} GB free at {existing}; the features of all four corpora take about {need / 1e9:.1f} GB"
     if sys.platform == "linux" and not os.access(existing, os.W_OK):
         yield "disk", "missing", f"{existing} cannot be written to"
+
+
+def bytes_per_second(config: ExperimentConfig) -> float:
+    """Of all features of a second of audio; without those of a backbone that is not here."""
+    total = 0.0
+    for name in extractor_names(config):
+        with suppress(SerError):
+            spec = store_spec(config, name)
+            total += spec.frame_rate * frame_bytes(spec)
+    return total
 
 
 def corpora(config: ExperimentConfig) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from ser.data import FeatureSource, Normaliser, Normalisers, SpeechDataset, Stor
 from ser.errors import ArtefactError, DataError
 from ser.files import digest_json, exclusive_lock, read_json, remove_leftovers, write_json
 from ser.manifest import Manifest, copy_id, original_id, read_manifest
-from ser.pipeline.transform import store_folders
+from ser.pipeline.stores import store_folders
 from ser.splits import CERTIFICATE_FILE, Split, read_split
 from ser.store import FeatureStore
 
@@ -79,8 +79,9 @@ def open_all(config: ExperimentConfig) -> tuple[Split, FeatureSource]:
     if not made_from(split.certificate, config.split, config.labels):
         folder = paths.split_folder(config)
         raise DataError(f"{folder} was made from another split or labels config: run the extract step, or change split.name")
-    groups = store_folders(config)
-    source = FeatureSource({name: Stores([FeatureStore.open(folder) for folder in folders]) for name, folders in groups.items()})
+    groups = {name: Stores([FeatureStore.open(folder) for folder in folders]) for name, folders in store_folders(config).items()}
+    asked = {name: stores for name, stores in groups.items() if stores.features.keys() & set(config.model.features)}
+    source = FeatureSource(asked)
     refuse_missing(config, split, manifest, source)
     return split, source
 

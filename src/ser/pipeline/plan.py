@@ -1,13 +1,22 @@
 """--dry-run: what each step would do, with counts; nothing is written."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
+
+import numpy as np
 
 from ser import paths
 from ser.census import find_files
-from ser.config import ExperimentConfig
+from ser.config import SSL, ExperimentConfig
 from ser.console import say
 from ser.errors import SerError
+
+TRIAL_SECONDS = 1.0
+"""For which a backbone runs, to see how fast it is."""
+TRIAL_CLIP_SECONDS = 2.5
+"""About the mean of the four corpora."""
 
 
 def plan(config: ExperimentConfig, steps: Sequence[str]) -> None:
@@ -15,11 +24,10 @@ def plan(config: ExperimentConfig, steps: Sequence[str]) -> None:
     plans = {"doctor": plan_doctor, "extract": plan_extract, "transform": plan_transform, "load": plan_load, "train": plan_train}
     for step in steps:
         try:
-            lines = plans[step](config)
+            for line in plans[step](config):
+                say(f"{step:10}{line}")
         except SerError as error:
-            lines = [f"cannot tell yet: {error}"]
-        for line in lines:
-            say(f"{step:10}{line}")
+            say(f"{step:10}cannot tell yet: {error}")
 
 
 def plan_doctor(_config: ExperimentConfig) -> list[str]:
@@ -33,14 +41,35 @@ def plan_extract(config: ExperimentConfig) -> list[str]:
     return [f"decode and screen {len(files)} files ({found}), then split by rule {config.split.rule} into {paths.split_folder(config)}"]
 
 
-def plan_transform(config: ExperimentConfig) -> list[str]:
+def plan_transform(config: ExperimentConfig) -> Iterator[str]:
+    """A line for each store. Of a backbone also the time: it is loaded, and runs for a second."""
+    from ser.pipeline.transform import number_of_workers
     from ser.pipeline.transform import plan as plan_stores
 
-    return [
-        f"{store.folder}: {len(store.stored)} clips stored, {store.to_compute} to compute in {len(store.shards)} shards, "
-        f"at most {store.estimated_bytes / 1e9:.2f} GB"
-        for store in plan_stores(config)
-    ]
+    for store in plan_stores(config):
+        line = f"{store.folder}: {len(store.stored)} clips stored, {store.to_compute} to compute in {len(store.shards)} shards, "
+        line += f"at most {store.estimated_bytes / 1e9:.2f} GB"
+        if store.extractor == SSL and store.shards:
+            workers = min(number_of_workers(config, SSL), len(store.shards))
+            speed = workers * measure_backbone(config)
+            line += f" and about {timedelta(seconds=round(sum(store.seconds) / speed))} ({speed:.0f} x real time, {workers} processes)"
+        yield line
+
+
+def measure_backbone(config: ExperimentConfig) -> float:
+    """Seconds of audio that one process computes in a second. Errors as of `make_extractor`."""
+    from ser.pipeline.stores import make_extractor
+    from ser.pipeline.transform import threads_of
+
+    clip = np.random.default_rng(0).standard_normal(round(TRIAL_CLIP_SECONDS * config.audio.sampling_rate)).astype(np.float32)
+    with threads_of(SSL):
+        extractor = make_extractor(config, SSL)
+        extractor.extract([clip])  # the first call prepares what later ones use
+        start, clips = time.perf_counter(), 0
+        while time.perf_counter() - start < TRIAL_SECONDS:
+            extractor.extract([clip])
+            clips += 1
+        return clips * TRIAL_CLIP_SECONDS / (time.perf_counter() - start)
 
 
 def plan_load(config: ExperimentConfig) -> list[str]:

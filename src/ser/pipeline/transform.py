@@ -1,29 +1,35 @@
-"""transform: manifest.csv and data/raw -> the feature store, and a second one for altered copies of the training clips."""
+"""transform: manifest.csv and data/raw -> the stores of each extractor: of all utterances, and of altered copies of the training clips."""
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from os import cpu_count
 from pathlib import Path
 
-import numpy as np
-
 from ser import paths
 from ser.audio import Waveform, fix_duration, normalise_peak, prepare
-from ser.augment import CODE_VERSION as AUGMENT_VERSION
-from ser.augment import Augmenter, library_version
-from ser.config import ExperimentConfig
+from ser.augment import Augmenter
+from ser.config import SSL, ExperimentConfig
 from ser.decode import audio_hash, read_audio
 from ser.errors import AudioError, DataError
 from ser.features.base import Frames
-from ser.features.spectral import CODE_VERSION, SpectralExtractor
 from ser.files import exclusive_lock
 from ser.manifest import Manifest, Utterance, copy_id, original_id, read_manifest
 from ser.memory import keep_memory
 from ser.parallel import run_tasks
-from ser.progress import track
+from ser.pipeline.stores import (
+    augmented_spec,
+    extractor_names,
+    find_states,
+    frame_bytes,
+    make_extractor,
+    on_gpu,
+    store_folders,
+    store_spec,
+)
+from ser.progress import AUDIO, track
 from ser.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
 from ser.splits import CERTIFICATE_FILE, read_split
 from ser.store import StoreSpec, finish_store, inventory
@@ -32,7 +38,7 @@ from ser.tables import read_table
 log = logging.getLogger(__name__)
 
 GROUP_CLIPS = 8
-"""Waveforms that a worker holds at once."""
+"""Waveforms that a worker holds at once for the spectral features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +61,17 @@ class Item:
 class StorePlan:
     """What stands in a store already, and what is to be computed."""
 
+    extractor: str
+    """Its name."""
     folder: Path
     spec: StoreSpec
     stored: tuple[Clip, ...]
     shards: tuple[Sequence[Item], ...]
     """Each one task."""
+    seconds: tuple[float, ...]
+    """Of audio in each of `shards`, at most: silence is still to be trimmed."""
     estimated_bytes: int
-    """Of `shards`, at most: silence is still to be trimmed."""
+    """Of `shards`, at most."""
 
     @property
     def to_compute(self) -> int:
@@ -76,8 +86,8 @@ def transform(config: ExperimentConfig, repair: bool = False) -> list[Path]:
         repair: read the checksum of every shard first, and compute what is damaged again.
 
     Raises:
-        ConfigError: augmentation without the extra `augment`.
-        DataError: no manifest yet, a clip changed since, or the store cannot be written.
+        ConfigError: augmentation without the extra `augment`, a backbone without the extra `ssl` or without the layers asked for.
+        DataError: no manifest yet, a clip changed since, no weights of the backbone, or a store cannot be written.
         ArtefactError: a damaged shard, without `repair`.
         LeakageError: the split's certificate does not hold.
         LockedError: another process writes to the processed folder.
@@ -86,55 +96,31 @@ def transform(config: ExperimentConfig, repair: bool = False) -> list[Path]:
     keep_memory()
     try:
         with exclusive_lock(paths.lock_file(config.project)):
+            if SSL in config.features.types:
+                find_states(config)  # where there is no backbone, it is said before minutes of work on other features
             for store_plan in plan(config, repair):
                 build(config, store_plan)
     except OSError as error:
         raise DataError(
             f"{paths.features_folder(config.project)}: {error.strerror or error}; what was stored before is untouched"
         ) from error
-    return store_folders(config)
+    return [folder for folders in store_folders(config).values() for folder in folders]
 
 
-def store_folder(config: ExperimentConfig) -> Path:
-    """Of the features of all utterances."""
-    return paths.features_folder(config.project) / spectral_spec(config).folder_name
+def plan(config: ExperimentConfig, repair: bool = False) -> Iterator[StorePlan]:
+    """What `transform` would do, one plan for each store; writes nothing. Errors as of `transform`.
 
-
-def augmented_folder(config: ExperimentConfig) -> Path | None:
-    """Of the altered copies of the training clips, where the config asks for them."""
-    return paths.features_folder(config.project) / augmented_spec(config).folder_name if config.augmentations.copies else None
-
-
-def store_folders(config: ExperimentConfig) -> list[Path]:
-    return [folder for folder in (store_folder(config), augmented_folder(config)) if folder]
-
-
-def spectral_spec(config: ExperimentConfig) -> StoreSpec:
-    extractor = SpectralExtractor(config.audio, config.features)
-    ingredients = {
-        "code_version": CODE_VERSION,
-        "audio": config.audio.model_dump(mode="json"),
-        "features": config.features.model_dump(mode="json", exclude={"shard_clips", "dtype"}),
-    }
-    return StoreSpec(extractor.name, extractor.dims, extractor.frame_rate, config.features.dtype, ingredients)
-
-
-def augmented_spec(config: ExperimentConfig) -> StoreSpec:
-    spec = spectral_spec(config)
-    settings = config.augmentations.model_dump(mode="json", exclude={"copies"})
-    ingredients = {**spec.ingredients, "augment_version": AUGMENT_VERSION, "augmentations": settings, "audiomentations": library_version()}
-    return StoreSpec("augmented", spec.dims, spec.frame_rate, spec.dtype, ingredients)
-
-
-def plan(config: ExperimentConfig, repair: bool = False) -> list[StorePlan]:
-    """What `transform` would do, one plan for each store; writes nothing. Errors as of `transform`."""
+    The stores of an extractor are looked at when those of the one before are built: asking for a backbone loads torch, and the workers of
+    the spectral features are forked before that.
+    """
     manifest = read_manifest(paths.manifest_file(config.project))
     if (paths.split_folder(config) / CERTIFICATE_FILE).exists():
         read_split(paths.split_folder(config), manifest)  # a broken certificate stops every step
-    plans = [plan_store(config, spectral_spec(config), manifest, [Item(utterance) for utterance in manifest], repair)]
-    if config.augmentations.copies:
-        plans.append(plan_store(config, augmented_spec(config), manifest, training_copies(config, manifest), repair))
-    return plans
+    for extractor in extractor_names(config):
+        wanted = [(store_spec(config, extractor), [Item(utterance) for utterance in manifest])]
+        if config.augmentations.copies:
+            wanted.append((augmented_spec(config, extractor), training_copies(config, manifest)))
+        yield from [plan_store(config, extractor, spec, manifest, items, repair) for spec, items in wanted]
 
 
 def training_copies(config: ExperimentConfig, manifest: Manifest) -> list[Item]:
@@ -152,8 +138,10 @@ def training_copies(config: ExperimentConfig, manifest: Manifest) -> list[Item]:
     return [Item(manifest[utterance_id], copy) for utterance_id in sorted(ids) for copy in range(1, config.augmentations.copies + 1)]
 
 
-def plan_store(config: ExperimentConfig, spec: StoreSpec, manifest: Manifest, wanted: Sequence[Item], repair: bool) -> StorePlan:
-    """Keep what finished shards hold of clips that the manifest still has; what is wanted besides, in order, makes new shards.
+def plan_store(
+    config: ExperimentConfig, extractor: str, spec: StoreSpec, manifest: Manifest, wanted: Sequence[Item], repair: bool
+) -> StorePlan:
+    """Keep what finished shards hold of clips that the manifest still has; what is wanted besides makes new shards.
 
     Kept are also copies that this split does not train on: another split that shares the store does.
     """
@@ -161,15 +149,30 @@ def plan_store(config: ExperimentConfig, spec: StoreSpec, manifest: Manifest, wa
     known = {(utterance.id, utterance.audio_hash) for utterance in manifest}
     clips = {(clip.id, clip.audio_hash): clip for shard in inventory(folder, repair) for clip in shard.clips}
     missing = [item for item in wanted if item.key not in clips]
-    longest = config.audio.duration or float("inf")
-    frames = sum(1 + min(item.utterance.duration, longest) * spec.frame_rate for item in missing)
+    shards = tuple(cut(config, extractor, missing))
+    seconds = tuple(sum(seconds_of(config, item) for item in shard) for shard in shards)
     return StorePlan(
+        extractor=extractor,
         folder=folder,
         spec=spec,
         stored=tuple(clip for clip in clips.values() if (original_id(clip.id), clip.audio_hash) in known),
-        shards=tuple(chunks(missing, config.features.shard_clips)),
-        estimated_bytes=round(frames * spec.columns * np.dtype(spec.dtype).itemsize),
+        shards=shards,
+        seconds=seconds,
+        estimated_bytes=round((len(missing) + sum(seconds) * spec.frame_rate) * frame_bytes(spec)),
     )
+
+
+def seconds_of(config: ExperimentConfig, item: Item) -> float:
+    """Of the audio that features are computed from, at most: silence is still to be trimmed."""
+    return min(item.utterance.duration, config.audio.duration or float("inf"))
+
+
+def cut(config: ExperimentConfig, extractor: str, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Shards: neighbours in the order given; of a backbone the longest clips first, so that all workers come to the end together."""
+    if extractor != SSL:
+        return chunks(items, config.features.shard_clips)
+    by_length = sorted(items, key=lambda item: (-seconds_of(config, item), item.id))
+    return chunks(by_length, config.ssl.shard_clips)
 
 
 def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
@@ -179,38 +182,71 @@ def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
 
 def build(config: ExperimentConfig, store_plan: StorePlan) -> None:
     """Compute the plan's shards over processes, then make them and what stood there before the content of the store."""
-    folder, spec = store_plan.folder, store_plan.spec
-    folder.mkdir(parents=True, exist_ok=True)
-    log.info("%s: %d clips stored, %d to compute", folder, len(store_plan.stored), store_plan.to_compute)
-    task = partial(compute_shard, config, folder, spec)
-    workers = config.runtime.workers or cpu_count() or 1
-    with (
-        closing(run_tasks(task, store_plan.shards, workers, name=describe)) as results,
-        track(f"transform {spec.name}", store_plan.to_compute, "clips") as advance,
-    ):
-        for _, clips in results:
-            advance(clips)
-    names = [shard_name(spec.fingerprint, [item.key for item in shard]) for shard in store_plan.shards]
+    folder, spec, shards = store_plan.folder, store_plan.spec, store_plan.shards
+    with threads_of(store_plan.extractor):
+        if shards:
+            make_extractor(config, store_plan.extractor)  # whatever it lacks shows before anything is written, and forked workers share it
+        folder.mkdir(parents=True, exist_ok=True)
+        log.info("%s: %d clips stored, %d to compute", folder, len(store_plan.stored), store_plan.to_compute)
+        task = partial(compute_shard, config, store_plan.extractor, folder, spec)
+        results = run_tasks(task, shards, number_of_workers(config, store_plan.extractor), name=describe)
+        amounts, unit = (store_plan.seconds, AUDIO) if store_plan.extractor == SSL else (tuple(map(len, shards)), "clips")
+        with closing(results), track(f"transform {spec.name}", sum(amounts), unit) as advance:
+            for index, _ in results:
+                advance(amounts[index])
+    names = [shard_name(spec.fingerprint, [item.key for item in shard]) for shard in shards]
     fresh = [clip for name in names for clip in read_sidecar(sidecar_path(folder, name)).clips]
     finish_store(folder, spec, [*store_plan.stored, *fresh])
+
+
+def number_of_workers(config: ExperimentConfig, extractor: str) -> int:
+    """One on a GPU, which is then this process: a forked one could not use it."""
+    return 1 if extractor == SSL and on_gpu(config) else config.runtime.workers or cpu_count() or 1
+
+
+def threads_of(extractor: str) -> AbstractContextManager[None]:
+    """The workers share the cores: where torch computes, it takes one in each."""
+    if extractor != SSL:
+        return nullcontext()
+    from ser.features.backbone import one_thread
+
+    return one_thread()
 
 
 def describe(shard: Sequence[Item]) -> str:
     return f"the shard of {shard[0].id} to {shard[-1].id}"
 
 
-def compute_shard(config: ExperimentConfig, folder: Path, spec: StoreSpec, items: Sequence[Item]) -> int:
-    """A worker's task; the number of clips."""
-    write_shard(folder, spec.fingerprint, [item.key for item in items], shard_features(config, items), spec.dtype, spec.columns)
-    return len(items)
+def compute_shard(config: ExperimentConfig, extractor: str, folder: Path, spec: StoreSpec, items: Sequence[Item]) -> None:
+    """A worker's task."""
+    keys, features = [item.key for item in items], shard_features(config, extractor, items)
+    with threads_of(extractor):
+        write_shard(folder, spec.fingerprint, keys, features, spec.dtype, spec.columns)
 
 
-def shard_features(config: ExperimentConfig, items: Sequence[Item]) -> Iterator[Frames]:
+def shard_features(config: ExperimentConfig, name: str, items: Sequence[Item]) -> Iterator[Frames]:
     """(frames, sum of dims) of each item."""
-    extractor = SpectralExtractor(config.audio, config.features)
+    extractor = make_extractor(config, name)
     augmenter = Augmenter(config.augmentations, config.audio.sampling_rate) if items[0].copy else None
-    for group in chunks(items, GROUP_CLIPS):
+    for group in groups(config, name, items):
         yield from extractor.extract([waveform_of(config, item, augmenter) for item in group])
+
+
+def groups(config: ExperimentConfig, extractor: str, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Clips whose waveforms and features a worker holds at once: of a backbone as many seconds as fill a GPU, on a processor one clip."""
+    if extractor != SSL:
+        yield from chunks(items, GROUP_CLIPS)
+        return
+    room = config.ssl.batch_seconds if on_gpu(config) else 0.0
+    group: list[Item] = []
+    held = 0.0
+    for item in items:
+        held += seconds_of(config, item)
+        if group and held > room:
+            yield group
+            group, held = [], seconds_of(config, item)
+        group.append(item)
+    yield group
 
 
 def waveform_of(config: ExperimentConfig, item: Item, augmenter: Augmenter | None) -> Waveform:

@@ -1,0 +1,137 @@
+"""Which feature stores a config asks for: for each extractor one of all utterances and, with augmentation, one of the altered copies.
+
+What the numbers of a store depend on is listed here key by key, and makes its fingerprint: a setting that a later version adds leaves the
+stores of today valid unless it is added here too.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser import paths
+from ser.augment import CODE_VERSION as AUGMENT_VERSION
+from ser.augment import library_version
+from ser.config import SSL, ExperimentConfig
+from ser.features.backbone_files import Backbone, find_backbone, hidden_states
+from ser.features.base import FeatureExtractor
+from ser.features.spectral import CODE_VERSION, SpectralExtractor
+from ser.store import StoreSpec
+
+SPECTRAL = "spectral"
+
+AUDIO_KEYS = {"sampling_rate", "trim_silence", "trim_top_db", "duration", "pad"}
+SPECTRAL_KEYS: dict[str, Any] = {
+    "n_fft": True,
+    "hop_length": True,
+    "mel": {"n_mels", "fmin", "fmax"},
+    "mfcc": {"n_mfcc"},
+    "chroma": {"n_chroma"},
+}
+AUGMENTATION_KEYS = {"probability", "noise_snr_db", "pitch_semitones", "stretch_rate", "seed"}
+
+
+def extractor_names(config: ExperimentConfig) -> list[str]:
+    """Of the extractors that make `features.types`. `spectral` comes first: its workers are forked before anything loads torch."""
+    return [*([SPECTRAL] if config.features.spectral else []), *([SSL] if SSL in config.features.types else [])]
+
+
+def make_extractor(config: ExperimentConfig, name: str) -> FeatureExtractor:
+    """
+    Raises:
+        ConfigError: the backbone needs the extra `ssl`, which is not installed, or the settings do not fit it.
+        DataError: the backbone's weights are not here.
+    """
+    if name == SPECTRAL:
+        return SpectralExtractor(config.audio, config.features)
+    from ser.features.backbone import BackboneExtractor
+
+    return BackboneExtractor(config.ssl, config.audio.sampling_rate)
+
+
+def store_folders(config: ExperimentConfig) -> dict[str, list[Path]]:
+    """{name of the extractor: the store of all utterances and, where the config asks for them, the store of altered copies}.
+
+    Raises:
+        ConfigError: as of `make_extractor`, or copies without the extra `augment`.
+        DataError: as of `make_extractor`.
+    """
+    folders = {name: (store_folder(config, name), augmented_folder(config, name)) for name in extractor_names(config)}
+    return {name: [folder for folder in pair if folder] for name, pair in folders.items()}
+
+
+def store_folder(config: ExperimentConfig, name: str = SPECTRAL) -> Path:
+    """Of the features of all utterances."""
+    return paths.features_folder(config.project) / store_spec(config, name).folder_name
+
+
+def augmented_folder(config: ExperimentConfig, name: str = SPECTRAL) -> Path | None:
+    """Of the altered copies of the training clips, where the config asks for them."""
+    return paths.features_folder(config.project) / augmented_spec(config, name).folder_name if config.augmentations.copies else None
+
+
+def store_spec(config: ExperimentConfig, name: str) -> StoreSpec:
+    """Of the features of all utterances; errors as of `make_extractor`."""
+    return spectral_spec(config) if name == SPECTRAL else ssl_spec(config)
+
+
+def spectral_spec(config: ExperimentConfig) -> StoreSpec:
+    extractor = SpectralExtractor(config.audio, config.features)
+    ingredients = {
+        "code_version": CODE_VERSION,
+        "audio": config.audio.model_dump(mode="json", include=AUDIO_KEYS),
+        "features": {"types": list(extractor.dims), **config.features.model_dump(mode="json", include=SPECTRAL_KEYS)},
+    }
+    return StoreSpec(SPECTRAL, extractor.dims, extractor.frame_rate, config.features.dtype, ingredients)
+
+
+def ssl_spec(config: ExperimentConfig) -> StoreSpec:
+    """Where the backbone's files stand is no part of it, what is in them is."""
+    from ser.features.backbone import CODE_VERSION as BACKBONE_VERSION
+    from ser.features.backbone import resolved_precision
+
+    backbone, layers = find_states(config)
+    ingredients = {
+        "code_version": BACKBONE_VERSION,
+        "audio": config.audio.model_dump(mode="json", include=AUDIO_KEYS),
+        "backbone": {"kind": backbone.kind, **backbone.identity},
+        "layers": layers,
+        "precision": resolved_precision(config.ssl),
+        "time_pool": config.ssl.time_pool,
+    }
+    return StoreSpec(SSL, {SSL: len(layers) * backbone.dim}, backbone.frame_rate / config.ssl.time_pool, config.ssl.dtype, ingredients)
+
+
+def find_states(config: ExperimentConfig) -> tuple[Backbone, list[int]]:
+    """The backbone and the hidden states of it that are stored; asks no torch. Errors as of `find_backbone` and `hidden_states`."""
+    backbone = find_backbone(config.ssl)
+    return backbone, list(hidden_states(config.ssl, backbone))
+
+
+def augmented_spec(config: ExperimentConfig, name: str) -> StoreSpec:
+    """Of the altered copies.
+
+    Raises:
+        ConfigError: the extra `augment` is not installed; else as of `make_extractor`.
+    """
+    spec = store_spec(config, name)
+    settings: dict[str, Any] = config.augmentations.model_dump(mode="json", include=AUGMENTATION_KEYS)
+    ingredients = {**spec.ingredients, "augment_version": AUGMENT_VERSION, "augmentations": settings, "audiomentations": library_version()}
+    family = "augmented" if name == SPECTRAL else f"{name}-augmented"
+    return StoreSpec(family, spec.dims, spec.frame_rate, spec.dtype, ingredients)
+
+
+def frame_bytes(spec: StoreSpec) -> int:
+    """Of one frame on disk."""
+    return spec.columns * np.dtype(spec.dtype).itemsize
+
+
+def on_gpu(config: ExperimentConfig) -> bool:
+    """Whether the backbone runs on one.
+
+    Raises:
+        ConfigError: `ssl.device` is not available here.
+    """
+    from ser.runtime import choose_device
+
+    return choose_device(config.ssl).type != "cpu"
