@@ -126,7 +126,7 @@ class BackboneExtractor:
         if not np.isfinite(largest):
             advice = "set ssl.precision=fp32" if self.precision == "bf16" else "its weights may be damaged"
             raise DataError(f"{name} gave a number that is not finite, in {self.precision}: {advice}")
-        if largest > np.finfo(dtype).max:
+        if largest > float(np.finfo(dtype).max):
             raise DataError(f"{name} gave the number {largest:g}, which {dtype} cannot hold: set ssl.dtype=float32")
 
 

@@ -1,0 +1,254 @@
+"""Where a backbone is looked for, what is told of it, and that whatever is wrong with it is one line that says what to do."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+from huggingface_hub import constants
+
+from backbones import DIM, KINDS, LAYERS, WHISPER_FRAMES, save_backbone, tiny_backbone
+from ser.config import SslConfig
+from ser.errors import ConfigError, DataError
+from ser.features import backbone_files
+from ser.features.backbone_files import CONFIG, PINNED, PREPROCESSOR, find_backbone, hidden_states
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+WEIGHTS = "model.safetensors"
+BASE_PLUS = "microsoft/wavlm-base-plus"
+
+
+def local(folder: Path, **settings: Any) -> SslConfig:
+    return SslConfig.model_validate({"model_id": str(folder), **settings})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A backbone to be spoiled."""
+    return Path(shutil.copytree(tiny_backbone("wavlm"), tmp_path / "wavlm"))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of huggingface_hub, on a machine without network."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(backbone_files, "hub_answers", lambda: False)
+    return tmp_path / "hub"
+
+
+def in_cache(cache: Path, model_id: str, commit: str) -> Path:
+    return cache / f"models--{model_id.replace('/', '--')}" / "snapshots" / commit
+
+
+def edit(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_tells_all_that_is_asked_about_it(kind: str) -> None:
+    backbone = find_backbone(local(tiny_backbone(kind)))
+    assert (backbone.kind, backbone.num_states, backbone.dim) == (kind, LAYERS + 1, DIM)
+    assert (backbone.sample_rate, backbone.frame_samples, backbone.frame_rate) == (16_000, 320, 50.0)
+    assert backbone.min_samples == (320 if kind == "whisper" else 400)
+    assert backbone.max_samples == (WHISPER_FRAMES * 320 if kind == "whisper" else None)
+
+
+def test_the_frame_rate_is_that_of_the_convolutions(tmp_path: Path) -> None:
+    save_backbone(tmp_path, "hubert", conv_dim=(8, 8), conv_kernel=(10, 3), conv_stride=(5, 2))
+    backbone = find_backbone(local(tmp_path))
+    assert (backbone.frame_samples, backbone.frame_rate, backbone.min_samples) == (10, 1600.0, 20)
+
+
+def test_a_folder_is_known_by_its_content_wherever_it_stands(folder: Path, tmp_path: Path) -> None:
+    before = find_backbone(local(folder)).identity
+    assert set(before["sha256"]) == {WEIGHTS, CONFIG, PREPROCESSOR}
+    assert find_backbone(local(tiny_backbone("wavlm"))).identity == before
+    assert find_backbone(local(folder.rename(tmp_path / "elsewhere"))).identity == before
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CONFIG, PREPROCESSOR])
+def test_a_change_of_any_file_makes_another_backbone(folder: Path, name: str) -> None:
+    before = find_backbone(local(folder)).identity
+    if name == WEIGHTS:
+        save_backbone(folder, "wavlm", seed=1)
+    else:
+        edit(folder / name, noted=True)
+    after = find_backbone(local(folder)).identity
+    assert {key for key in after["sha256"] if after["sha256"][key] != before["sha256"][key]} == {name}
+
+
+def test_other_files_of_the_folder_do_not_matter(folder: Path) -> None:
+    before = find_backbone(local(folder)).identity
+    (folder / "README.md").write_text("of the authors")
+    (folder / "pytorch_model.bin").write_bytes(b"the same weights, in the format that is not read")
+    assert find_backbone(local(folder)).identity == before
+
+
+def test_the_checksums_are_computed_once_in_a_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find_backbone(local(folder))
+    monkeypatch.setattr(backbone_files, "sha256_file", pytest.fail)
+    find_backbone(local(folder))
+
+
+def absent(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def written(name: str, text: str) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        (folder / name).write_text(text)
+
+    return spoil
+
+
+def without(key: str, name: str = CONFIG) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        settings = json.loads((folder / name).read_text())
+        del settings[key]
+        (folder / name).write_text(json.dumps(settings))
+
+    return spoil
+
+
+def with_value(name: str = CONFIG, **changes: Any) -> Callable[[Path], None]:
+    return lambda folder: edit(folder / name, **changes)
+
+
+SPOILT: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no config": (absent(CONFIG), "is no backbone: config.json: No such file"),
+    "no preprocessor": (absent(PREPROCESSOR), "is no backbone: preprocessor_config.json: No such file"),
+    "no weights": (absent(WEIGHTS), "lacks weights"),
+    "config is no JSON": (written(CONFIG, "{"), "config.json is damaged"),
+    "config is no object": (written(CONFIG, "[]"), "config.json is damaged"),
+    "preprocessor is no JSON": (written(PREPROCESSOR, "\0"), "preprocessor_config.json is damaged"),
+    "another model": (with_value(model_type="bert"), "holds a model of type bert; a backbone is one of wavlm, hubert"),
+    "no type": (without("model_type"), "holds a model of type None"),
+    "no width": (without("hidden_size"), "is incomplete.*hidden_size"),
+    "no sample rate": (without("sampling_rate", PREPROCESSOR), "is incomplete.*sampling_rate"),
+    "layers are text": (with_value(num_hidden_layers="2"), "is incomplete.*'2' is no whole number"),
+    "a stride of 0": (with_value(conv_stride=[0] * 7), "is incomplete.*0 is no whole number"),
+    "convolutions of two lengths": (with_value(conv_stride=[5, 2]), "is incomplete"),
+    "a stride without convolutions": (with_value(conv_kernel=3), "is incomplete"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_a_folder_that_is_no_backbone_is_one_line(folder: Path, case: str) -> None:
+    spoil, message = SPOILT[case]
+    spoil(folder)
+    with pytest.raises(DataError, match=message) as caught:
+        find_backbone(local(folder))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model_id", ["/nowhere/wavlm", "../wavlm", "./wavlm", "models/wavlm/base", "wavlm", "a/b c", "~/wavlm/"])
+def test_a_folder_that_does_not_exist_is_no_question_to_the_hub(cache: Path, model_id: str) -> None:
+    with pytest.raises(DataError, match="there is no such folder"):
+        find_backbone(SslConfig(model_id=model_id))
+
+
+def test_an_unknown_hub_model_needs_a_revision(cache: Path) -> None:
+    with pytest.raises(ConfigError, match=r"give the commit as ssl\.revision"):
+        find_backbone(SslConfig(model_id="somebody/some-wavlm"))
+
+
+def test_without_network_and_weights_one_line_says_what_to_do(cache: Path) -> None:
+    with pytest.raises(DataError, match=r"run it once with a network, or point ssl\.model_id at a local folder") as caught:
+        find_backbone(SslConfig())
+    assert "\n" not in str(caught.value)
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    ("model_id", "asked", "commit"), [(BASE_PLUS, None, PINNED[BASE_PLUS]), (BASE_PLUS, COMMIT, COMMIT), ("a/b", COMMIT, COMMIT)]
+)
+def test_a_model_in_the_cache_needs_no_network(cache: Path, model_id: str, asked: str | None, commit: str) -> None:
+    shutil.copytree(tiny_backbone("wavlm"), in_cache(cache, model_id, commit))
+    backbone = find_backbone(SslConfig(model_id=model_id, revision=asked))
+    assert backbone.identity == {"model_id": model_id, "revision": commit}
+    assert Path(backbone.location) == in_cache(cache, model_id, commit)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CONFIG, PREPROCESSOR])
+def test_half_a_download_is_no_model(cache: Path, name: str) -> None:
+    snapshot = in_cache(cache, "a/b", COMMIT)
+    shutil.copytree(tiny_backbone("wavlm"), snapshot)
+    (snapshot / name).unlink()
+    with pytest.raises(DataError, match="the hub cannot be reached"):
+        find_backbone(SslConfig(model_id="a/b", revision=COMMIT))
+
+
+class Hub:
+    """Stands for the network: holds one model, whose weights have one format, and notes what is asked."""
+
+    def __init__(self, cache: Path, weights: str) -> None:
+        self.cache, self.weights = cache, weights
+        self.asked: list[str] = []
+
+    def snapshot_download(self, model_id: str, *, revision: str, allow_patterns: list[str]) -> str:
+        snapshot = in_cache(self.cache, model_id, revision)
+        for name in (CONFIG, PREPROCESSOR, self.weights):
+            if name in allow_patterns:
+                snapshot.mkdir(parents=True, exist_ok=True)
+                shutil.copy(tiny_backbone("wavlm") / name.replace("pytorch_model.bin", WEIGHTS), snapshot / name)
+                self.asked.append(name)
+        return str(snapshot)
+
+
+@pytest.mark.parametrize("weights", [WEIGHTS, "pytorch_model.bin"])
+def test_a_model_is_downloaded_once_whatever_the_format_of_its_weights(cache: Path, monkeypatch: pytest.MonkeyPatch, weights: str) -> None:
+    hub = Hub(cache, weights)
+    monkeypatch.setattr(backbone_files, "hub_answers", lambda: True)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub.snapshot_download)
+    config = SslConfig(model_id="a/b", revision=COMMIT)
+    assert find_backbone(config).identity == find_backbone(config).identity == {"model_id": "a/b", "revision": COMMIT}
+    assert hub.asked.count(weights) == 1
+
+
+@pytest.mark.parametrize("error", [OSError("disk full\nand more"), RuntimeError("404 Client Error"), KeyError()])
+def test_a_failed_download_is_one_line(cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(backbone_files, "hub_answers", lambda: True)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    with pytest.raises(DataError, match="the download failed") as caught:
+        find_backbone(SslConfig())
+    assert "\n" not in str(caught.value)
+
+
+def test_the_hub_is_asked_once_and_its_silence_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Session:
+        def head(self, url: str, timeout: float) -> None:
+            raise OSError("no network")
+
+    monkeypatch.setattr(huggingface_hub, "get_session", Session)
+    assert not backbone_files.hub_answers()
+
+
+def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ConfigError, match=r"pip install 'ser\[ssl\]'"):
+        find_backbone(local(tiny_backbone("wavlm")))
+
+
+@pytest.mark.parametrize(("layers", "expected"), [("all", (0, 1, 2)), (0, (0,)), (2, (2,)), ([2, 0], (0, 2)), ([1], (1,))])
+def test_the_hidden_states_that_were_asked_for(layers: Any, expected: tuple[int, ...]) -> None:
+    config = local(tiny_backbone("wavlm"), layers=layers)
+    assert hidden_states(config, find_backbone(config)) == expected
+
+
+@pytest.mark.parametrize("layers", [3, [0, 3]])
+def test_a_hidden_state_that_does_not_exist_is_an_error_that_says_how_many_there_are(layers: Any) -> None:
+    config = local(tiny_backbone("wavlm"), layers=layers)
+    with pytest.raises(ConfigError, match=r"asks for hidden state 3; .* has 3: 0 to 2"):
+        hidden_states(config, find_backbone(config))
+
+
+def test_the_default_is_pinned() -> None:
+    assert SslConfig().model_id in PINNED
+    assert all(len(commit) == 40 and set(commit) <= set("0123456789abcdef") for commit in PINNED.values())
