@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import nn
 
 from conftest import Ser
 from processes import dying_at, eventually, in_a_child, is_alive, start
+from ser.certificate import read_certificate
 from ser.checkpoint import digest, load_checkpoint
 from ser.config import ModelConfig
 from ser.errors import ArtefactError, ConfigError, DataError
@@ -235,6 +237,24 @@ def test_a_run_is_not_resumed_on_another_split(small: Workspace, monkeypatch: py
     assert {path: path.read_bytes() for path in before} == before
 
 
+@pytest.mark.parametrize("other", ["model.features=[mel]", "features.mfcc.n_mfcc=10"])
+def test_a_load_of_another_config_on_the_same_split_breaks_no_run(small: Workspace, other: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It notes its own statistic in the certificate that both share."""
+    expected = left_by(small.train("undisturbed", SHORT))
+    run = stopped_run(small, monkeypatch)
+    before = small.normaliser
+    content = before.read_bytes()
+    small.run("transform,load", other)
+    small.run("train", SHORT, resume=True, run_name="stopped")
+    found = left_by(run)
+    assert {key: found[key] for key in ("history", "best", "last", "tables")} == {
+        key: expected[key] for key in ("history", "best", "last", "tables")
+    }
+    assert before.read_bytes() == content
+    assert found["split"]["normaliser.json"] == content
+    assert found["metrics"]["certificate"] == read_certificate(run.split / "leakage.json").digest
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
@@ -343,6 +363,29 @@ def test_an_extract_that_was_killed_over_changed_audio_never_mixes_old_and_new(s
         except DataError:
             outcomes.add("refused")
     assert outcomes == {"old", "refused"}
+
+
+def test_a_load_that_was_killed_over_changed_audio_leaves_no_normaliser_of_the_old(
+    small: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ids and the features are the same, the frames are not."""
+    changed = read_loaded(small.config()).split.splits["train"][0].id.removeprefix("savee_")
+    soundfile.write(small.raw / f"savee/ALL/{changed}.wav", np.random.default_rng(0).normal(0, 0.1, 22_050), 44_100)
+    small.run("extract,transform")
+    aside = small.root / "aside"
+    shutil.copytree(small.processed, aside)
+    small.run("load")
+    expected = read_loaded(small.config()).normalisers["spectral"].mean.tolist()
+    for kills in count():
+        shutil.rmtree(small.processed)
+        shutil.copytree(aside, small.processed)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", dying_at(kills))
+            if in_a_child(lambda: small.run("load")) == 0:
+                break
+        with suppress(DataError):
+            assert read_loaded(small.config()).normalisers["spectral"].mean.tolist() == expected, f"killed at fsync {kills}"
+    assert kills == 4
 
 
 SLOW_WORKER = """

@@ -50,9 +50,10 @@ def load(config: ExperimentConfig) -> Loaded:
         ids = training_ids(config, split)
         normalisers = fit_normalisers(source, ids)
         certificate = record_statistic(split.certificate, statistic_name(source), "train", ids)
-        write_certificate(paths.split_folder(config) / CERTIFICATE_FILE, certificate)
         loaded = Loaded(replace(split, certificate=certificate), source, normalisers)
+        # The certificate last: it vouches for the file, and one that an earlier load fitted on other audio may still stand there.
         write_normalisers(paths.normaliser_file(config, normaliser_key(source)), config, loaded)
+        write_certificate(paths.split_folder(config) / CERTIFICATE_FILE, certificate)
     print_split(split)
     clips = sum(len(entries) for entries in split.splits.values())
     say(f"{clips} utterances in the store, checksums verified; normaliser fitted on {len(ids)} of train; {split.certificate.kind}")
