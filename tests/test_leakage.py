@@ -135,7 +135,7 @@ def note_a_statistic_of_test(space: Workspace) -> None:
         (change_the_samples, "the samples of .* have changed"),
         (remove_from_the_manifest, "no longer in the manifest"),
         (certify_a_speaker_on_both_sides, r"train and test share 1 speakers \(.*\), declared speaker-disjoint"),
-        (note_a_statistic_of_test, "normaliser was fitted on test, which leaks"),
+        (note_a_statistic_of_test, r"normaliser-\w+ was fitted on test, which leaks"),
     ],
 )
 def test_a_broken_certificate_stops_the_run(
@@ -165,39 +165,41 @@ def test_a_certificate_may_not_name_a_statistic_of_test(prepared: Workspace) -> 
 
 def test_a_normaliser_fitted_elsewhere_is_not_used(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """A load step that fits on everything is stopped by the certificate before anything is written."""
-    before = (workspace.split / "normaliser.json").read_bytes()
+    before = workspace.normaliser.read_bytes()
     everything = [*ids_of(workspace, "train"), *ids_of(workspace, "test")]
     monkeypatch.setattr(load_step, "with_copies", lambda entries, copies: [replace(entries[0], id=i) for i in everything])
     monkeypatch.setattr(load_step, "refuse_missing", lambda *arguments: None)
     with pytest.raises(LeakageError, match="is used as train, but stands in test"):
         workspace.run("load")
-    assert (workspace.split / "normaliser.json").read_bytes() == before
+    assert workspace.normaliser.read_bytes() == before
 
 
 def test_an_edited_normaliser_is_damage(workspace: Workspace, ser: Ser) -> None:
-    path = workspace.split / "normaliser.json"
+    path = workspace.normaliser
     content = json.loads(path.read_text())
-    content["mean"][0] += 1.0
+    content["normalisers"]["spectral"]["mean"][0] += 1.0
     path.write_text(json.dumps(content))
     answer = ser("--config", workspace.config_file, "--steps", "train")
     assert answer.code == 4
-    assert "normaliser.json is damaged: its digest does not fit" in answer.err
+    assert f"{path.name} is damaged: its digest does not fit" in answer.err
 
 
 def test_the_normaliser_of_another_split_is_not_used(workspace: Workspace, ser: Ser) -> None:
     other = ("--set", "split.name=other", "--set", "split.seed=7")
     assert ser("--config", workspace.config_file, "--steps", "extract,load", *other).code == 0
-    (workspace.split / "normaliser.json").write_bytes((workspace.processed / "splits/other/normaliser.json").read_bytes())
+    path = workspace.normaliser
+    path.write_bytes((workspace.processed / "splits/other" / path.name).read_bytes())
     answer = ser("--config", workspace.config_file, "--steps", "train")
     assert answer.code == 3
-    assert "normaliser.json was fitted on other features or another split: run the load step again" in answer.err
+    assert f"{path.name} was fitted on other features or another split: run the load step again" in answer.err
 
 
 def test_the_normaliser_is_that_of_train(prepared: Workspace) -> None:
     loaded = read_loaded(prepared.config())
-    frames = np.concatenate([loaded.stores.rows(i).astype(np.float64) for i in ids_of(prepared, "train")])
-    assert np.allclose(loaded.normaliser.mean, frames.mean(axis=0), atol=1e-4)
-    assert np.allclose(loaded.normaliser.deviation, frames.std(axis=0), rtol=1e-3, atol=1e-4)
+    stores, normaliser = loaded.source.groups["spectral"], loaded.normalisers["spectral"]
+    frames = np.concatenate([stores.rows(i).astype(np.float64) for i in ids_of(prepared, "train")])
+    assert np.allclose(normaliser.mean, frames.mean(axis=0), atol=1e-4)
+    assert np.allclose(normaliser.deviation, frames.std(axis=0), rtol=1e-3, atol=1e-4)
 
 
 def test_test_is_read_once_and_after_the_last_step_of_training(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,14 +237,15 @@ def test_no_weight_is_learned_from_val_or_test(workspace: Workspace, monkeypatch
     assert seen == set(ids_of(workspace, "train"))
 
 
-@pytest.mark.parametrize("name", ["leakage.json", "train.csv", "normaliser.json"])
+@pytest.mark.parametrize("name", ["leakage.json", "train.csv", "normaliser-*.json"])
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"digest": 1}', "id\n", "\x00"])
 def test_a_damaged_file_of_the_split_is_one_line(workspace: Workspace, name: str, text: str) -> None:
-    (workspace.split / name).write_text(text)
+    (path,) = workspace.split.glob(name)
+    path.write_text(text)
     with pytest.raises(SerError) as error:
         workspace.run("train")
     assert error.value.exit_code in (3, 4)
-    assert name in str(error.value)
+    assert path.name in str(error.value)
 
 
 def test_skipped_clips_take_no_part(workspace: Workspace) -> None:

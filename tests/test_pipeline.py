@@ -12,13 +12,14 @@ import torch
 from conftest import Ser
 from ser import pipeline
 from ser.checkpoint import load_checkpoint
+from ser.config import ModelConfig
 from ser.data import Normaliser, SpeechDataset
 from ser.emotions import EMOTIONS
 from ser.errors import ConfigError, DataError, LeakageError
 from ser.inference import predict_dataset
 from ser.manifest import COLUMNS as MANIFEST_COLUMNS
 from ser.manifest import original_id
-from ser.models import build_model
+from ser.models import FeatureShape, build_model
 from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
 from ser.pipeline.stores import store_folder
@@ -36,7 +37,9 @@ def test_every_artefact_stands_where_the_layout_says(prepared: Workspace, finish
     names = {path.name for path in finished.folder.iterdir() if not path.name.startswith(".")}
     files = {"cfg.json", "best.pth", "last.pth", "history.csv", "test_metrics.json", "confusion_matrix.csv", "predictions.csv"}
     assert names == files | {"split"}
-    assert {path.name for path in prepared.split.iterdir()} == {"train.csv", "val.csv", "test.csv", "leakage.json", "normaliser.json"}
+    of_split = {"train.csv", "val.csv", "test.csv", "leakage.json"}
+    assert {path.name for path in prepared.split.iterdir()} == of_split | {prepared.normaliser.name}
+    assert {path.name for path in finished.split.iterdir()} == of_split | {"normaliser.json"}
     assert {"manifest.csv", "skipped.csv", "splits", "features"} <= {path.name for path in prepared.processed.iterdir()}
 
 
@@ -128,24 +131,30 @@ def test_the_scores_are_those_of_the_best_epoch(finished: Run) -> None:
 
 
 def test_a_checkpoint_alone_is_enough_to_predict(prepared: Workspace, finished: Run) -> None:
-    """Widths, dims, classes and normaliser come from best.pth; no config is read."""
+    """Widths, shapes, classes and normalisers come from best.pth; no config is read."""
     content = load_checkpoint(finished.best)
-    config = prepared.config().model.model_validate(content["model"])
-    assert content["frame_rate"] == {"mel": 62.5, "mfcc": 62.5, "chroma": 62.5}
-    model = build_model(config, content["dims"], content["frame_rate"]["mel"], len(content["classes"]))
+    config = ModelConfig.model_validate(content["model"])
+    assert content["shapes"]["mfcc"] == {"rows": 12, "frame_rate": 62.5, "layers": 1}
+    model = build_model(config, {name: FeatureShape(**shape) for name, shape in content["shapes"].items()}, len(content["classes"]))
     model.load_state_dict(content["weights"])
     loaded = read_loaded(prepared.config())
-    normaliser = Normaliser(content["normaliser"]["mean"].numpy(), content["normaliser"]["deviation"].numpy())
-    dataset = SpeechDataset(loaded.stores, loaded.split.splits["test"], config.features, normaliser)
-    probabilities = predict_dataset(model, dataset, torch.device("cpu"))
+    normalisers = {name: Normaliser(of["mean"].numpy(), of["deviation"].numpy()) for name, of in content["normalisers"].items()}
+    dataset = SpeechDataset(loaded.source, loaded.split.splits["test"], config.features, normalisers)
+    probabilities = predict_dataset(model, dataset, torch.device("cpu")).probabilities
     stored = {row["id"]: [float(row[f"p_{label}"]) for label in content["classes"]] for row in rows_of(finished.predictions)}
     assert np.allclose(probabilities, [stored[entry.id] for entry in dataset.entries], atol=1e-5)
+
+
+def as_a_run_keeps_it(space: Workspace) -> dict[str, bytes]:
+    """The files of the split; the normaliser has no key, as a run has but one."""
+    names = {space.normaliser.name: "normaliser.json"}
+    return {names.get(path.name, path.name): path.read_bytes() for path in space.split.iterdir()}
 
 
 def test_a_run_keeps_its_own_split(workspace: Workspace) -> None:
     run = workspace.train("mine", "train.epochs=1")
     before = {path.name: path.read_bytes() for path in run.split.iterdir()}
-    assert before == {path.name: path.read_bytes() for path in workspace.split.iterdir()}
+    assert before == as_a_run_keeps_it(workspace)
     workspace.run("extract", "split.seed=7")
     assert (workspace.split / "test.csv").read_bytes() != before["test.csv"]
     assert {path.name: path.read_bytes() for path in run.split.iterdir()} == before
@@ -154,7 +163,7 @@ def test_a_run_keeps_its_own_split(workspace: Workspace) -> None:
 def test_a_run_keeps_the_split_that_it_was_trained_on_though_an_extract_came_in_between(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = {path.name: path.read_bytes() for path in workspace.split.iterdir()}
+    before = as_a_run_keeps_it(workspace)
     make = train_step.make_trainer
 
     def interrupted(*arguments: Any) -> Any:
@@ -253,12 +262,13 @@ def test_altered_copies_follow_their_originals_into_train_and_nowhere_else(savee
     assert train is not None
     originals = {entry.id for entry in loaded.split.splits["train"]}
     assert Counter(original_id(entry.id) for entry in train.entries) == dict.fromkeys(originals, 3)
-    copies = {name for store in loaded.stores.stores for name in store if "~" in name}
+    stores = loaded.source.groups["spectral"]
+    copies = {name for store in stores.stores for name in store if "~" in name}
     assert {original_id(name) for name in copies} == originals
     assert not any("~" in row["id"] for row in rows_of(savee.runs / "copies/predictions.csv"))
     one = sorted(originals)[0]
-    assert not np.array_equal(loaded.stores.rows(one), loaded.stores.rows(f"{one}~1"))
-    assert not np.array_equal(loaded.stores.rows(f"{one}~2"), loaded.stores.rows(f"{one}~1"))
+    assert not np.array_equal(stores.rows(one), stores.rows(f"{one}~1"))
+    assert not np.array_equal(stores.rows(f"{one}~2"), stores.rows(f"{one}~1"))
 
 
 def explicit_ids(space: Workspace) -> list[str]:
@@ -332,7 +342,7 @@ def test_training_stops_when_val_no_longer_rises(workspace: Workspace) -> None:
         ("", "train", "manifest.csv does not exist: run the extract step first"),
         ("extract", "load", "holds no finished feature store: run the transform step first"),
         ("extract", "train", "holds no finished feature store: run the transform step first"),
-        ("extract,transform", "train", "normaliser.json does not exist: run the load step first"),
+        ("extract,transform", "train", ".json does not exist: run the load step first"),
     ],
 )
 def test_a_step_says_which_one_has_to_run_before(savee: Workspace, ser: Ser, done: str, step: str, lacks: str) -> None:
@@ -416,10 +426,11 @@ def test_other_features_are_computed_anew_and_never_mixed(workspace: Workspace) 
     with pytest.raises(DataError, match="run the transform step first"):
         workspace.run("load", setting)
     workspace.run("transform", setting)
-    with pytest.raises(DataError, match="fitted on other features or another split: run the load step again"):
+    with pytest.raises(DataError, match=r"normaliser-\w+\.json does not exist: run the load step first"):
         workspace.run("train", setting)
     workspace.run("load,train", setting, "train.epochs=1", run_name="other")
-    assert load_checkpoint(workspace.runs / "other/best.pth")["dims"] == {"mel": 24, "mfcc": 10, "chroma": 12}
+    shapes = load_checkpoint(workspace.runs / "other/best.pth")["shapes"]
+    assert {name: shape["rows"] for name, shape in shapes.items()} == {"mel": 24, "mfcc": 10, "chroma": 12}
     assert new != old
     assert {path.name: path.read_bytes() for path in old.iterdir()} == before
     assert FeatureStore.open(old).dims["mfcc"] == 12

@@ -50,6 +50,12 @@ class Workspace:
     def split(self) -> Path:
         return self.processed / "splits/default"
 
+    @property
+    def normaliser(self) -> Path:
+        """Where only one config was loaded on the split."""
+        (path,) = self.split.glob("normaliser-*.json")
+        return path
+
     def config(self, *settings: str) -> ExperimentConfig:
         """With `key.sub=value` settings on top."""
         return load_config(self.config_file, settings)
