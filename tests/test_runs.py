@@ -12,7 +12,7 @@ import pytest
 from ser import runs
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, ConfigError, DataError
-from ser.files import read_json
+from ser.files import read_json, write_json
 from ser.runs import HISTORY_COLUMNS, Run, contrast, create_run, differences, find_run, write_history
 from ser.tables import read_table
 
@@ -118,6 +118,48 @@ def test_only_what_changes_the_result_counts_as_a_difference(
 ) -> None:
     found = differences(changed(config, **settings), create_run(config, "mine"))
     assert [difference.split(" (")[0] for difference in found] == expected
+
+
+def without(values: dict[str, Any], key: str) -> dict[str, Any]:
+    """A config as it was written before `section.key` existed."""
+    section, _, name = key.partition(".")
+    inner = {key: value for key, value in values[section].items() if key != name}
+    return {**values, section: inner} if name else {key: value for key, value in values.items() if key != section}
+
+
+@pytest.mark.parametrize("key", ["ssl", "model.ssl_spectral_moe", "train.sampler_balance"])
+def test_a_run_from_before_a_key_existed_has_its_default(config: ExperimentConfig, key: str) -> None:
+    run = create_run(config, "old")
+    content = read_json(run.config)
+    write_json(run.config, {**content, "config": without(content["config"], key)})
+    assert differences(config, run) == []
+    assert find_run(config, None) == find_run(config, "old") == run
+    assert differences(changed(config, ssl__time_pool=5, train__sampler_balance=0.25), run) == [
+        "ssl.time_pool (2 in the run, 5 now)",
+        "train.sampler_balance (1.0 in the run, 0.25 now)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ({"train": {"momentum": 0.9}}, r"train\.momentum: Extra inputs are not permitted"),
+        ({"train": {"epochs": 0}}, r"train\.epochs: Input should be greater than or equal to 1"),
+        ({"model": {"name": "tree"}}, r"model\.name: Input should be 'spectral_crnn' or 'ssl_spectral_moe'"),
+        ({"split": []}, r"split: Input should be a valid dictionary"),
+    ],
+)
+def test_a_run_of_a_config_that_this_version_does_not_know_is_named_in_one_line(
+    config: ExperimentConfig, stored: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = create_run(config, "other")
+    write_json(run.config, {"config": stored})
+    with pytest.raises(ArtefactError, match=said) as refused:
+        find_run(config, "other")
+    assert "\n" not in str(refused.value)
+    with pytest.raises(ConfigError, match="has this config"):
+        find_run(config, None)
+    assert str(refused.value) in caplog.text
 
 
 def test_a_damaged_config_is_an_error(config: ExperimentConfig) -> None:

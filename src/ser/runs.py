@@ -11,6 +11,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.files import read_json, write_json
@@ -159,13 +161,27 @@ def differences(config: ExperimentConfig, run: Run) -> list[str]:
     Raises:
         ArtefactError: cfg.json is damaged, or not one of ours.
     """
-    content = read_json(run.config)
-    if not isinstance(content, Mapping) or not isinstance(content.get("config"), Mapping):
-        raise ArtefactError(f"{run.config} is no config of a run of this program")
-    stored, current = flatten(content["config"]), flatten(config.model_dump(mode="json"))
+    stored, current = (flatten(of.model_dump(mode="json")) for of in (stored_config(run), config))
     keys = sorted(stored.keys() | current.keys())
     compared = [key for key in keys if key.split(".")[0] not in MAY_DIFFER or key == "project.seed"]
     return [contrast(key, stored.get(key), current.get(key)) for key in compared if stored.get(key) != current.get(key)]
+
+
+def stored_config(run: Run) -> ExperimentConfig:
+    """The config that a run was made with. A key that it does not know, because it came with a later version, has its default.
+
+    Raises:
+        ArtefactError: cfg.json is damaged, or not one of ours.
+    """
+    content = read_json(run.config)
+    if not isinstance(content, Mapping) or not isinstance(content.get("config"), Mapping):
+        raise ArtefactError(f"{run.config} is no config of a run of this program")
+    try:
+        return ExperimentConfig.model_validate(content["config"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:SHOWN]
+        raise ArtefactError(f"{run.config} holds a config that this version does not know ({what})") from None
 
 
 def contrast(key: str, stored: Any, current: Any) -> str:
