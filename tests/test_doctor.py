@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from backbones import tiny_backbone
 from conftest import Ser
 from ser.errors import DataError
 from ser.pipeline import doctor as step
@@ -71,6 +72,44 @@ def test_an_extra_is_missing_only_where_the_config_asks_for_it(prepared: Workspa
     monkeypatch.setattr(step, "find_spec", lambda name: None)
     step.doctor(prepared.config())
     assert missing(prepared, "augmentations.copies=1") == "missing: extra augment"
+    assert missing(prepared, *with_backbone(tiny_backbone("wavlm"))) == "missing: extra ssl"
+
+
+def with_backbone(folder: Path) -> list[str]:
+    return ["features.types=[ssl, mel]", "model.features=[mel]", f"ssl.model_id={folder}", "ssl.layers=[0, 2]", "ssl.precision=fp32"]
+
+
+def backbone_line(space: Workspace, ser: Ser, folder: Path) -> tuple[int, tuple[str, str] | None]:
+    """The exit code, and what the table says of the backbone."""
+    chosen = [part for text in with_backbone(folder) for part in ("--set", text)]
+    answer = ser("--config", space.config_file, "--steps", "doctor", *chosen)
+    return answer.code, findings(answer.out).get("backbone")
+
+
+@pytest.mark.parametrize("kind", ["hubert", "whisper"])
+def test_a_backbone_is_described(prepared: Workspace, ser: Ser, kind: str) -> None:
+    folder = tiny_backbone(kind)
+    code, found = backbone_line(prepared, ser, folder)
+    assert (code, found) == (0, ("ok", f"{kind} at {folder}: 2 of 3 hidden states of 32 numbers, computed in fp32"))
+
+
+def test_a_backbone_that_is_not_there_is_missing_and_the_disk_is_told_without_it(prepared: Workspace, ser: Ser, tmp_path: Path) -> None:
+    code, found = backbone_line(prepared, ser, tmp_path / "nowhere")
+    assert code == 3
+    assert found is not None
+    assert found[0] == "missing"
+    assert "nowhere" in found[1]
+
+
+def test_a_config_without_a_backbone_has_no_line_for_it(prepared: Workspace, ser: Ser) -> None:
+    assert "backbone" not in findings(ser("--config", prepared.config_file, "--steps", "doctor").out)
+
+
+def test_the_disk_takes_what_all_stores_take(prepared: Workspace) -> None:
+    spectral = step.bytes_per_second(prepared.config("features={types: [mel], mel: {n_mels: 24}}", "model.features=[mel]"))
+    assert spectral == 62.5 * 24 * 4
+    both = prepared.config(*with_backbone(tiny_backbone("wavlm")), "ssl.time_pool=2", "ssl.dtype=float16")
+    assert step.bytes_per_second(both) == spectral + 25 * 2 * 32 * 2
 
 
 def test_a_package_that_is_not_installed_is_missing(prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

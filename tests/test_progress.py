@@ -34,6 +34,21 @@ def test_a_log_gets_a_line_at_most_every_ten_seconds_and_one_at_the_end(clock: l
     ]
 
 
+def test_seconds_of_audio_are_told_in_multiples_of_real_time_with_the_time_left(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ser.progress")
+    with progress.track("transform ssl", 0.1 * 3000, progress.AUDIO) as advance:
+        for _ in range(3000):
+            clock[0] += 0.008
+            advance(0.1)
+    assert messages(caplog) == [
+        "transform ssl: 125 of 300 s of audio, 12.5 x real time, 0:00:14 left",
+        "transform ssl: 250 of 300 s of audio, 12.5 x real time, 0:00:04 left",
+        "transform ssl: 300 of 300 s of audio, 12.5 x real time",
+    ]
+
+
 def test_work_that_takes_no_time_is_no_division_by_zero(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "ser.progress")
     with progress.track("load", 1, "clips") as advance:
@@ -48,16 +63,17 @@ def test_nothing_to_do_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert not caplog.records
 
 
-def test_a_terminal_gets_a_bar_with_the_speed(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("unit", "speed"), [("clips", "25 clips/s"), (progress.AUDIO, "25.0 x real time")])
+def test_a_terminal_gets_a_bar_with_the_speed(clock: list[float], monkeypatch: pytest.MonkeyPatch, unit: str, speed: str) -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=100)
     monkeypatch.setattr("ser.progress.Console", lambda stderr: console)
-    with progress.track("transform", 50, "clips") as advance:
+    with progress.track("transform", 50, unit) as advance:
         clock[0] += 2.0
         advance(50)
     assert "transform" in screen.getvalue()
     assert "50/50" in screen.getvalue()
-    assert "25 clips/s" in screen.getvalue()
+    assert speed in screen.getvalue()
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -22,7 +22,7 @@ from ser.manifest import Manifest, Utterance, read_manifest, write_manifest
 from ser.parallel import START_METHOD
 from ser.pipeline import stores
 from ser.pipeline import transform as step
-from ser.pipeline.stores import store_folder
+from ser.pipeline.stores import SPECTRAL, augmented_spec, store_folder, store_spec
 from ser.pipeline.transform import plan, transform
 from ser.store import FeatureStore
 
@@ -176,6 +176,31 @@ def test_the_size_of_shards_is_no_other_store(config: ExperimentConfig, tmp_path
     transform(config)
     (after,) = plan(configure(tmp_path, features={"shard_clips": 5}))
     assert after.to_compute == 0
+
+
+DEFAULT = "493edb57c99ddc9627898721ce29795efd27e96d6e8eac771ca056e7e1888c11"
+DEFAULT_AUGMENTED = "24950d72d8a8614a2657ddce8531ebbfb3f1cb7234fe49769fd67bb6ccc22b6e"
+MEL_ALONE = "67e7e4d027c6967b5e5e184ce759d7d65982660e64c3ff2a3979e93a5026967e"
+
+
+def test_a_store_of_an_earlier_version_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fingerprints as they were before there were backbones. If one must change, raise a CODE_VERSION and say so in the change log."""
+    monkeypatch.setattr(stores, "library_version", lambda: "0.43.1")
+    mel = {"features": {"types": ["mel"], "dtype": "float16"}, "model": {"features": ["mel"]}, "audio": {"duration": None}}
+    mel_alone = ExperimentConfig.model_validate(mel)
+    assert store_spec(ExperimentConfig(), SPECTRAL).fingerprint == DEFAULT
+    assert augmented_spec(ExperimentConfig(), SPECTRAL).fingerprint == DEFAULT_AUGMENTED
+    assert store_spec(mel_alone, SPECTRAL).fingerprint == MEL_ALONE
+
+
+def test_every_setting_is_an_ingredient_or_known_to_change_no_number() -> None:
+    """A new one belongs into the keys of `ser.pipeline.stores`, where its default must not appear, or into this list."""
+    config = ExperimentConfig()
+    assert set(dict(config.audio)) == stores.AUDIO_KEYS
+    assert set(dict(config.augmentations)) == stores.AUGMENTATION_KEYS | {"copies"}
+    assert set(dict(config.features)) == {*stores.SPECTRAL_KEYS, "types", "dtype", "shard_clips"}
+    for part in ("mel", "mfcc", "chroma"):
+        assert set(dict(getattr(config.features, part))) == stores.SPECTRAL_KEYS[part]
 
 
 def test_another_code_version_gets_another_store(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch) -> None:

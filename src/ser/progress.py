@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 LOG_EVERY_SECONDS = 10.0
 AUDIO = "s of audio"
 """The unit of work whose speed is told in multiples of real time."""
+ROUNDING = 1e-6
+"""By how much a sum of seconds may miss their total."""
 
 Advance = Callable[[float], None]
 
@@ -50,8 +52,7 @@ def lines(description: str, total: float, unit: str) -> Iterator[Advance]:
         nonlocal said, done
         done += count
         now = time.monotonic()
-        finished = done > total - 1e-6  # seconds add up with rounding errors
-        if now - said >= LOG_EVERY_SECONDS or finished:
+        if now - said >= LOG_EVERY_SECONDS or total - done < ROUNDING:
             said = now
             log.info("%s: %s", description, show_state(done, total, now - start, unit))
 
@@ -66,7 +67,7 @@ def show_state(done: float, total: float, seconds: float, unit: str) -> str:
     '1000 of 4000 s of audio, 16.7 x real time, 0:03:00 left'
     """
     text = f"{done:.0f} of {total:.0f}{f' {AUDIO}' if unit == AUDIO else ''}, {show_speed(done, seconds, unit)}"
-    if unit == AUDIO and done < total:
+    if unit == AUDIO and total - done >= ROUNDING:
         text += f", {timedelta(seconds=round((total - done) / done * seconds))} left"
     return text
 

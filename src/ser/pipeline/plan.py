@@ -52,7 +52,7 @@ def plan_transform(config: ExperimentConfig) -> Iterator[str]:
         if store.extractor == SSL and store.shards:
             workers = min(number_of_workers(config, SSL), len(store.shards))
             speed = workers * measure_backbone(config)
-            line += f" and about {timedelta(seconds=round(sum(store.seconds) / speed))} ({speed:.0f} x real time, {workers} processes)"
+            line += f" and about {timedelta(seconds=round(sum(store.seconds) / speed))} ({speed:.0f} x real time, workers {workers})"
         yield line
 
 

@@ -1,0 +1,389 @@
+"""The transform step with a backbone: its store stands beside the spectral one, and is built, resumed and refused in the same way."""
+
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backbones import DIM, KINDS, LAYERS, save_backbone, tiny_backbone
+from conftest import Answer, Ser
+from processes import dying_at, in_a_child
+from ser import paths
+from ser.audio import Waveform, prepare
+from ser.augment import Augmenter
+from ser.config import SSL, ExperimentConfig
+from ser.decode import read_audio
+from ser.errors import ConfigError, DataError
+from ser.features.backbone import BackboneExtractor, one_thread
+from ser.manifest import Manifest, read_manifest
+from ser.parallel import START_METHOD
+from ser.pipeline import transform as step
+from ser.pipeline.stores import SPECTRAL, augmented_folder, store_folder, store_folders, store_spec
+from ser.pipeline.transform import plan, transform
+from ser.store import FeatureStore
+from trees import write_trees
+from workspace import Workspace, make_workspace
+
+CLASSES = "labels: {keep: [neutral, happy, sad, angry, fear, disgust, surprise]}\n"
+CLIPS = 28
+pytestmark = pytest.mark.skipif(START_METHOD != "fork", reason="a worker must see what a test has replaced")
+
+
+def settings(model_id: Path, features: str = "[ssl, mel]") -> list[str]:
+    family = ["model.name=ssl_spectral_moe", f"model.features={features}", f"features.types={features}"]
+    return [*family, f"ssl.model_id={model_id}", "ssl.precision=fp32", "ssl.shard_clips=8"]
+
+
+@pytest.fixture(scope="module")
+def extracted(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """28 clips of four speakers, after extract."""
+    root = tmp_path_factory.mktemp("extracted")
+    write_trees(root / "raw", ["savee"], takes=1)
+    space = make_workspace(root, root / "raw")
+    space.config_file.write_text(space.config_file.read_text() + CLASSES)
+    space.run("extract")
+    return space
+
+
+@pytest.fixture
+def space(tmp_path: Path, extracted: Workspace) -> Workspace:
+    """A copy of `extracted`, with the same audio."""
+    shutil.copytree(extracted.processed, tmp_path / "processed")
+    space = make_workspace(tmp_path, extracted.raw)
+    space.config_file.write_text(space.config_file.read_text() + CLASSES)
+    return space
+
+
+@pytest.fixture
+def config(space: Workspace) -> ExperimentConfig:
+    return space.config(*settings(tiny_backbone("wavlm")))
+
+
+def elsewhere(config: ExperimentConfig, folder: Path, **runtime: Any) -> ExperimentConfig:
+    """The same work from nothing, in another folder."""
+    shutil.copytree(config.project.processed_dir, folder, ignore=shutil.ignore_patterns("features"))
+    project = config.project.model_copy(update={"processed_dir": str(folder)})
+    return config.model_copy(update={"project": project, "runtime": config.runtime.model_copy(update=runtime)})
+
+
+def changed(config: ExperimentConfig, **values: Any) -> ExperimentConfig:
+    """With other values in the section ssl."""
+    return config.model_copy(update={"ssl": config.ssl.model_validate({**config.ssl.model_dump(), **values})})
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def manifest_of(config: ExperimentConfig) -> Manifest:
+    return read_manifest(paths.manifest_file(config.project))
+
+
+def hears(config: ExperimentConfig, waveforms: Sequence[Waveform]) -> list[Any]:
+    """What the backbone makes of each waveform by itself, as the store holds it."""
+    extractor = BackboneExtractor(config.ssl, config.audio.sampling_rate)
+    with one_thread():
+        return [extractor.extract([waveform])[0].astype(config.ssl.dtype) for waveform in waveforms]
+
+
+# what is stored
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_utterance_is_stored_with_the_hidden_states_of_its_own_waveform(space: Workspace, kind: str) -> None:
+    config = space.config(*settings(tiny_backbone(kind)))
+    folders = transform(config)
+    assert folders == [store_folder(config), store_folder(config, SSL)]
+    assert store_folders(config) == {SPECTRAL: folders[:1], SSL: folders[1:]}
+    store = FeatureStore.open(folders[1])
+    store.verify()
+    manifest = manifest_of(config)
+    assert store.missing(manifest) == []
+    assert len(store) == CLIPS
+    extractor = BackboneExtractor(config.ssl, config.audio.sampling_rate)
+    assert (store.dims, store.frame_rate) == (extractor.dims, extractor.frame_rate)
+    assert store.dims == {SSL: (LAYERS + 1) * DIM}
+    assert store.spec.layers == list(range(LAYERS + 1))
+    audio = [read_audio(Path(config.project.raw_dir) / utterance.path) for utterance in manifest]
+    waveforms = [prepare(clip.samples, clip.sample_rate, config.audio).prepared for clip in audio]
+    for utterance, expected in zip(manifest, hears(config, waveforms), strict=True):
+        assert np.array_equal(store.rows(utterance.id), expected)
+        assert store.rows(utterance.id).dtype == np.float16
+
+
+def test_altered_copies_are_heard_as_the_spectral_features_see_them(config: ExperimentConfig) -> None:
+    augmentations = config.augmentations.model_copy(update={"copies": 1, "probability": 1.0, "pitch_semitones": None, "stretch_rate": None})
+    config = config.model_copy(update={"augmentations": augmentations})
+    folders = transform(config)
+    copies = FeatureStore.open(folders[3])
+    assert folders == [folder for of in store_folders(config).values() for folder in of]
+    assert folders[3] == augmented_folder(config, SSL) != augmented_folder(config)
+    assert list(copies) == list(FeatureStore.open(folders[1])), "the same copies"
+    assert len(copies) == CLIPS // 2
+    augmenter = Augmenter(augmentations, config.audio.sampling_rate)
+    for copy in copies:
+        utterance = manifest_of(config)[copy.removesuffix("~1")]
+        altered = step.waveform_of(config, step.Item(utterance, 1), augmenter)
+        assert np.array_equal(copies.rows(copy), hears(config, [altered])[0])
+
+
+def test_the_spectral_store_is_the_one_of_a_config_without_a_backbone(space: Workspace, config: ExperimentConfig) -> None:
+    alone = space.config("features.types=[mel]", "model.features=[mel]")
+    (folder,) = transform(alone)
+    before = snapshot(folder)
+    assert transform(config)[0] == folder
+    assert snapshot(folder) == before
+
+
+def test_a_backbone_alone_has_no_spectral_store(space: Workspace) -> None:
+    config = space.config(*settings(tiny_backbone("wavlm"), "[ssl]"))
+    assert transform(config) == [store_folder(config, SSL)]
+    assert [folder.name.split("-")[0] for folder in paths.features_folder(config.project).iterdir()] == ["ssl"]
+
+
+def test_the_load_step_finds_both_stores(space: Workspace) -> None:
+    space.run("transform,load", *settings(tiny_backbone("wavlm")))
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_more_processes_write_the_same_bytes(config: ExperimentConfig, tmp_path: Path, workers: int) -> None:
+    alone = transform(config)
+    together = transform(elsewhere(config, tmp_path / "aside", workers=workers))
+    assert [snapshot(folder) for folder in together] == [snapshot(folder) for folder in alone]
+
+
+def test_on_a_gpu_this_process_computes_and_holds_as_many_clips_as_seconds_allow(
+    config: ExperimentConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = transform(config)
+    groups: list[int] = []
+    extract = BackboneExtractor.extract
+
+    def noting(extractor: BackboneExtractor, waveforms: Sequence[Waveform]) -> list[Any]:
+        groups.append(len(waveforms))
+        return extract(extractor, waveforms)
+
+    monkeypatch.setattr(BackboneExtractor, "extract", noting)
+    monkeypatch.setattr(step, "on_gpu", lambda config: True)
+    other = elsewhere(changed(config, batch_seconds=2.0), tmp_path / "aside", workers=2)
+    assert [snapshot(folder) for folder in transform(other)] == [snapshot(folder) for folder in alone]
+    assert set(groups) == {4, 5, 3}, "clips of 0.36 to 0.48 s in shards of 8"
+    assert sum(groups) == CLIPS
+
+
+# what is computed again
+
+
+def test_a_second_run_computes_nothing(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = transform(config)
+    before = list(map(snapshot, folders))
+    monkeypatch.setattr(step, "make_extractor", None)
+    assert transform(config) == folders
+    assert list(map(snapshot, folders)) == before
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 6, 9])
+def test_after_a_kill_the_whole_shards_are_kept(space: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """At one of the first writes, in the first shards."""
+    config = space.config(*settings(tiny_backbone("wavlm"), "[ssl]"))
+    expected = snapshot(*transform(elsewhere(config, tmp_path / "aside")))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", dying_at(count))
+        assert in_a_child(lambda: transform(config)) == -signal.SIGKILL
+    (after,) = plan(config)
+    assert after.to_compute == CLIPS - 8 * ((count + 1) // 4), "a shard is two files, each in place before its second fsync"
+    assert snapshot(*transform(config)) == expected
+
+
+def test_a_killed_worker_costs_one_retry(config: ExperimentConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = [snapshot(folder) for folder in transform(elsewhere(config, tmp_path / "aside"))]
+    extract, marker = BackboneExtractor.extract, tmp_path / "killed"
+
+    def die_once(extractor: BackboneExtractor, waveforms: Sequence[Waveform]) -> list[Any]:
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return extract(extractor, waveforms)
+
+    monkeypatch.setattr(BackboneExtractor, "extract", die_once)
+    two = config.model_copy(update={"runtime": config.runtime.model_copy(update={"workers": 2})})
+    assert [snapshot(folder) for folder in transform(two)] == expected
+    assert marker.exists()
+
+
+def test_repair_computes_a_damaged_shard_again(config: ExperimentConfig) -> None:
+    folder = transform(config)[1]
+    before = snapshot(folder)
+    path = sorted(folder.glob("*.npy"))[1]
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    transform(config, repair=True)
+    assert snapshot(folder) == before
+
+
+@pytest.mark.parametrize(
+    "values", [{"layers": 1}, {"layers": [0, 2]}, {"time_pool": 1}, {"dtype": "float32"}, {"precision": "bf16"}], ids=str
+)
+def test_another_setting_gets_another_store(config: ExperimentConfig, values: dict[str, Any]) -> None:
+    other = changed(config, **values)
+    assert store_folder(other, SSL) != store_folder(config, SSL)
+    store = FeatureStore.open(transform(other)[1])
+    assert store.dims == {SSL: DIM * len(store.spec.layers)}
+    assert store.frame_rate == 50 / other.ssl.time_pool
+    assert (store.spec.dtype, store.spec.ingredients["precision"]) == (other.ssl.dtype, other.ssl.precision)
+
+
+def test_other_weights_get_another_store(config: ExperimentConfig, tmp_path: Path) -> None:
+    other = changed(config, model_id=str(save_backbone(tmp_path / "other", "wavlm", seed=1)))
+    assert store_folder(other, SSL) != store_folder(config, SSL)
+    ours, others = (FeatureStore.open(transform(each)[1]) for each in (config, other))
+    assert list(ours) == list(others)
+    assert not any(np.array_equal(ours.rows(utterance), others.rows(utterance)) for utterance in ours)
+
+
+def test_the_folder_of_the_weights_and_the_way_of_working_are_no_other_store(config: ExperimentConfig, tmp_path: Path) -> None:
+    folder = store_folder(config, SSL)
+    moved = shutil.copytree(config.ssl.model_id, tmp_path / "moved")
+    same: list[dict[str, Any]] = [
+        {"model_id": str(moved)},
+        {"layers": [0, 1, 2]},
+        {"device": "cpu"},
+        {"batch_seconds": 1},
+        {"shard_clips": 5},
+    ]
+    assert {store_folder(changed(config, **values), SSL) for values in same} == {folder}
+
+
+def test_the_fingerprint_names_all_that_the_numbers_depend_on(config: ExperimentConfig) -> None:
+    names = {"code_version", "audio", "backbone", "layers", "precision", "time_pool"}
+    assert set(store_spec(config, SSL).ingredients) == names
+    ignored = {"revision", "model_id", "device", "batch_seconds", "shard_clips"}
+    assert set(type(config.ssl).model_fields) == ignored | {"layers", "precision", "time_pool", "dtype"}, "is a new setting an ingredient?"
+
+
+# how the work is laid out
+
+
+def test_shards_hold_clips_of_similar_length_and_the_longest_come_first(config: ExperimentConfig) -> None:
+    _, todo = plan(config)
+    assert [len(shard) for shard in todo.shards] == [8, 8, 8, 4]
+    durations = [item.utterance.duration for shard in todo.shards for item in shard]
+    assert durations == sorted(durations, reverse=True)
+    assert sum(todo.seconds) == pytest.approx(sum(durations))
+    folder = transform(config)[1]
+    size = sum(path.stat().st_size - 128 for path in folder.glob("*.npy"))
+    assert todo.estimated_bytes >= size > todo.estimated_bytes / 2
+
+
+def test_progress_is_told_in_multiples_of_real_time(config: ExperimentConfig, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "ser.progress")
+    transform(config)
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0].startswith("transform spectral: 28 of 28, ")
+    assert said[1].startswith("transform ssl: 12 of 12 s of audio, ")
+    assert said[1].endswith(" x real time")
+
+
+WATCH = """
+import sys
+from ser.config_file import load_config
+from ser.pipeline import transform as step
+build = step.build
+def watched(config, store_plan):
+    print(store_plan.extractor, "torch" in sys.modules, "transformers" in sys.modules)
+    build(config, store_plan)
+step.build = watched
+step.transform(load_config(sys.argv[1], sys.argv[2:]))
+"""
+
+
+def test_workers_of_the_spectral_store_are_forked_without_torch(space: Workspace) -> None:
+    command = [sys.executable, "-c", WATCH, str(space.config_file), *settings(tiny_backbone("wavlm"))]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[0] == "spectral False False"
+    assert result.stdout.splitlines()[1].startswith("ssl True")
+
+
+# what it refuses
+
+
+def without_weights(folder: Path) -> Path:
+    return shutil.copytree(tiny_backbone("wavlm"), folder, ignore=shutil.ignore_patterns("*.safetensors"))
+
+
+def test_without_weights_nothing_is_written(space: Workspace, ser: Ser) -> None:
+    chosen = [part for text in settings(without_weights(space.root / "empty")) for part in ("--set", text)]
+    answer = ser("--config", space.config_file, "--steps", "transform", *chosen)
+    assert answer.code == 3
+    assert len(answer.err.splitlines()) == 1
+    assert "weights" in answer.err
+    assert not (space.processed / "features").exists()
+
+
+def test_weights_that_cannot_be_loaded_leave_no_store(config: ExperimentConfig, tmp_path: Path) -> None:
+    broken = shutil.copytree(tiny_backbone("wavlm"), tmp_path / "broken")
+    weights = broken / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(DataError):
+        transform(changed(config, model_id=str(broken)))
+    assert [folder.name.split("-")[0] for folder in paths.features_folder(config.project).iterdir()] == ["spectral"]
+
+
+@pytest.mark.parametrize("values", [{"layers": 3}, {"layers": [0, 7]}], ids=str)
+def test_hidden_states_that_the_backbone_lacks_are_refused_before_anything_is_written(
+    config: ExperimentConfig, values: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match="hidden state"):
+        transform(changed(config, **values))
+    assert not paths.features_folder(config.project).exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "more", "way_out"),
+    [("transformers", [], "leave ssl out"), ("audiomentations", ["augmentations.copies=1"], "augmentations.copies=0")],
+)
+def test_a_missing_extra_is_told_before_the_first_step(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch, module: str, more: list[str], way_out: str
+) -> None:
+    monkeypatch.setattr("ser.pipeline.find_spec", lambda name: None if name == module else True)
+    monkeypatch.setattr("ser.pipeline.extract.extract", None)
+    with pytest.raises(ConfigError, match=f"needs {module}.*{way_out}"):
+        space.run("extract,transform", *settings(tiny_backbone("wavlm")), *more)
+
+
+# --dry-run
+
+
+def transform_lines(answer: Answer) -> list[str]:
+    return [line.removeprefix("transform").strip() for line in answer.out.splitlines() if line.startswith("transform")]
+
+
+def test_a_dry_run_tells_disk_and_time_and_writes_nothing(space: Workspace, ser: Ser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ser.pipeline.plan.TRIAL_SECONDS", 0.05)
+    chosen = [part for text in settings(tiny_backbone("wavlm")) for part in ("--set", text)]
+    dry = ("--config", space.config_file, "--steps", "transform", "--dry-run", *chosen, "--set", "runtime.workers=2")
+    before = sorted(space.root.rglob("*"))
+    spectral, ssl = transform_lines(ser(*dry))
+    assert spectral.endswith("28 to compute in 1 shards, at most 0.00 GB")
+    assert re.search(r"28 to compute in 4 shards, at most 0.00 GB and about 0:00:0\d \(\d+ x real time, workers 2\)$", ssl)
+    assert sorted(space.root.rglob("*")) == before
+    space.run("transform", *settings(tiny_backbone("wavlm")))
+    assert transform_lines(ser(*dry))[1].endswith("28 clips stored, 0 to compute in 0 shards, at most 0.00 GB")
+
+
+def test_a_dry_run_without_the_backbone_tells_what_it_can(space: Workspace, ser: Ser) -> None:
+    chosen = [part for text in settings(without_weights(space.root / "empty")) for part in ("--set", text)]
+    answer = ser("--config", space.config_file, "--steps", "transform", "--dry-run", *chosen)
+    assert answer.code == 0
+    spectral, ssl = transform_lines(answer)
+    assert "28 to compute" in spectral
+    assert ssl.startswith("cannot tell yet: ")
+    assert "weights" in ssl
