@@ -121,14 +121,15 @@ def range_of(field: FieldInfo) -> str:
 def describe(annotation: Any, constraints: Iterable[Any] = ()) -> str:
     """A type and its limits, in words."""
     origin, arguments = get_origin(annotation), get_args(annotation)
-    limits = limits_of(constraints)
+    limits = limits_of(constraints, "characters" if annotation is str else "items")
     if origin is Annotated:
         kind = describe(arguments[0], [*unpacked(arguments[1:]), *constraints])
         limits = []
     elif origin is Literal:
         kind = ", ".join(f"`{value}`" for value in arguments)
     elif origin in (Union, types.UnionType):
-        kind = " or ".join(describe(argument, constraints) for argument in arguments if argument is not type(None)) + ", or `null`"
+        kind = " or ".join(describe(argument, constraints) for argument in arguments if argument is not type(None))
+        kind += ", or `null`" if type(None) in arguments else ""
         limits = []
     elif origin is tuple:
         kind = f"list of {describe(arguments[0])}" if arguments[-1] is ... else f"{len(arguments)} times ({describe(arguments[0])})"
@@ -145,14 +146,14 @@ def unpacked(metadata: Iterable[Any]) -> Iterator[Any]:
         yield from item.metadata if isinstance(item, FieldInfo) else [item]
 
 
-def limits_of(constraints: Iterable[Any]) -> list[str]:
+def limits_of(constraints: Iterable[Any], unit: str) -> list[str]:
     limits = []
     for constraint in constraints:
         limits += [text.format(getattr(constraint, name)) for name, text in BOUNDS.items() if hasattr(constraint, name)]
         if hasattr(constraint, "min_length"):
             limits.append(f"{constraint.min_length} or more" if constraint.min_length > 1 else "not empty")
         if hasattr(constraint, "max_length"):
-            limits.append(f"at most {constraint.max_length} characters")
+            limits.append(f"at most {constraint.max_length} {unit}")
         if getattr(constraint, "pattern", None):
             limits.append(f"like `{constraint.pattern}`")
     return limits

@@ -16,6 +16,9 @@ SHIPPED = sorted(Path(str(resources.files("ser"))).glob("configs/*.yaml"))
 
 Write = Callable[..., str]
 
+NO_LAYERS = ("-1", "2.5", "true", "some", "'3'", "[]", "[3, 3]", "[1, -2]", "[1, x]", "{1: 2}")
+MOE = "model:\n  name: ssl_spectral_moe\n  ssl_spectral_moe:\n    {}"
+
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
@@ -108,6 +111,29 @@ def test_an_empty_file_is_the_default_config(write: Write) -> None:
             "split: {rule: explicit-speakers, val_speakers: [tess/OAF], test_speakers: [tess/OAF]}",
             "split: val and test share tess/OAF (c.yaml, line 1)",
         ),
+        # the backbone, and a mixture of experts
+        *((f"ssl: {{layers: {layers}}}", "ssl.layers: give all, one hidden state such as 9, or a list") for layers in NO_LAYERS),
+        ("ssl: {revision: main}", "ssl.revision: string should match pattern '^[0-9a-f]{40}$'; got 'main'"),
+        (f"ssl: {{revision: {'A' * 40}}}", "ssl.revision: string should match pattern"),
+        ("ssl: {time_pool: 0}", "ssl.time_pool: input should be greater than or equal to 1; got 0"),
+        ("ssl: {batch_seconds: 0}", "ssl.batch_seconds: input should be greater than 0; got 0"),
+        ("ssl: {model_id: ''}", "ssl.model_id: string should have at least 1 character"),
+        ("ssl: {dtype: bf16}", "ssl.dtype: input should be 'float16' or 'float32'; got 'bf16'"),
+        ("ssl: {model: x}", "unknown key ssl.model (c.yaml, line 1): did you mean model_id?"),
+        ("features: {types: [ssl, mel]}\nmodel:\n  features: [ssl, mel]", "model: spectral_crnn takes spectral features only"),
+        ("model: {name: ssl_spectral_moe, features: [ssl]}", "model.features asks for ssl, which features.types does not compute"),
+        ("features: {types: [ssl, ssl]}", "features.types: one of ssl, ssl is listed twice"),
+        (MOE.format("aux_expert: ssl"), "model: ssl_spectral_moe.aux_expert ssl is not among model.features (c.yaml, line 4)"),
+        (MOE.format("aux_expert: pitch"), "aux_expert: input should be 'ssl', 'mel', 'mfcc' or 'chroma'; got 'pitch' (c.yaml, line 4)"),
+        (MOE.format("fusion: sum"), "fusion: input should be 'gate' or 'concat'; got 'sum'"),
+        (MOE.format("gate_balance: -1"), "gate_balance: input should be greater than or equal to 0; got -1"),
+        (MOE.format("ssl: {dim: 130}"), "model.ssl_spectral_moe.ssl: dim 130 is not a multiple of heads 4 (c.yaml, line 4)"),
+        (MOE.format("spectral: {kernel: 4}"), "model.ssl_spectral_moe.spectral: kernel 4 is not odd (c.yaml, line 4)"),
+        (MOE.format("spectral: {channels: []}"), "spectral.channels: tuple should have at least 1 item"),
+        (
+            MOE.format("spectral: {channels: [96, 90], layers: 1}"),
+            "model.ssl_spectral_moe.spectral: the last of channels, 90, is not a multiple of heads 4",
+        ),
         # what YAML itself can do wrong
         ("train: {epochs: 1, epochs: 2}", 'c.yaml, line 1: found duplicate key "epochs"'),
         ("train: {epochs: 1}\ntrain: {epochs: 2}", 'c.yaml, line 2: found duplicate key "train"'),
@@ -161,6 +187,16 @@ def test_every_problem_of_a_config_is_told_at_once(write: Write) -> None:
         ("project: {seed: 010}", "project.seed", 10),
         ("project: {raw_dir: ../Datensätze}", "project.raw_dir", "../Datensätze"),
         ("model: {features: [chroma, mel]}", "model.features", ("mel", "chroma")),
+        ("features: {types: [chroma, mfcc, mel, ssl]}", "features.types", ("ssl", "mel", "mfcc", "chroma")),
+        ("features: {types: [chroma, ssl, mfcc, mel]}", "features.spectral", ("mel", "mfcc", "chroma")),
+        ("ssl: {layers: all}", "ssl.layers", "all"),
+        ("ssl: {layers: 0}", "ssl.layers", 0),
+        ("ssl: {layers: [9]}", "ssl.layers", (9,)),
+        ("ssl: {layers: [9, 3, 12]}", "ssl.layers", (3, 9, 12)),
+        (f"ssl: {{revision: {'0a' * 20}}}", "ssl.revision", "0a" * 20),
+        (MOE.format("spectral: {channels: [96, 90], layers: 0}"), "model.ssl_spectral_moe.spectral.channels", (96, 90)),
+        (MOE.format("aux_expert: mel"), "model.ssl_spectral_moe.aux_expert", "mel"),
+        ("model: {ssl_spectral_moe: {aux_expert: ssl}}", "model.name", "spectral_crnn"),
         ("labels: {keep: [sad, neutral]}", "labels.keep", ("neutral", "sad")),
         ("labels: {merge: {calm: neutral}}", "labels.merge", {"calm": "neutral"}),
         ("augmentations: {pitch_semitones: [-6, 6]}", "augmentations.pitch_semitones", (-6.0, 6.0)),
@@ -285,6 +321,33 @@ def test_configs_are_frozen() -> None:
         AudioConfig().sampling_rate = 8_000
 
 
-def test_a_config_comes_back_from_its_json() -> None:
-    config = load_config("spectral_crnn", ["labels.merge.calm=neutral", "audio.duration=null", "model.features=[mfcc]"])
+SETTINGS = ["labels.merge.calm=neutral", "audio.duration=null", "ssl.layers=[4, 2]", "model.ssl_spectral_moe.aux_expert=null"]
+
+
+@pytest.mark.parametrize("settings", [[], SETTINGS])
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_a_config_comes_back_from_its_json(path: Path, settings: list[str]) -> None:
+    config = load_config(path, settings)
     assert ExperimentConfig.model_validate_json(config.model_dump_json()) == config
+    assert ExperimentConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+EXPERTS = {
+    "ssl_spectral_moe": ("ssl", "mel", "mfcc", "chroma"),
+    "moe_concat": ("ssl", "mel", "mfcc", "chroma"),
+    "moe_single_layer": ("ssl", "mel", "mfcc", "chroma"),
+    "moe_ssl_only": ("ssl",),
+    "moe_no_ssl": ("mel", "mfcc", "chroma"),
+    "moe_no_mel": ("ssl", "mfcc", "chroma"),
+    "moe_no_mfcc": ("ssl", "mel", "chroma"),
+    "moe_no_chroma": ("ssl", "mel", "mfcc"),
+}
+
+
+def test_every_ablation_says_what_its_name_says() -> None:
+    assert {path.stem for path in SHIPPED} >= set(EXPERTS)
+    configs = {name: load_config(name) for name in EXPERTS}
+    assert {name: config.model.features for name, config in configs.items()} == EXPERTS
+    assert {config.model.name for config in configs.values()} == {"ssl_spectral_moe"}
+    assert {name for name, config in configs.items() if config.model.ssl_spectral_moe.fusion == "concat"} == {"moe_concat"}
+    assert {name for name, config in configs.items() if config.ssl.layers != "all"} == {"moe_single_layer"}

@@ -3,7 +3,7 @@
 A part is handed its own config only, and saves it beside what it made. `ser.config_file` reads them from YAML.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -15,7 +15,7 @@ SpectralFeature = Literal["mel", "mfcc", "chroma"]
 Feature = Literal["ssl", "mel", "mfcc", "chroma"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
-Layer = Annotated[int, Field(ge=0, le=1000)]
+Layer = Annotated[int, Field(ge=0)]
 Range = tuple[float, float]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Folder = Annotated[str, Field(min_length=1)]
@@ -162,14 +162,16 @@ class SslConfig(Config):
     batch_seconds: float = Field(default=160.0, gt=0)
     """Audio in one batch on a GPU; only clips of equal length share one. On a processor clips go one by one."""
 
-    @field_validator("layers")
+    @field_validator("layers", mode="before")
     @classmethod
-    def sorted_layers(cls, layers: "str | int | tuple[int, ...]") -> "str | int | tuple[int, ...]":
-        if not isinstance(layers, tuple):
+    def all_or_one_or_a_list(cls, layers: Any) -> Any:
+        """One message for what would else be one for each member of the union."""
+        if layers == "all":
             return layers
-        if not layers or len(set(layers)) < len(layers):
-            raise ValueError("list each hidden state once, and at least one")
-        return tuple(sorted(layers))
+        several = tuple(layers) if isinstance(layers, (list, tuple)) else (layers,)
+        if not several or any(type(layer) is not int or layer < 0 for layer in several) or len(set(several)) < len(several):
+            raise ValueError("give all, one hidden state such as 9, or a list of hidden states, each once")
+        return tuple(sorted(several)) if isinstance(layers, (list, tuple)) else layers
 
 
 class SplitConfig(Config):
