@@ -140,6 +140,27 @@ def test_a_statistic_that_is_fitted_again_replaces_the_first() -> None:
     assert [(one.what, one.n) for one in other.statistics] == [("temperature", 1), ("normaliser", 2)]
 
 
+def test_the_digest_of_the_split_does_not_depend_on_what_was_fitted_on_it() -> None:
+    """Several configs fit their normalisers on one split; a run of one of them goes on whatever the others do."""
+    certificate = certificate_of()
+    more = record_statistic(record_statistic(certificate, "normaliser-a", "train", ["a1"]), "normaliser-b", "train", ["a1", "a2"])
+    assert [one.what for one in more.statistics] == ["normaliser-a", "normaliser-b"]
+    assert more.split_digest == certificate.split_digest
+    assert more.digest != certificate.digest
+
+
+def test_the_digest_of_the_split_depends_on_all_else() -> None:
+    other_audio = changed("b1", audio_hash="other")
+    certificates = [
+        certificate_of(),
+        certificate_of(seed=7),
+        certificate_of(kind="none"),
+        certificate_of(manifest=other_audio),
+        certificate_of({**ROWS, "train": ROWS["train"][:1]}),
+    ]
+    assert len({certificate.split_digest for certificate in certificates}) == len(certificates)
+
+
 @pytest.mark.parametrize(
     ("what", "fitted_on", "ids", "said"),
     [

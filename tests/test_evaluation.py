@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from ser.certificate import Entry
 from ser.errors import ArtefactError
-from ser.evaluation import Predictions, score, write_confusion_matrix, write_predictions
+from ser.evaluation import COLLAPSE, Predictions, relative_entropy, score, summarise_gates, write_confusion_matrix, write_predictions
 from ser.metrics import confusion_matrix, uar
 
 CLASSES = ("neutral", "happy", "sad")
@@ -129,3 +132,90 @@ def test_splits_with_different_classes_do_not_share_a_table(tmp_path: Path) -> N
 def test_the_confusion_matrix_is_written_with_names_on_both_sides(tmp_path: Path) -> None:
     write_confusion_matrix(tmp_path / "confusion_matrix.csv", np.array([[2, 1], [0, 3]]), ("neutral", "happy"))
     assert (tmp_path / "confusion_matrix.csv").read_text() == "truth,neutral,happy\nneutral,2,1\nhappy,0,3\n"
+
+
+# gates
+
+
+def gated(weights: list[list[float]], corpora: list[str] | None = None, truth: list[int] | None = None) -> Predictions:
+    """Of the experts ssl, mel... with these weights, one row for each utterance."""
+    n = len(weights)
+    columns = np.array(weights, np.float64).T
+    return Predictions(
+        ids=[f"clip{index}" for index in range(n)],
+        corpora=corpora or ["crema"] * n,
+        speakers=["crema/1"] * n,
+        truth=np.array(truth or [0] * n),
+        probabilities=np.full((n, 3), 1 / 3),
+        classes=CLASSES,
+        gates=dict(zip(("ssl", "mel", "mfcc", "chroma"), columns, strict=False)),
+    )
+
+
+def test_gates_are_summarised_by_corpus_and_by_emotion() -> None:
+    summary = summarise_gates(
+        gated([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9], [0.3, 0.7]], ["tess", "crema", "tess", "tess"], truth=[0, 0, 2, 2])
+    )
+    json.dumps(summary, allow_nan=False)
+    assert set(summary) == {"mean", "per_corpus", "per_emotion", "entropy", "entropy_of_mean", "collapsed_onto"}
+    assert summary["mean"] == pytest.approx({"ssl": 0.45, "mel": 0.55})
+    assert list(summary["per_corpus"]) == ["crema", "tess"]
+    assert summary["per_corpus"]["crema"] == pytest.approx({"ssl": 0.6, "mel": 0.4})
+    assert summary["per_corpus"]["tess"] == pytest.approx({"ssl": 0.4, "mel": 0.6})
+    assert summary["per_emotion"].keys() == {"neutral", "sad"}, "no clip of test is happy"
+    assert summary["per_emotion"]["sad"] == pytest.approx({"ssl": 0.2, "mel": 0.8})
+    assert summary["collapsed_onto"] is None
+
+
+@pytest.mark.parametrize(
+    ("weights", "entropy", "of_mean"),
+    [
+        ([[0.5, 0.5]], 1.0, 1.0),
+        ([[0.25] * 4] * 3, 1.0, 1.0),
+        ([[1.0, 0.0], [0.0, 1.0]], 0.0, 1.0),
+        ([[1.0, 0.0], [1.0, 0.0]], 0.0, 0.0),
+        ([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]], 0.0, 0.5),
+        ([[0.5, 0.5], [1.0, 0.0]], 0.5, 0.8112781),
+    ],
+)
+def test_the_entropy_tells_a_gate_that_chooses_from_one_that_always_mixes(
+    weights: list[list[float]], entropy: float, of_mean: float
+) -> None:
+    summary = summarise_gates(gated(weights))
+    assert summary["entropy"] == pytest.approx(entropy)
+    assert summary["entropy_of_mean"] == pytest.approx(of_mean)
+
+
+@given(
+    rows=st.integers(2, 5).flatmap(lambda experts: st.lists(st.lists(st.floats(-50, 50), min_size=experts, max_size=experts), min_size=1))
+)
+@settings(max_examples=50, deadline=None)
+def test_the_entropy_is_a_share_and_mixing_never_lowers_it(rows: list[list[float]]) -> None:
+    scores = np.exp(np.array(rows) - np.max(rows, axis=1, keepdims=True))
+    weights = scores / scores.sum(axis=1, keepdims=True)
+    each, of_mean = relative_entropy(weights), relative_entropy(weights.mean(axis=0, keepdims=True))[0]
+    assert (each >= 0).all()
+    assert (each <= 1 + 1e-9).all()
+    assert each.mean() <= of_mean + 1e-9
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(COLLAPSE + 0.01, "mel"), (COLLAPSE - 0.01, None), (1.0, "mel")])
+def test_a_gate_that_hears_one_expert_alone_is_named(weight: float, expected: str | None) -> None:
+    assert summarise_gates(gated([[1 - weight, weight]] * 3))["collapsed_onto"] == expected
+
+
+def test_weights_and_probabilities_come_in_the_order_of_the_entries() -> None:
+    entries = [Entry(f"clip{index}", "tess", "tess/OAF", "sad", index % 3) for index in range(4)]
+    gates = {"ssl": np.array([0.1, 0.2, 0.3, 0.4]), "mel": np.array([0.9, 0.8, 0.7, 0.6])}
+    predictions = Predictions.of(entries, np.full((4, 3), 1 / 3), CLASSES, gates)
+    assert (predictions.ids, predictions.gates["mel"].tolist()) == (["clip0", "clip1", "clip2", "clip3"], [0.9, 0.8, 0.7, 0.6])
+    assert Predictions.of(entries, np.full((4, 3), 1 / 3), CLASSES).gates == {}
+    with pytest.raises(ValueError, match="4 ids"):
+        Predictions.of(entries, np.full((4, 3), 1 / 3), CLASSES, {"ssl": np.ones(3)})
+
+
+def test_the_weights_of_the_table_are_those_of_the_model(tmp_path: Path) -> None:
+    predictions = gated([[0.8, 0.2], [1 / 3, 2 / 3]])
+    write_predictions(tmp_path / "predictions.csv", {"test": predictions})
+    rows = read_csv(tmp_path / "predictions.csv")
+    assert [(float(row["gate_ssl"]), float(row["gate_mel"])) for row in rows] == [(0.8, 0.2), (1 / 3, 2 / 3)]
