@@ -42,16 +42,18 @@ def plan_extract(config: ExperimentConfig) -> list[str]:
 
 
 def plan_transform(config: ExperimentConfig) -> Iterator[str]:
-    """A line for each store. Of a backbone also the time: it is loaded, and runs for a second."""
+    """A line for each store. Of a backbone also the time: it is loaded, and runs for about a second."""
     from ser.pipeline.transform import number_of_workers
     from ser.pipeline.transform import plan as plan_stores
 
+    alone = 0.0  # seconds of audio a second, of one worker
     for store in plan_stores(config):
         line = f"{store.folder}: {len(store.stored)} clips stored, {store.to_compute} to compute in {len(store.shards)} shards, "
         line += f"at most {store.estimated_bytes / 1e9:.2f} GB"
         if store.extractor == SSL and store.shards:
             workers = min(number_of_workers(config, SSL), len(store.shards))
-            speed = workers * measure_backbone(config)
+            alone = alone or measure_backbone(config)
+            speed = workers * alone
             line += f" and about {timedelta(seconds=round(sum(store.seconds) / speed))} ({speed:.0f} x real time, workers {workers})"
         yield line
 
