@@ -26,6 +26,27 @@ runtime: {{workers: 1, threads: 1}}
 """
 """The shipped config on a network so small that an epoch takes a fraction of a second; one thread, because results depend on it."""
 
+FAST_MOE = """
+extends: ssl_spectral_moe.yaml
+project:
+  raw_dir: '{raw}'
+  processed_dir: '{root}/processed'
+  runs_dir: '{root}/runs'
+features: {{shard_clips: 64, mel: {{n_mels: 24}}, mfcc: {{n_mfcc: 12}}}}
+ssl: {{model_id: '{backbone}', precision: fp32, device: cpu}}
+labels: {{keep: [neutral, happy, sad, angry, fear, disgust, surprise]}}
+model:
+  ssl_spectral_moe:
+    ssl: {{dim: 16, heads: 2, ff_dim: 16, dropout: 0.1}}
+    spectral: {{channels: [8, 16], kernel: 3, dropout: 0.1}}
+    fusion_dim: 16
+    gate_dim: 8
+    dropout: 0.1
+train: {{epochs: 2, batch_size: 8, learning_rate: 1e-2, device: cpu, precision: fp32}}
+runtime: {{workers: 1, threads: 1}}
+"""
+"""The same of the other family, without calm, which only RAVDESS has."""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -70,9 +91,11 @@ class Workspace:
         return Run(self.runs / name)
 
 
-def make_workspace(root: Path, raw: Path) -> Workspace:
+def make_workspace(root: Path, raw: Path, backbone: Path | None = None) -> Workspace:
+    """With a backbone, of a mixture of experts."""
     space = Workspace(root, raw)
-    space.config_file.write_text(FAST.format(raw=raw, root=root))
+    template = FAST if backbone is None else FAST_MOE
+    space.config_file.write_text(template.format(raw=raw, root=root, backbone=backbone))
     return space
 
 
