@@ -216,19 +216,19 @@ def load_network(kind: str, location: str, last: int, precision: Precision, devi
         DataError: the weights are damaged, or of another model.
     """
     repeat_exactly()
-    with quiet(), one_thread():
-        try:
+    try:
+        with quiet(), one_thread():
             network = load_whisper(location, last) if kind == "whisper" else load_waveform_network(kind, location, last)
-        except DataError:
-            raise
-        except Exception as error:  # torch, safetensors, pickle and transformers each have their own
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(f"{location}: the weights cannot be loaded ({reason})") from error
-        model: nn.Module = network.model.eval().requires_grad_(False)
-        fold_weight_norm(model)
-        if precision == "bf16":
-            round_matrices(model)
-        model.to(device)
+            model: nn.Module = network.model.eval().requires_grad_(False)
+            fold_weight_norm(model)
+            if precision == "bf16":
+                round_matrices(model)
+            model.to(device)
+    except DataError:
+        raise
+    except Exception as error:  # torch, safetensors, pickle and transformers each have their own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{location}: the weights cannot be loaded ({reason})") from error
     return network
 
 
