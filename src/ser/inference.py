@@ -31,7 +31,9 @@ def predict_dataset(model: nn.Module, dataset: SpeechDataset, device: torch.devi
         for indices, batch in dataset.in_order_of_length(BATCH_SIZE):
             moved = batch.to(device)
             output = model(moved.features, moved.lengths)
-            parts.append((output.logits.double().softmax(dim=-1).cpu(), None if output.gate is None else output.gate.double().cpu()))
+            # doubles on the processor: not every device has them
+            gate = None if output.gate is None else output.gate.cpu().double()
+            parts.append((output.logits.cpu().double().softmax(dim=-1), gate))
             positions.append(indices)
     order = np.argsort(np.concatenate(positions))
     gates = [gate for _, gate in parts if gate is not None]
