@@ -195,6 +195,17 @@ def test_a_single_expert_has_its_weight_in_the_table_and_no_summary(space: Works
     assert "gates" not in metrics_of(run)
 
 
+@pytest.mark.parametrize(("features", "extractor"), [("[ssl]", "ssl"), ("[mel, chroma]", "spectral")])
+def test_an_extractor_that_the_model_does_not_ask_for_takes_no_part(space: Workspace, features: str, extractor: str) -> None:
+    """Though its store stands there."""
+    setting = f"model.features={features}"
+    space.run("load", setting)
+    run = space.train("part", ONE_EPOCH, setting)
+    assert list(read_json(run.split / "normaliser.json")["normalisers"]) == [extractor]
+    content = load_checkpoint(run.best)
+    assert list(content["extractors"]) == list(content["normalisers"]) == [extractor]
+
+
 # -- configs that share a split --------------------------------------------------------
 
 

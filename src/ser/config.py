@@ -11,7 +11,6 @@ from ser.emotions import EMOTIONS
 
 Corpus = Literal["crema", "ravdess", "savee", "tess"]
 Emotion = Literal["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise"]
-SpectralFeature = Literal["mel", "mfcc", "chroma"]
 Feature = Literal["ssl", "mel", "mfcc", "chroma"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
