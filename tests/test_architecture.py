@@ -17,8 +17,8 @@ LAYERS = {
         __init__ errors units emotions reasons files tables progress config config_file paths memory parallel
     """,
     "one part, alone": """
-        manifest containers decode audio metrics intervals losses specaugment runtime
-        models.base models.pooling models.spectral_crnn models
+        manifest containers decode audio metrics intervals specaugment runtime
+        models.base models.pooling models.spectral_crnn models.ssl_spectral_moe models losses
     """,
     "corpora, features, splits": """
         screening search corpora.base corpora.crema corpora.ravdess corpora.savee corpora.tess corpora
@@ -49,7 +49,8 @@ NEVER = {"librosa", "sklearn", "pandas"}
 KNOW_NO_DATA = {
     "metrics": {"errors"},
     "intervals": {"errors", "metrics"},
-    **{name: {"config", "errors", "units"} for name in ("losses", "specaugment")},
+    "losses": {"config", "errors", "models.base"},
+    "specaugment": {"config", "errors", "units"},
     **{name: {"config", "errors", "units", *(m for m in ORDER if m.startswith("models."))} for name in ORDER if name.startswith("models")},
 }
 
