@@ -78,7 +78,7 @@ def test_no_argument_is_a_question_for_help(ser: Ser) -> None:
         (["--config", "{config}", "--set", "train=1"], "train"),
         (["--config", "{config}", "--set", "train.learning_rate=-1"], "train.learning_rate"),
         (["--config", "{config}", "--set", "train.learning_rate=.nan"], "train.learning_rate"),
-        (["--config", "{config}", "--set", "model.features=[mel, ssl]"], "model.features"),
+        (["--config", "{config}", "--set", "model.features=[mel, ssl]"], "model: features has ssl, which spectral_crnn does not take"),
         (["--config", "{config}", "--set", "train.device=tpu"], "train.device"),
         (["--config", "{config}", "--epochs", "0"], "train.epochs"),
         (["--config", "{config}", "--epochs", "-1"], "train.epochs"),

@@ -120,7 +120,7 @@ def test_an_empty_file_is_the_default_config(write: Write) -> None:
         ("ssl: {model_id: ''}", "ssl.model_id: string should have at least 1 character"),
         ("ssl: {dtype: bf16}", "ssl.dtype: input should be 'float16' or 'float32'; got 'bf16'"),
         ("ssl: {model: x}", "unknown key ssl.model (c.yaml, line 1): did you mean model_id?"),
-        ("features: {types: [ssl, mel]}\nmodel:\n  features: [ssl, mel]", "model: spectral_crnn takes spectral features only"),
+        ("features: {types: [ssl, mel]}\nmodel:\n  features: [ssl, mel]", "model: features has ssl, which spectral_crnn does not take"),
         ("model: {name: ssl_spectral_moe, features: [ssl]}", "model.features asks for ssl, which features.types does not compute"),
         ("features: {types: [ssl, ssl]}", "features.types: one of ssl, ssl is listed twice"),
         (MOE.format("aux_expert: ssl"), "model: ssl_spectral_moe.aux_expert ssl is not among model.features (c.yaml, line 4)"),

@@ -383,7 +383,7 @@ class ModelConfig(Config):
     @model_validator(mode="after")
     def features_fit_the_family(self) -> Self:
         if self.name == "spectral_crnn" and SSL in self.features:
-            raise ValueError("spectral_crnn takes spectral features only: name ssl_spectral_moe takes ssl too")
+            raise ValueError("features has ssl, which spectral_crnn does not take: name ssl_spectral_moe does")
         aux = self.ssl_spectral_moe.aux_expert
         if self.name == "ssl_spectral_moe" and aux is not None and aux not in self.features:
             raise ValueError(f"ssl_spectral_moe.aux_expert {aux} is not among model.features")
