@@ -10,7 +10,7 @@ import pytest
 
 from ser import paths
 from ser.audio import Waveform
-from ser.augment import Augmenter
+from ser.augment import Augmenter, change_speed
 from ser.config import AugmentationsConfig, ExperimentConfig
 from ser.decode import audio_hash, read_audio
 from ser.errors import ConfigError, DataError
@@ -47,6 +47,32 @@ def tree(tmp_path: Path) -> Path:
     write_manifest(paths.manifest_file(config.project), Manifest(utterances))
     write_table(paths.split_folder(config) / "train.csv", ["id"], [{"id": "c"}, {"id": "b"}])
     return tmp_path
+
+
+def test_speed_moves_pitch_and_length_by_one_factor() -> None:
+    tone = np.sin(2 * np.pi * 440 * np.arange(16_000, dtype=np.float32) / 16_000)
+    faster = change_speed(tone, 1.25, 16_000)
+    assert len(faster) == 12_800
+    spectrum = np.abs(np.fft.rfft(faster * np.hanning(len(faster))))
+    assert abs(spectrum.argmax() * 16_000 / len(faster) - 550) < 2
+
+
+def test_speed_alone_needs_no_library_and_draws_within_its_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "audiomentations", None)
+    alone = AugmentationsConfig(copies=2, probability=1, noise_snr_db=None, pitch_semitones=None, stretch_rate=None, speed=(0.8, 1.25))
+    augmenter = Augmenter(alone, 16_000)
+    lengths = [len(augmenter.alter(TONE, f"clip{number}", 1)) for number in range(20)]
+    assert len(set(lengths)) > 10
+    assert all(8000 / 1.25 - 1 <= length <= 8000 / 0.8 + 1 for length in lengths)
+    assert np.array_equal(augmenter.alter(TONE, "clip3", 1), Augmenter(alone, 16_000).alter(TONE, "clip3", 1))
+    never = Augmenter(alone.model_copy(update={"probability": 0.0}), 16_000)
+    assert np.array_equal(never.alter(TONE, "clip3", 1), TONE)
+
+
+def test_speed_has_a_store_of_its_own_and_leaves_the_old_ones_valid(tmp_path: Path) -> None:
+    plain, voices = configure(tmp_path), configure(tmp_path, speed=[0.9, 1.1])
+    assert augmented_folder(plain) != augmented_folder(voices)
+    assert store_folder(plain) == store_folder(voices)
 
 
 def test_a_copy_depends_on_seed_utterance_and_number_alone() -> None:

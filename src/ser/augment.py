@@ -1,4 +1,4 @@
-"""Altered copies of training clips: noise, pitch, speed. Needs the extra `augment`."""
+"""Altered copies of training clips: another voice, pitch, tempo, noise. All but the first need the extra `augment`."""
 
 import hashlib
 import random
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import soxr
 
 from ser.config import AugmentationsConfig
 from ser.errors import ConfigError
@@ -31,12 +32,31 @@ class Augmenter:
 
     def __init__(self, config: AugmentationsConfig, sample_rate: int) -> None:
         self.seed, self.sample_rate = config.seed, sample_rate
-        self.chain = build_chain(config)
+        self.speed, self.probability = config.speed, config.probability
+        self.chain = build_chain(config) if config.needs_library else None
 
     def alter(self, waveform: Waveform, utterance_id: str, copy: int) -> Waveform:
         with seeded(f"{self.seed}/{copy_id(utterance_id, copy)}"):
-            altered: Waveform = self.chain(samples=waveform, sample_rate=self.sample_rate)
-        return altered
+            altered = change_speed(waveform, draw_factor(self.speed, self.probability), self.sample_rate)
+            return altered if self.chain is None else np.asarray(self.chain(samples=altered, sample_rate=self.sample_rate), np.float32)
+
+
+def draw_factor(speed: tuple[float, float] | None, probability: float) -> float:
+    """Of speed, from numpy's global generator; 1 leaves a clip as it is."""
+    if speed is None or np.random.random() >= probability:  # noqa: NPY002
+        return 1.0
+    return float(np.random.uniform(*speed))  # noqa: NPY002
+
+
+def change_speed(waveform: Waveform, factor: float, sample_rate: int) -> Waveform:
+    """Speed perturbation (Ko et al. 2015): pitch, formants and tempo change by one factor, as with another vocal tract.
+
+    Shape:
+        (samples,) -> (samples / factor,)
+    """
+    if factor == 1.0:
+        return waveform
+    return np.asarray(soxr.resample(waveform, sample_rate * factor, sample_rate), np.float32)
 
 
 def build_chain(config: AugmentationsConfig) -> Any:

@@ -237,7 +237,7 @@ class LabelsConfig(Config):
 
 
 class AugmentationsConfig(Config):
-    """Waveform augmentation of training speakers (needs the extra `augment`). Off with 0 copies."""
+    """Waveform augmentation of training speakers. Off with 0 copies. All but `speed` need the extra `augment`."""
 
     copies: int = Field(default=0, ge=0, le=20)
     """Altered copies of every training clip, `<id>~1` and so on; an epoch draws one version of each clip."""
@@ -249,17 +249,24 @@ class AugmentationsConfig(Config):
     """Semitones, up or down. null: none."""
     stretch_rate: Range | None = (0.9, 1.1)
     """Factor of speed, pitch kept. null: none."""
+    speed: Range | None = None
+    """Factor of speed, pitch and formants with it, as a tape that runs faster: another voice. null: none."""
     seed: Seed = 42
     """With the id and the number of the copy, all that a copy depends on."""
 
-    @field_validator("noise_snr_db", "pitch_semitones", "stretch_rate")
+    @property
+    def needs_library(self) -> bool:
+        """Whether a copy is altered by anything that the extra brings."""
+        return bool(self.noise_snr_db or self.pitch_semitones or self.stretch_rate)
+
+    @field_validator("noise_snr_db", "pitch_semitones", "stretch_rate", "speed")
     @classmethod
     def low_before_high(cls, value: Range | None) -> Range | None:
         if value is not None and value[0] > value[1]:
             raise ValueError(f"the lower end {value[0]:g} is above the upper end {value[1]:g}")
         return value
 
-    @field_validator("stretch_rate")
+    @field_validator("stretch_rate", "speed")
     @classmethod
     def rate_is_positive(cls, value: Range | None) -> Range | None:
         if value is not None and value[0] <= 0:

@@ -16,7 +16,7 @@ def run_steps(
         ConfigError: the config asks for an extra that is not installed: said before the first step, not after minutes of it.
     """
     if "transform" in steps:
-        if config.augmentations.copies:
+        if config.augmentations.copies and config.augmentations.needs_library:
             require("audiomentations", "augment", "--set augmentations.copies=0")
         if SSL in config.features.types:
             require("transformers", "ssl", "leave ssl out of features.types and model.features")

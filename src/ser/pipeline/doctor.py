@@ -25,7 +25,7 @@ Finding = tuple[str, str, str]
 
 CORE = ("numpy", "scipy", "soundfile", "soxr", "torch", "pydantic", "rich", "ruamel.yaml", "typer")
 EXTRAS: dict[str, tuple[str, Callable[[ExperimentConfig], object]]] = {
-    "augment": ("audiomentations", lambda config: config.augmentations.copies),
+    "augment": ("audiomentations", lambda config: config.augmentations.copies and config.augmentations.needs_library),
     "ssl": ("transformers", lambda config: SSL in config.features.types),
 }
 """extra -> its module, and whether a config needs it."""

@@ -116,7 +116,11 @@ def augmented_spec(config: ExperimentConfig, name: str) -> StoreSpec:
     """
     spec = store_spec(config, name)
     settings: dict[str, Any] = config.augmentations.model_dump(mode="json", include=AUGMENTATION_KEYS)
-    ingredients = {**spec.ingredients, "augment_version": AUGMENT_VERSION, "augmentations": settings, "audiomentations": library_version()}
+    if config.augmentations.speed:
+        settings["speed"] = list(config.augmentations.speed)
+    ingredients = {**spec.ingredients, "augment_version": AUGMENT_VERSION, "augmentations": settings}
+    if config.augmentations.needs_library:
+        ingredients["audiomentations"] = library_version()
     family = "augmented" if name == SPECTRAL else f"{name}-augmented"
     return StoreSpec(family, spec.dims, spec.frame_rate, spec.dtype, ingredients)
 
