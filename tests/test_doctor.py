@@ -10,7 +10,7 @@ from backbones import tiny_backbone
 from conftest import Ser
 from ser.errors import DataError
 from ser.pipeline import doctor as step
-from workspace import Workspace, printed_rows
+from workspace import SPEED_ALONE, Workspace, printed_rows
 
 
 def findings(text: str) -> dict[str, tuple[str, str]]:
@@ -72,6 +72,7 @@ def test_an_extra_is_missing_only_where_the_config_asks_for_it(prepared: Workspa
     monkeypatch.setattr(step, "find_spec", lambda name: None)
     step.doctor(prepared.config())
     assert missing(prepared, "augmentations.copies=1") == "missing: extra augment"
+    step.doctor(prepared.config(SPEED_ALONE))
     assert missing(prepared, *with_backbone(tiny_backbone("wavlm"))) == "missing: extra ssl"
 
 

@@ -1,5 +1,6 @@
 """The whole program on four small synthetic corpora: what a run leaves, that it learns, that it repeats, and what each step waits for."""
 
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from ser.pipeline.load import read_loaded
 from ser.pipeline.stores import store_folder
 from ser.runs import HISTORY_COLUMNS, Run
 from ser.store import FeatureStore
-from workspace import Row, Workspace, header_of, history_of, metrics_of, rows_of, weights_of
+from workspace import SPEED_ALONE, Row, Workspace, header_of, history_of, metrics_of, rows_of, weights_of
 
 HISTORY = ["epoch", "train_loss", "train_uar", "val_loss", "val_uar", "val_wa", "val_macro_f1", "learning_rate", "seconds"]
 
@@ -440,3 +441,9 @@ def test_a_missing_extra_is_told_before_the_first_step(workspace: Workspace, mon
     monkeypatch.setattr(pipeline, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"needs audiomentations: pip install 'ser\[augment\]'"):
         workspace.run("extract,transform", "augmentations.copies=1")
+
+
+def test_copies_altered_in_speed_alone_need_no_extra(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "audiomentations", None)
+    workspace.run("transform,load", SPEED_ALONE)

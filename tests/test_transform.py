@@ -197,7 +197,7 @@ def test_every_setting_is_an_ingredient_or_known_to_change_no_number() -> None:
     """A new one belongs into the keys of `ser.pipeline.stores`, where its default must not appear, or into this list."""
     config = ExperimentConfig()
     assert set(dict(config.audio)) == stores.AUDIO_KEYS
-    assert set(dict(config.augmentations)) == stores.AUGMENTATION_KEYS | {"copies"}
+    assert set(dict(config.augmentations)) == stores.AUGMENTATION_KEYS | {"copies", "speed"}, "speed is an ingredient where it is set"
     assert set(dict(config.features)) == {*stores.SPECTRAL_KEYS, "types", "dtype", "shard_clips"}
     for part in ("mel", "mfcc", "chroma"):
         assert set(dict(getattr(config.features, part))) == stores.SPECTRAL_KEYS[part]

@@ -47,6 +47,9 @@ runtime: {{workers: 1, threads: 1}}
 """
 """The same of the other family, without calm, which only RAVDESS has."""
 
+SPEED_ALONE = "augmentations={copies: 1, speed: [0.9, 1.1], noise_snr_db: null, pitch_semitones: null, stretch_rate: null}"
+"""Settings for copies that are altered without the extra `augment`."""
+
 
 @dataclass(frozen=True)
 class Workspace:
