@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,20 @@ def test_cfg_json_holds_the_whole_config_and_what_it_ran_on(config: ExperimentCo
     content = read_json(create_run(config, "mine").config)
     assert ExperimentConfig.model_validate(content["config"]) == config
     assert {"python", "system", "ser", "torch", "numpy", "soxr"} <= content["environment"].keys()
+
+
+@pytest.mark.parametrize("installed", [("transformers", "audiomentations"), ("transformers",), ()])
+def test_cfg_json_names_the_packages_of_extras_that_are_installed(
+    config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch, installed: tuple[str, ...]
+) -> None:
+    def version(name: str) -> str:
+        if name in runs.OF_EXTRAS and name not in installed:
+            raise PackageNotFoundError(name)
+        return "1.2.3"
+
+    monkeypatch.setattr(runs, "version", version)
+    environment = read_json(create_run(config, "mine").config)["environment"]
+    assert environment.keys() - {"python", "system", *runs.PACKAGES} == set(installed)
 
 
 def test_a_run_is_found_by_its_name(config: ExperimentConfig) -> None:

@@ -4,9 +4,10 @@ import json
 import logging
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from ser.tables import write_table
 log = logging.getLogger(__name__)
 
 HISTORY_COLUMNS = ("epoch", "train_loss", "train_uar", "val_loss", "val_uar", "val_wa", "val_macro_f1", "learning_rate", "seconds")
+
+PACKAGES = ("ser", "torch", "numpy", "scipy", "soundfile", "soxr")
+OF_EXTRAS = ("audiomentations", "transformers")
+"""Where they are installed, numbers may depend on these too."""
 
 MAY_DIFFER = ("project", "runtime")
 """Sections that do not change what is computed, so a run may be resumed under others. The seed is checked apart."""
@@ -110,7 +115,10 @@ def claim_folder(wanted: Path) -> Path:
 
 def describe(config: ExperimentConfig) -> dict[str, Any]:
     """Content of cfg.json: the whole config, and what it ran on."""
-    packages = {name: version(name) for name in ("ser", "torch", "numpy", "scipy", "soundfile", "soxr")}
+    packages = {name: version(name) for name in PACKAGES}
+    for name in OF_EXTRAS:
+        with suppress(PackageNotFoundError):
+            packages[name] = version(name)
     return {
         "config": config.model_dump(mode="json"),
         "environment": {"python": platform.python_version(), "system": platform.platform(terse=True), **packages},
