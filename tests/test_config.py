@@ -190,7 +190,7 @@ def test_every_problem_of_a_config_is_told_at_once(write: Write) -> None:
         ("features: {types: [chroma, mfcc, mel, ssl]}", "features.types", ("ssl", "mel", "mfcc", "chroma")),
         ("features: {types: [chroma, ssl, mfcc, mel]}", "features.spectral", ("mel", "mfcc", "chroma")),
         ("ssl: {layers: all}", "ssl.layers", "all"),
-        ("ssl: {layers: 0}", "ssl.layers", 0),
+        ("ssl: {layers: 0}", "ssl.layers", (0,)),
         ("ssl: {layers: [9]}", "ssl.layers", (9,)),
         ("ssl: {layers: [9, 3, 12]}", "ssl.layers", (3, 9, 12)),
         (f"ssl: {{revision: {'0a' * 20}}}", "ssl.revision", "0a" * 20),
@@ -206,6 +206,12 @@ def test_every_problem_of_a_config_is_told_at_once(write: Write) -> None:
 )
 def test_values_are_read_as_yaml_1_2_means_them(write: Write, text: str | bytes, key: str, value: object) -> None:
     assert look_up(load_config(write(text)), key) == value
+
+
+def test_one_hidden_state_and_a_list_of_it_are_the_same_config(write: Write) -> None:
+    one = load_config(write("ssl: {layers: 9}"))
+    assert one == load_config(write("ssl: {layers: [9]}")) == load_config(write(""), ["ssl.layers=9"])
+    assert ExperimentConfig.model_validate(one.model_dump(mode="json")) == one
 
 
 def look_up(config: object, key: str) -> object:

@@ -146,8 +146,8 @@ class SslConfig(Config):
     """A folder with `config.json` and weights, or a model of the Hugging Face hub: WavLM, HuBERT, wav2vec 2.0, data2vec-audio, Whisper."""
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
     """Commit of a hub model. null: the pinned one of a model that the program knows; others need it. Means nothing for a folder."""
-    layers: Literal["all"] | Layer | tuple[Layer, ...] = "all"
-    """Hidden states to store, 0 being the input of the first layer: one, a list, or `all`; of several the model learns a weighted mean."""
+    layers: Literal["all"] | tuple[Layer, ...] = "all"
+    """Hidden states to store, 0 being the first layer's input: `all`, a list, or 9 for [9]; of several the model learns a weighted mean."""
     time_pool: Positive = 2
     """Neighbouring frames that are averaged before storing: 2 makes 25 frames a second and half the disk."""
     shard_clips: int = Field(default=64, ge=1, le=4096)
@@ -164,13 +164,13 @@ class SslConfig(Config):
     @field_validator("layers", mode="before")
     @classmethod
     def all_or_one_or_a_list(cls, layers: Any) -> Any:
-        """One message for what would else be one for each member of the union."""
+        """Ascending; one message for what would else be one for each member of the union."""
         if layers == "all":
             return layers
         several = tuple(layers) if isinstance(layers, (list, tuple)) else (layers,)
         if not several or any(type(layer) is not int or layer < 0 for layer in several) or len(set(several)) < len(several):
             raise ValueError("give all, one hidden state such as 9, or a list of hidden states, each once")
-        return tuple(sorted(several)) if isinstance(layers, (list, tuple)) else layers
+        return tuple(sorted(several))
 
 
 class SplitConfig(Config):

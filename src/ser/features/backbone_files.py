@@ -109,12 +109,10 @@ def hidden_states(config: SslConfig, backbone: Backbone) -> tuple[int, ...]:
     """
     if config.layers == "all":
         return tuple(range(backbone.num_states))
-    wanted = (config.layers,) if isinstance(config.layers, int) else config.layers
-    if wanted[-1] >= backbone.num_states:
-        raise ConfigError(
-            f"ssl.layers asks for hidden state {wanted[-1]}; {config.model_id} has {backbone.num_states}: 0 to {backbone.num_states - 1}"
-        )
-    return wanted
+    last, has = config.layers[-1], backbone.num_states
+    if last >= has:
+        raise ConfigError(f"ssl.layers asks for hidden state {last}; {config.model_id} has {has}: 0 to {has - 1}")
+    return config.layers
 
 
 def describe(folder: Path, identity: dict[str, Any]) -> Backbone:
