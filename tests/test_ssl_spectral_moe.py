@@ -294,9 +294,12 @@ def test_the_weights_of_hidden_states_are_the_softmax_of_the_stretched_scores() 
     torch.testing.assert_close(mix(states), torch.tensor([[[2.0, 76.0]]]))
 
 
-def test_a_single_hidden_state_passes_unchanged() -> None:
-    states = torch.randn(2, 5, 12)
-    assert torch.equal(LayerMix(1)(states), states)
+def test_a_single_hidden_state_has_nothing_to_learn_and_all_the_weight() -> None:
+    model = tiny_moe(features=(SSL,), shapes={SSL: FeatureShape(12, SSL_RATE, 1)})
+    output = run(model, make_clips([150, 420], (SSL,)))
+    torch.autograd.backward(output.logits.sum())
+    assert not [name for name, parameter in model.named_parameters() if parameter.grad is None]
+    assert model.layer_weights() == [1.0]
 
 
 def test_the_scores_learn_which_hidden_state_tells_the_most() -> None:

@@ -45,8 +45,6 @@ class LayerMix(nn.Module):
         """
         batch, frames, columns = states.shape
         layers = len(self.scores)
-        if layers == 1:
-            return states
         weights = self.weights().to(states.dtype)
         return torch.matmul(weights, states.reshape(batch, frames, layers, columns // layers))
 
@@ -60,7 +58,7 @@ class SslExpert(nn.Module):
     def __init__(self, config: SslExpertConfig, shape: FeatureShape, fusion_dim: int, dropout: float) -> None:
         super().__init__()
         self.step_rate = shape.frame_rate
-        self.mix = LayerMix(shape.layers)
+        self.mix = LayerMix(shape.layers) if shape.layers > 1 else None  # the weight of one alone would be a parameter without gradient
         self.project = nn.Sequential(
             nn.Linear(shape.rows // shape.layers, config.dim), nn.LayerNorm(config.dim), nn.GELU(), nn.Dropout(config.dropout)
         )
@@ -73,10 +71,15 @@ class SslExpert(nn.Module):
         Shape:
             x: (B, layers x dim, T), lengths: (B,) -> vector (B, fusion_dim), attention (B, T)
         """
-        sequence = self.project(self.mix(x.transpose(1, 2)))
+        states = x.transpose(1, 2)
+        sequence = self.project(states if self.mix is None else self.mix(states))
         mask = frame_mask(lengths, sequence.shape[1])
         pooled, attention = self.pooling(self.encoder(sequence, mask), mask)
         return self.head(pooled), attention
+
+    def layer_weights(self) -> list[float]:
+        """Of the hidden states, in their order."""
+        return [1.0] if self.mix is None else self.mix.weights().tolist()
 
 
 class SpectralExpert(nn.Module):
@@ -233,7 +236,7 @@ class SslSpectralMoe(nn.Module):
 
     def layer_weights(self) -> list[float] | None:
         """Of the backbone's hidden states, in their order; None without an SSL expert."""
-        weights = [expert.mix.weights().tolist() for expert in self.experts.values() if isinstance(expert, SslExpert)]
+        weights = [expert.layer_weights() for expert in self.experts.values() if isinstance(expert, SslExpert)]
         return weights[0] if weights else None
 
 
