@@ -1,4 +1,4 @@
-"""The generated pages are what the scripts write now, and tell of every key, corpus and code; links lead somewhere."""
+"""The generated pages are what the scripts write now, and tell of every key, corpus and code; what any page names exists."""
 
 import re
 import subprocess
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ser.config import ExperimentConfig
+from ser.config_file import load_config
 from ser.corpora import CORPORA
 from ser.manifest import COLUMNS
 from ser.reasons import SKIP_REASONS, WARN_REASONS
@@ -17,6 +18,8 @@ from ser.runs import flatten
 ROOT = Path(__file__).parent.parent
 PAGES = {"configuration.md": "write_configuration.py", "data.md": "write_data_page.py"}
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
+WRITTEN = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "RESULTS.md"]
+KEYS = {*flatten(ExperimentConfig().model_dump()), "labels.merge"}  # which is an empty map
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -43,7 +46,7 @@ def test_every_key_of_the_config_has_a_default_a_range_and_a_meaning() -> None:
         if line.startswith("| `"):
             key, *cells = [cell.strip() for cell in line.strip("|").split(" | ")]
             found[f"{section}.{key.strip('`')}"] = cells
-    assert found.keys() == flatten(ExperimentConfig().model_dump()).keys() | {"labels.merge"}  # which is an empty map
+    assert found.keys() == KEYS
     assert all(len(cells) == 3 and all(cells) for cells in found.values())
 
 
@@ -56,7 +59,46 @@ def test_every_corpus_code_and_column_stands_on_the_data_page() -> None:
         assert corpus.labels.keys() <= first_cells
 
 
-@pytest.mark.parametrize("page", [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")], ids=lambda page: page.name)
+of_every_page = pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)
+
+
+@of_every_page
 def test_links_lead_to_files_that_exist(page: Path) -> None:
     for target in LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@of_every_page
+def test_commands_name_files_configs_and_keys_that_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for script in re.findall(r"python ((?:benchmarks|scripts|tests)/\w+\.py)", text):
+        assert (ROOT / script).exists(), script
+    for config in re.findall(r"(?:--config |`)(\w+\.yaml)\b", text):
+        assert (ROOT / "src" / "ser" / "configs" / config).exists(), config
+    sections = {part for key in KEYS for part in (key, *prefixes(key))}
+    for key in re.findall(rf"`(?:--set )?((?:{'|'.join(ExperimentConfig.model_fields)})\.[\w.]+)[`=:]", text):
+        assert key in sections or key.endswith(".py"), key
+
+
+def prefixes(key: str) -> Iterator[str]:
+    """Sections that a key stands in."""
+    while "." in key:
+        key = key.rpartition(".")[0]
+        yield key
+
+
+def test_the_readme_names_every_shipped_config_and_shows_one_that_is_read(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {path.name for path in (ROOT / "src" / "ser" / "configs").iterdir()} <= set(re.findall(r"\w+\.yaml", text))
+    examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert examples
+    for example in examples:
+        (tmp_path / "mine.yaml").write_text(example, encoding="utf-8")
+        load_config(str(tmp_path / "mine.yaml"))
+
+
+def test_the_tree_in_the_readme_names_every_module_and_none_that_is_gone() -> None:
+    tree = (ROOT / "README.md").read_text(encoding="utf-8").split("\nsrc/ser/\n")[1].split("```")[0]
+    named = set(re.findall(r"\w+\.py\b", tree))
+    modules = [path for path in (ROOT / "src" / "ser").rglob("*.py") if path.name != "__init__.py" and path.parent.name != "corpora"]
+    assert named == {path.name for path in modules}
