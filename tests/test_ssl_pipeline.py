@@ -21,7 +21,9 @@ from ser.errors import DataError
 from ser.files import read_json
 from ser.inference import predict_dataset
 from ser.models import FeatureShape, build_model
+from ser.pipeline import stores
 from ser.pipeline.load import read_loaded
+from ser.pipeline.plan import plan_load, plan_train
 from ser.runs import Run
 from ser.training import Trainer
 from trees import write_trees
@@ -204,6 +206,22 @@ def test_an_extractor_that_the_model_does_not_ask_for_takes_no_part(space: Works
     assert list(read_json(run.split / "normaliser.json")["normalisers"]) == [extractor]
     content = load_checkpoint(run.best)
     assert list(content["extractors"]) == list(content["normalisers"]) == [extractor]
+
+
+@pytest.mark.parametrize(("features", "other"), [("[ssl]", "spectral"), ("[mel, chroma]", "ssl")])
+def test_an_extractor_that_the_model_does_not_ask_for_is_not_looked_for(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch, features: str, other: str
+) -> None:
+    """Neither its store nor its backbone."""
+    (folder,) = space.processed.glob(f"features/{other}-*")
+    shutil.rmtree(folder)
+    if other == "ssl":
+        monkeypatch.setattr(stores, "find_backbone", pytest.fail)
+    setting = f"model.features={features}"
+    space.run("load", setting)
+    space.train("part", ONE_EPOCH, setting)
+    assert plan_load(space.config(setting))
+    assert plan_train(space.config(setting))
 
 
 # -- configs that share a split --------------------------------------------------------

@@ -103,7 +103,7 @@ def test_every_utterance_is_stored_with_the_hidden_states_of_its_own_waveform(sp
     config = space.config(*settings(tiny_backbone(kind)))
     folders = transform(config)
     assert folders == [store_folder(config), store_folder(config, SSL)]
-    assert store_folders(config) == {SPECTRAL: folders[:1], SSL: folders[1:]}
+    assert store_folders(config, config.features.types) == {SPECTRAL: folders[:1], SSL: folders[1:]}
     store = FeatureStore.open(folders[1])
     store.verify()
     manifest = manifest_of(config)
@@ -125,7 +125,7 @@ def test_altered_copies_are_heard_as_the_spectral_features_see_them(config: Expe
     config = config.model_copy(update={"augmentations": augmentations})
     folders = transform(config)
     copies = FeatureStore.open(folders[3])
-    assert folders == [folder for of in store_folders(config).values() for folder in of]
+    assert folders == [folder for of in store_folders(config, [SSL, "mel"]).values() for folder in of]
     assert folders[3] == augmented_folder(config, SSL) != augmented_folder(config)
     assert list(copies) == list(FeatureStore.open(folders[1])), "the same copies"
     assert len(copies) == CLIPS // 2

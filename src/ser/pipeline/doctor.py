@@ -107,7 +107,7 @@ def disk(config: ExperimentConfig) -> Iterator[Finding]:
 def bytes_per_second(config: ExperimentConfig) -> float:
     """Of all features of a second of audio; without those of a backbone that is not here."""
     total = 0.0
-    for name in extractor_names(config):
+    for name in extractor_names(config.features.types):
         with suppress(SerError):
             spec = store_spec(config, name)
             total += spec.frame_rate * frame_bytes(spec)

@@ -74,15 +74,14 @@ def read_loaded(config: ExperimentConfig) -> Loaded:
 
 
 def open_all(config: ExperimentConfig) -> tuple[Split, FeatureSource]:
-    """Split and stores, checked against manifest, certificate and config."""
+    """Split and stores of the model's features, checked against manifest, certificate and config."""
     manifest = read_manifest(paths.manifest_file(config.project))
     split = read_split(paths.split_folder(config), manifest)
     if not made_from(split.certificate, config.split, config.labels):
         folder = paths.split_folder(config)
         raise DataError(f"{folder} was made from another split or labels config: run the extract step, or change split.name")
-    groups = {name: Stores([FeatureStore.open(folder) for folder in folders]) for name, folders in store_folders(config).items()}
-    asked = {name: stores for name, stores in groups.items() if stores.features.keys() & set(config.model.features)}
-    source = FeatureSource(asked)
+    folders = store_folders(config, config.model.features)
+    source = FeatureSource({name: Stores([FeatureStore.open(folder) for folder in of]) for name, of in folders.items()})
     refuse_missing(config, split, manifest, source)
     return split, source
 

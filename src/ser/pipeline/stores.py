@@ -4,6 +4,7 @@ What the numbers of a store depend on is listed here key by key, and makes its f
 stores of today valid unless it is added here too.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,13 @@ SPECTRAL_KEYS: dict[str, Any] = {
 AUGMENTATION_KEYS = {"probability", "noise_snr_db", "pitch_semitones", "stretch_rate", "seed"}
 
 
-def extractor_names(config: ExperimentConfig) -> list[str]:
-    """Of the extractors that make `features.types`. `spectral` comes first: its workers are forked before anything loads torch."""
-    return [*([SPECTRAL] if config.features.spectral else []), *([SSL] if SSL in config.features.types else [])]
+def extractor_names(features: Collection[str]) -> list[str]:
+    """Of the extractors that make these features. `spectral` comes first: its workers are forked before anything loads torch.
+
+    >>> extractor_names(["ssl", "mel"])
+    ['spectral', 'ssl']
+    """
+    return [*([SPECTRAL] if set(features) - {SSL} else []), *([SSL] if SSL in features else [])]
 
 
 def make_extractor(config: ExperimentConfig, name: str) -> FeatureExtractor:
@@ -49,14 +54,17 @@ def make_extractor(config: ExperimentConfig, name: str) -> FeatureExtractor:
     return BackboneExtractor(config.ssl, config.audio.sampling_rate)
 
 
-def store_folders(config: ExperimentConfig) -> dict[str, list[Path]]:
+def store_folders(config: ExperimentConfig, features: Collection[str]) -> dict[str, list[Path]]:
     """{name of the extractor: the store of all utterances and, where the config asks for them, the store of altered copies}.
+
+    Args:
+        features: whose stores are asked for; a backbone that makes none of them is not looked for.
 
     Raises:
         ConfigError: as of `make_extractor`, or copies without the extra `augment`.
         DataError: as of `make_extractor`.
     """
-    folders = {name: (store_folder(config, name), augmented_folder(config, name)) for name in extractor_names(config)}
+    folders = {name: (store_folder(config, name), augmented_folder(config, name)) for name in extractor_names(features)}
     return {name: [folder for folder in pair if folder] for name, pair in folders.items()}
 
 

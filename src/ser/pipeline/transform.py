@@ -104,7 +104,7 @@ def transform(config: ExperimentConfig, repair: bool = False) -> list[Path]:
         raise DataError(
             f"{paths.features_folder(config.project)}: {error.strerror or error}; what was stored before is untouched"
         ) from error
-    return [folder for folders in store_folders(config).values() for folder in folders]
+    return [folder for folders in store_folders(config, config.features.types).values() for folder in folders]
 
 
 def plan(config: ExperimentConfig, repair: bool = False) -> Iterator[StorePlan]:
@@ -116,7 +116,7 @@ def plan(config: ExperimentConfig, repair: bool = False) -> Iterator[StorePlan]:
     manifest = read_manifest(paths.manifest_file(config.project))
     if (paths.split_folder(config) / CERTIFICATE_FILE).exists():
         read_split(paths.split_folder(config), manifest)  # a broken certificate stops every step
-    for extractor in extractor_names(config):
+    for extractor in extractor_names(config.features.types):
         wanted = [(store_spec(config, extractor), [Item(utterance) for utterance in manifest])]
         if config.augmentations.copies:
             wanted.append((augmented_spec(config, extractor), training_copies(config, manifest)))
