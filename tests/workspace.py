@@ -35,6 +35,7 @@ project:
 features: {{shard_clips: 64, mel: {{n_mels: 24}}, mfcc: {{n_mfcc: 12}}}}
 ssl: {{model_id: '{backbone}', precision: fp32, device: cpu}}
 labels: {{keep: [neutral, happy, sad, angry, fear, disgust, surprise]}}
+augmentations: {{copies: 0}}
 model:
   ssl_spectral_moe:
     ssl: {{dim: 16, heads: 2, ff_dim: 16, dropout: 0.1}}
