@@ -1,0 +1,242 @@
+"""ssl_spectral_moe on the speaker-independent folds of EmoBox, with its ablations, paired over the folds.
+
+    python benchmarks/emobox.py prepare --corpus ravdess [--backbone ../shared/models/whisper-base-encoder]
+    python benchmarks/emobox.py run   --corpus ravdess [--seeds 1,2,3] [--variants moe,ssl,concat]
+    python benchmarks/emobox.py table --corpus ravdess [--out table.md]
+
+Needs data/raw with RAVDESS and SAVEE, the folds of ../shared/protocols and a backbone; says so and stops without them. `run` leaves one
+file for each variant, fold and seed below data/emobox/results and goes on where it stopped; several may run side by side, each on one core.
+
+Every fold is written as explicit speakers and certified before anything is fitted. Its test speakers take part in nothing but the one
+reading at the end. What is left to choose (`CANDIDATES`) is chosen for each fold by cross-validation over its training speakers, with the SSL
+expert alone and one seed: each speaker is left out for validation in turn, the score is the UAR after the last epoch. Then the model is
+fitted on all training speakers for the epochs of its config, and the last one counts.
+"""
+
+import argparse
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+
+from ser import paths
+from ser.config import ExperimentConfig, RuntimeConfig
+from ser.config_file import load_config
+from ser.errors import LockedError
+from ser.files import read_json, write_json
+from ser.manifest import read_manifest
+from ser.metrics import uar
+from ser.pipeline.extract import extract
+from ser.pipeline.load import Loaded, load
+from ser.pipeline.train import make_trainer, predict
+from ser.pipeline.transform import transform
+from ser.runs import create_run
+from ser.runtime import prepare_process
+from ser.splits import make_split, write_split
+from ser.training import Trainer
+
+ROOT = Path("data/emobox")
+PROTOCOLS = Path("../shared/protocols/published_protocols.json")
+CLASSES = {
+    "ravdess": "neutral, calm, happy, sad, angry, fear, disgust, surprise",
+    "savee": "neutral, happy, sad, angry, fear, disgust, surprise",
+}
+VARIANTS = {
+    "moe": [],
+    "concat": ["model.ssl_spectral_moe.fusion=concat"],
+    "ssl": ["model.features=[ssl]"],
+    "spectral": ["model.features=[mel, mfcc, chroma]"],
+}
+MIX, LAST = "mix of all states", "last state"
+STATES = {MIX: ["ssl.layers=all"], LAST: ["ssl.layers=[6]"]}
+CANDIDATES = {"ravdess": [MIX], "savee": [MIX, LAST]}
+"""For RAVDESS there is nothing left to choose: its settings are those of the shipped config."""
+
+
+def config_of(arguments: argparse.Namespace, variant: str, candidate: str, seed: int, split: Sequence[str]) -> ExperimentConfig:
+    common = [
+        f"project.processed_dir={ROOT}",
+        f"project.runs_dir={ROOT}/runs",
+        "project.corpora=[ravdess, savee]",
+        f"project.seed={seed}",
+        f"ssl.model_id={arguments.backbone}",
+        f"split.corpora=[{arguments.corpus}]",
+        f"labels.keep=[{CLASSES[arguments.corpus]}]",
+        "train.patience=10000",
+        "runtime.threads=1",
+    ]
+    return load_config("ssl_spectral_moe.yaml", [*common, *arguments.set, *VARIANTS[variant], *STATES[candidate], *split])
+
+
+def split_settings(name: str, test: Sequence[str], val: Sequence[str] = ()) -> list[str]:
+    """Explicit speakers; every speaker of the corpus that is not named trains."""
+    lists = [f"split.test_speakers=[{', '.join(test)}]", f"split.val_speakers=[{', '.join(val)}]"]
+    return ["split.rule=explicit-speakers", f"split.name={name}", *lists]
+
+
+def published_folds(corpus: str) -> list[list[str]]:
+    """Test speakers of each fold."""
+    folds = read_json(PROTOCOLS)[f"{corpus}/emobox"]["folds"]
+    return [[f"{corpus}/{speaker}" for speaker in fold["test_speakers"]] for fold in folds]
+
+
+class Bench:
+    """The folds of one corpus; keeps what it has loaded last, which all variants and seeds of a fold share."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments, self.corpus = arguments, arguments.corpus
+        self.folds = published_folds(arguments.corpus)
+        self.key: tuple[str, str] | None = None
+        self.loaded: Loaded | None = None
+
+    def transform_all(self) -> None:
+        """The features of every fold, over all cores."""
+        for fold, test in enumerate(self.folds):
+            for candidate in CANDIDATES[self.corpus]:
+                self.prepare(config_of(self.arguments, "moe", candidate, 1, split_settings(f"{self.corpus}-{fold + 1}", test)))
+
+    def run(self, variants: Sequence[str], seeds: Sequence[int]) -> None:
+        """Every fold, variant and seed that has no result yet."""
+        for fold, test in enumerate(self.folds):
+            candidate = self.choose(fold)
+            for variant in variants:
+                for seed in seeds:
+                    path = result_file(self.corpus, variant, fold, seed)
+                    if not path.exists():
+                        self.measure(path, variant, candidate, seed, split_settings(f"{self.corpus}-{fold + 1}", test))
+
+    def choose(self, fold: int) -> str:
+        """The candidate with the highest mean val UAR over the inner folds; the test speakers are declared and left alone."""
+        candidates = CANDIDATES[self.corpus]
+        if len(candidates) == 1:
+            return candidates[0]
+        path = ROOT / "results" / f"{self.corpus}-{fold + 1}-choice.json"
+        if not path.exists():
+            scores = {candidate: [self.inner(fold, step, candidate) for step in range(1, len(self.folds))] for candidate in candidates}
+            best = max(scores, key=lambda candidate: float(np.mean(scores[candidate])))
+            write_json(path, {"chosen": best, "val_uar": scores})
+        return str(read_json(path)["chosen"])
+
+    def inner(self, fold: int, step: int, candidate: str) -> float:
+        """UAR on the speakers of another fold, without those of `fold`, after the last epoch."""
+        val = self.folds[(fold + step) % len(self.folds)]
+        trainer, _ = self.fit("ssl", candidate, 1, split_settings(f"{self.corpus}-{fold + 1}-inner-{step}", self.folds[fold], val))
+        return float(trainer.progress.history[-1]["val_uar"])
+
+    def measure(self, path: Path, variant: str, candidate: str, seed: int, split: Sequence[str]) -> None:
+        """Fit on all training speakers and read the test speakers once."""
+        trainer, config = self.fit(variant, candidate, seed, split)
+        assert self.loaded is not None
+        dataset = self.loaded.dataset(config, "test")
+        assert dataset is not None
+        found = predict(config, trainer, dataset, self.loaded.split.classes)
+        gates = {name: float(weights.mean()) for name, weights in found.gates.items()}
+        facts = {"n": len(found.ids), "train": len(self.loaded.split.splits["train"]), "candidate": candidate, "gates": gates}
+        write_json(path, {"uar": float(uar(found.confusion)), **facts, "confusion": found.confusion.tolist()})
+
+    def fit(self, variant: str, candidate: str, seed: int, split: Sequence[str]) -> tuple[Trainer, ExperimentConfig]:
+        """A model after the last of its epochs."""
+        config = config_of(self.arguments, variant, candidate, seed, split)
+        if self.key != (config.split.name, candidate):
+            whole = config_of(self.arguments, "moe", candidate, seed, split)
+            self.loaded, self.key = patiently(lambda: self.prepare(whole)), (config.split.name, candidate)
+        assert self.loaded is not None
+        torch.manual_seed(seed)
+        trainer = make_trainer(config, self.loaded)
+        trainer.fit(create_run(config, None))
+        return trainer, config
+
+    def prepare(self, config: ExperimentConfig) -> Loaded:
+        """The split written and certified, missing features computed, the normalisers fitted on its training speakers."""
+        if not paths.manifest_file(config.project).exists():
+            extract(config)
+        write_split(paths.split_folder(config), make_split(read_manifest(paths.manifest_file(config.project)), config.split, config.labels))
+        transform(config)
+        return load(config)
+
+
+def patiently(step: Callable[[], Loaded]) -> Loaded:
+    """Wait while a run beside this one writes to the same folder."""
+    while True:
+        try:
+            return step()
+        except LockedError:
+            time.sleep(5)
+
+
+def result_file(corpus: str, variant: str, fold: int, seed: int) -> Path:
+    return ROOT / "results" / f"{corpus}-{variant}-{fold + 1}-seed{seed}.json"
+
+
+def scores(corpus: str, variant: str, seeds: Sequence[int]) -> NDArray[np.float64] | None:
+    """UAR in %, (folds, seeds); None where a result is missing."""
+    files = [[result_file(corpus, variant, fold, seed) for seed in seeds] for fold in range(len(published_folds(corpus)))]
+    if not all(path.exists() for row in files for path in row):
+        return None
+    return 100 * np.array([[read_json(path)["uar"] for path in row] for row in files])
+
+
+def table(corpus: str, seeds: Sequence[int]) -> str:
+    """Each variant: mean over folds of each seed, their mean, and the difference of the mixture to it, paired over the folds."""
+    found = {variant: scores(corpus, variant, seeds) for variant in VARIANTS}
+    moe = found["moe"]
+    heads = " | ".join(f"seed {seed}" for seed in seeds)
+    lines = [f"| {corpus} | {heads} | UAR %, mean | moe minus this, paired over folds |", "|---" * (len(seeds) + 3) + "|"]
+    for variant, of in found.items():
+        if of is not None:
+            by_seed = " | ".join(f"{value:.1f}" for value in of.mean(axis=0))
+            difference = "" if moe is None or variant == "moe" else paired(moe.mean(axis=1) - of.mean(axis=1))
+            lines.append(f"| {variant} | {by_seed} | **{of.mean():.1f}** | {difference} |")
+    return "\n".join([*lines, "", *choices(corpus), ""])
+
+
+def paired(differences: NDArray[np.float64]) -> str:
+    """Mean and 95 % interval of Student's t over the folds; each fold is the mean of its seeds."""
+    half = stats.t.ppf(0.975, len(differences) - 1) * differences.std(ddof=1) / np.sqrt(len(differences))
+    return f"{differences.mean():+.1f} [{differences.mean() - half:+.1f}, {differences.mean() + half:+.1f}]"
+
+
+def choices(corpus: str) -> Iterator[str]:
+    """What the inner cross-validation chose, and the gate."""
+    files = sorted((ROOT / "results").glob(f"{corpus}-*-choice.json"))
+    if files:
+        yield f"Chosen for each fold: {', '.join(read_json(path)['chosen'] for path in files)}."
+    gates = [read_json(path)["gates"] for path in sorted((ROOT / "results").glob(f"{corpus}-moe-*-seed*.json"))]
+    if gates:
+        yield "moe: mean gate " + ", ".join(f"{name} {np.mean([gate[name] for gate in gates]):.2f}" for name in gates[0]) + "."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("job", choices=("prepare", "run", "table"))
+    parser.add_argument("--corpus", choices=tuple(CLASSES), required=True)
+    parser.add_argument("--backbone", default="../shared/models/whisper-base-encoder")
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--variants", default="moe,ssl,concat")
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    if not PROTOCOLS.exists():
+        parser.exit(1, f"{PROTOCOLS} is not here: nothing to measure\n")
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    if arguments.job == "prepare":
+        Bench(arguments).transform_all()
+        return
+    if arguments.job == "run":
+        logging.basicConfig(level=logging.WARNING)
+        prepare_process(RuntimeConfig(threads=1))
+        (ROOT / "results").mkdir(parents=True, exist_ok=True)
+        Bench(arguments).run(arguments.variants.split(","), seeds)
+    text = table(arguments.corpus, seeds)
+    print(text)
+    if arguments.out:
+        arguments.out.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
