@@ -8,9 +8,9 @@ Needs data/raw with RAVDESS and SAVEE, the folds of ../shared/protocols and a ba
 file for each variant, fold and seed below data/emobox/results and goes on where it stopped; several may run side by side, each on one core.
 
 Every fold is written as explicit speakers and certified before anything is fitted. Its test speakers take part in nothing but the one
-reading at the end. What is left to choose (`CANDIDATES`) is chosen for each fold by cross-validation over its training speakers, with the SSL
-expert alone and one seed: each speaker is left out for validation in turn, the score is the UAR after the last epoch. Then the model is
-fitted on all training speakers for the epochs of its config, and the last one counts.
+reading at the end. What is left to choose (`CANDIDATES`) is chosen for each fold by cross-validation over its training speakers, with the
+SSL expert alone and one seed: each speaker is left out for validation in turn, the score is the UAR after the last epoch. Then the model
+is fitted on all training speakers for the epochs of its config, and the last one counts.
 """
 
 import argparse
@@ -67,6 +67,7 @@ def config_of(arguments: argparse.Namespace, variant: str, candidate: str, seed:
         f"ssl.model_id={arguments.backbone}",
         f"split.corpora=[{arguments.corpus}]",
         f"labels.keep=[{CLASSES[arguments.corpus]}]",
+        "train.sampler=shuffle",
         "train.patience=10000",
         "runtime.threads=1",
     ]

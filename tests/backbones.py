@@ -43,6 +43,14 @@ WHISPER_SHAPE: dict[str, Any] = {
 }
 
 
+WEIGHTS = "model.safetensors"
+
+
+def in_cache(cache: Path, model_id: str, commit: str) -> Path:
+    """Where huggingface_hub has this commit of a model."""
+    return cache / f"models--{model_id.replace('/', '--')}" / "snapshots" / commit
+
+
 @lru_cache
 def tiny_backbone(kind: str) -> Path:
     """The folder of a backbone, made once for all tests. Not to be changed: `save_backbone` makes others."""

@@ -61,6 +61,15 @@ def savee(tmp_path: Path) -> Workspace:
     return space
 
 
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of huggingface_hub, on a machine without network."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("ser.features.backbone_files.hub_answers", lambda: False)
+    return tmp_path / "hub"
+
+
 @dataclass(frozen=True)
 class Answer:
     """How a command ended."""

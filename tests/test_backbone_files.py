@@ -9,16 +9,14 @@ from typing import Any
 
 import huggingface_hub
 import pytest
-from huggingface_hub import constants
 
-from backbones import DIM, KINDS, LAYERS, WHISPER_FRAMES, save_backbone, tiny_backbone
+from backbones import DIM, KINDS, LAYERS, WEIGHTS, WHISPER_FRAMES, in_cache, save_backbone, tiny_backbone
 from ser.config import SslConfig
 from ser.errors import ConfigError, DataError
 from ser.features import backbone_files
-from ser.features.backbone_files import CONFIG, PINNED, PREPROCESSOR, find_backbone, hidden_states
+from ser.features.backbone_files import CONFIG, PINNED, PREPROCESSOR, fetch_weights, find_backbone, has_weights, hidden_states
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-WEIGHTS = "model.safetensors"
 BASE_PLUS = "microsoft/wavlm-base-plus"
 
 
@@ -30,18 +28,6 @@ def local(folder: Path, **settings: Any) -> SslConfig:
 def folder(tmp_path: Path) -> Path:
     """A backbone to be spoiled."""
     return Path(shutil.copytree(tiny_backbone("wavlm"), tmp_path / "wavlm"))
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of huggingface_hub, on a machine without network."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(backbone_files, "hub_answers", lambda: False)
-    return tmp_path / "hub"
-
-
-def in_cache(cache: Path, model_id: str, commit: str) -> Path:
-    return cache / f"models--{model_id.replace('/', '--')}" / "snapshots" / commit
 
 
 def edit(path: Path, **changes: Any) -> None:
@@ -173,13 +159,32 @@ def test_a_model_in_the_cache_needs_no_network(cache: Path, model_id: str, asked
     assert Path(backbone.location) == in_cache(cache, model_id, commit)
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, CONFIG, PREPROCESSOR])
-def test_half_a_download_is_no_model(cache: Path, name: str) -> None:
+@pytest.mark.parametrize("name", [CONFIG, PREPROCESSOR])
+def test_half_the_settings_are_no_model(cache: Path, name: str) -> None:
     snapshot = in_cache(cache, "a/b", COMMIT)
     shutil.copytree(tiny_backbone("wavlm"), snapshot)
     (snapshot / name).unlink()
     with pytest.raises(DataError, match="the hub cannot be reached"):
         find_backbone(SslConfig(model_id="a/b", revision=COMMIT))
+
+
+def test_settings_in_the_cache_describe_a_model_whose_weights_are_not_there(cache: Path) -> None:
+    snapshot = Path(shutil.copytree(tiny_backbone("wavlm"), in_cache(cache, "a/b", COMMIT)))
+    config = SslConfig(model_id="a/b", revision=COMMIT)
+    whole = find_backbone(config)
+    assert has_weights(whole)
+    fetch_weights(whole)
+    (snapshot / WEIGHTS).unlink()
+    assert find_backbone(config) == whole
+    assert not has_weights(whole)
+    with pytest.raises(DataError, match=r"the hub cannot be reached; run it once with a network, or point ssl\.model_id at a local folder"):
+        fetch_weights(whole)
+
+
+def test_a_local_folder_has_its_weights() -> None:
+    backbone = find_backbone(local(tiny_backbone("wavlm")))
+    assert has_weights(backbone)
+    fetch_weights(backbone)
 
 
 class Hub:
@@ -200,13 +205,26 @@ class Hub:
 
 
 @pytest.mark.parametrize("weights", [WEIGHTS, "pytorch_model.bin"])
-def test_a_model_is_downloaded_once_whatever_the_format_of_its_weights(cache: Path, monkeypatch: pytest.MonkeyPatch, weights: str) -> None:
+def test_a_look_fetches_the_settings_and_loading_the_weights_once_whatever_their_format(cache: Path, monkeypatch: pytest.MonkeyPatch, weights: str) -> None:
     hub = Hub(cache, weights)
     monkeypatch.setattr(backbone_files, "hub_answers", lambda: True)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub.snapshot_download)
     config = SslConfig(model_id="a/b", revision=COMMIT)
-    assert find_backbone(config).identity == find_backbone(config).identity == {"model_id": "a/b", "revision": COMMIT}
+    backbone = find_backbone(config)
+    assert backbone == find_backbone(config)
+    assert backbone.identity == {"model_id": "a/b", "revision": COMMIT}
+    assert hub.asked == [CONFIG, PREPROCESSOR]
+    fetch_weights(backbone)
+    fetch_weights(backbone)
     assert hub.asked.count(weights) == 1
+    assert has_weights(find_backbone(config))
+
+
+def test_a_model_of_the_hub_without_weights_is_one_line(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backbone_files, "hub_answers", lambda: True)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", Hub(cache, "weights.gguf").snapshot_download)
+    with pytest.raises(DataError, match="the hub gave no weights"):
+        fetch_weights(find_backbone(SslConfig(model_id="a/b", revision=COMMIT)))
 
 
 @pytest.mark.parametrize("error", [OSError("disk full\nand more"), RuntimeError("404 Client Error"), KeyError()])

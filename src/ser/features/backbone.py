@@ -19,7 +19,7 @@ from torch.nn.utils import parametrize
 
 from ser.config import SSL, SslConfig
 from ser.errors import ConfigError, DataError
-from ser.features.backbone_files import find_backbone, hidden_states
+from ser.features.backbone_files import fetch_weights, find_backbone, hidden_states
 from ser.features.base import Frames
 from ser.runtime import choose_device, memory_errors, repeat_exactly, use_bf16
 
@@ -49,11 +49,11 @@ class BackboneExtractor:
     """The hidden states that the config asks for, side by side: all columns of the first, then of the next.
 
     Of a clip longer than the backbone takes (Whisper: 30 s), stretches of that length are computed by themselves and their frames laid end
-    to end. The weights are loaded once in a process; processes that it forks afterwards share them.
+    to end. The weights are downloaded where they are not here yet, and loaded once in a process; processes that it forks share them.
 
     Raises:
         ConfigError: the audio has another sample rate than the backbone takes; or as of `find_backbone` and `hidden_states`.
-        DataError: the weights are damaged; or as of `find_backbone`.
+        DataError: the weights are damaged; or as of `find_backbone` and `fetch_weights`.
     """
 
     name = "ssl"
@@ -67,6 +67,7 @@ class BackboneExtractor:
         self.frame_rate = self.backbone.frame_rate / config.time_pool
         self.precision, self.device = resolved_precision(config), choose_device(config)
         self.in_batches = self.device.type != "cpu"
+        fetch_weights(self.backbone)
         self.network = load_network(self.backbone.kind, self.backbone.location, self.states[-1], self.precision, self.device)
 
     def extract(self, waveforms: Sequence[Waveform]) -> list[Frames]:

@@ -1,14 +1,14 @@
 """Where the weights of a speech backbone are, what shape its features will have, and what names them for good. Loads no torch.
 
 A folder holds what transformers' `save_pretrained` writes: `config.json`, `preprocessor_config.json` and the weights. A model of the hub is
-such a folder too, in the cache of huggingface_hub, once it has been downloaded.
+such a folder too, in the cache of huggingface_hub. Its two small files suffice to describe it: the weights come when somebody loads them.
 """
 
 import json
 import logging
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -39,7 +39,7 @@ PINNED = {
 """Commit of each hub model that needs no `ssl.revision`: a branch may move, and the stored numbers with it."""
 
 KINDS = ("wavlm", "hubert", "wav2vec2", "data2vec-audio", "whisper")
-CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+CONFIG, PREPROCESSOR = SETTINGS = ("config.json", "preprocessor_config.json")
 WEIGHTS = (
     ("model.safetensors",),
     ("model.safetensors.index.json", "model-*-of-*.safetensors"),
@@ -49,11 +49,14 @@ WEIGHTS = (
 """Names of the weight files, whole or in parts; the first that a folder has are loaded, as transformers does."""
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 NETWORK_SECONDS = 10.0
+ADVICE = "run it once with a network, or point ssl.model_id at a local folder"
+NO_WEIGHTS = "weights not here yet: the transform step will download them once"
+"""Of a backbone without `has_weights`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """A backbone whose files are on this machine."""
+    """A backbone whose settings are on this machine; see `has_weights`."""
 
     kind: str
     """`model_type` of its config.json: one of KINDS."""
@@ -78,7 +81,7 @@ class Backbone:
 
 
 def find_backbone(config: SslConfig) -> Backbone:
-    """The backbone of a config, from a local folder, the cache of huggingface_hub or the network, in this order.
+    """The backbone of a config, from a local folder, the cache of huggingface_hub or the network, in this order. Fetches no weights.
 
     Raises:
         ConfigError: transformers is not installed, or a hub model has neither a revision nor a pinned one.
@@ -97,7 +100,7 @@ def find_backbone(config: SslConfig) -> Backbone:
             f"ssl.model_id {config.model_id} is not among the models whose commit is pinned: give the commit as ssl.revision, "
             f"or take one of {', '.join(PINNED)}, or a local folder"
         )
-    folder = cached(config.model_id, revision) or download(config.model_id, revision)
+    folder = cached(config.model_id, revision) or download(config.model_id, revision, SETTINGS)
     return describe(folder, {"model_id": config.model_id, "revision": revision})
 
 
@@ -120,7 +123,6 @@ def describe(folder: Path, identity: dict[str, Any]) -> Backbone:
     Raises:
         DataError: a file is absent or damaged, or the model is of another kind.
     """
-    weight_files(folder)
     config, preprocessor = read_settings(folder / CONFIG), read_settings(folder / PREPROCESSOR)
     kind = config.get("model_type")
     if kind not in KINDS:
@@ -222,39 +224,53 @@ def checksum(version: tuple[Path, int, int]) -> str:
 
 
 def cached(model_id: str, revision: str) -> Path | None:
-    """The model's folder in the cache of huggingface_hub, if all of it is there. Asks no network."""
+    """The model's folder in the cache of huggingface_hub, if its settings are there. Asks no network."""
     from huggingface_hub import try_to_load_from_cache
 
     config = try_to_load_from_cache(model_id, CONFIG, revision=revision)
     if not isinstance(config, str):
         return None
     folder = Path(config).parent
-    return folder if (folder / PREPROCESSOR).exists() and any(matching(folder, patterns) for patterns in WEIGHTS) else None
+    return folder if (folder / PREPROCESSOR).exists() else None
 
 
-def download(model_id: str, revision: str) -> Path:
-    """From the hub to the cache of huggingface_hub; what an interrupted download left there is not fetched again.
+def has_weights(backbone: Backbone) -> bool:
+    """Whether they are on this machine."""
+    return any(matching(Path(backbone.location), patterns) for patterns in WEIGHTS)
+
+
+def fetch_weights(backbone: Backbone) -> None:
+    """Download the weights of a hub model to where its settings are, unless they are there.
+
+    Raises:
+        DataError: as of `download`, or the hub gave none.
+    """
+    if has_weights(backbone):
+        return
+    model_id, revision = backbone.identity["model_id"], backbone.identity["revision"]
+    log.info("downloading %s, once", model_id)
+    for patterns in (WEIGHTS[:2], WEIGHTS[2:]):  # some models have but one format; a model with both is not fetched twice
+        download(model_id, revision, [*SETTINGS, *(name for names in patterns for name in names)])
+        if has_weights(backbone):
+            return
+    raise DataError(f"ssl.model_id {model_id}, revision {revision}: the hub gave no weights; {ADVICE}")
+
+
+def download(model_id: str, revision: str, wanted: Sequence[str]) -> Path:
+    """Files of a model, from the hub to the cache of huggingface_hub; what an interrupted download left there is not fetched again.
 
     Raises:
         DataError: the hub cannot be reached, or has no such model.
     """
     from huggingface_hub import snapshot_download
 
-    advice = "run it once with a network, or point ssl.model_id at a local folder"
     if not hub_answers():
-        raise DataError(f"ssl.model_id {model_id}: the model is not on this machine and the hub cannot be reached; {advice}")
-    log.info("downloading %s, once", model_id)
-    folder = Path()
+        raise DataError(f"ssl.model_id {model_id}: the model's files are not on this machine and the hub cannot be reached; {ADVICE}")
     try:
-        for patterns in (WEIGHTS[:2], WEIGHTS[2:]):  # some models have but one format; a model with both is not fetched twice
-            wanted = [CONFIG, PREPROCESSOR, *(name for names in patterns for name in names)]
-            folder = Path(snapshot_download(model_id, revision=revision, allow_patterns=wanted))
-            if any(matching(folder, names) for names in patterns):
-                break
+        return Path(snapshot_download(model_id, revision=revision, allow_patterns=list(wanted)))
     except Exception as error:  # of the network, of the hub (no such model, no access), of the disk
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"ssl.model_id {model_id}, revision {revision}: the download failed ({reason}); {advice}") from error
-    return folder
+        raise DataError(f"ssl.model_id {model_id}, revision {revision}: the download failed ({reason}); {ADVICE}") from error
 
 
 def hub_answers() -> bool:

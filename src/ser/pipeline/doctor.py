@@ -15,6 +15,7 @@ from ser.config import SSL, ExperimentConfig
 from ser.console import print_table
 from ser.corpora import CORPORA
 from ser.errors import ConfigError, DataError, SerError
+from ser.features.backbone_files import NO_WEIGHTS, has_weights
 from ser.manifest import read_manifest
 from ser.pipeline.stores import extractor_names, find_states, frame_bytes, store_spec
 from ser.search import find_audio, find_corpus_folder
@@ -77,7 +78,7 @@ def hardware(config: ExperimentConfig) -> Iterator[Finding]:
 
 
 def backbone(config: ExperimentConfig) -> Iterator[Finding]:
-    """Whether the model that makes the feature `ssl` is here, where the config asks for it."""
+    """The model that makes the feature `ssl`, and whether its weights are here, where the config asks for it."""
     if SSL not in config.features.types:
         return
     from ser.features.backbone import resolved_precision
@@ -89,7 +90,8 @@ def backbone(config: ExperimentConfig) -> Iterator[Finding]:
         yield "backbone", "missing", str(error)
         return
     stored = f"{len(states)} of {found.num_states} hidden states of {found.dim} numbers"
-    yield "backbone", "ok", f"{found.kind} at {found.location}: {stored}, computed in {precision}"
+    detail = f"{found.kind} at {found.location}: {stored}, computed in {precision}"
+    yield ("backbone", "ok", detail) if has_weights(found) else ("backbone", "note", f"{detail}; {NO_WEIGHTS}")
 
 
 def disk(config: ExperimentConfig) -> Iterator[Finding]:

@@ -42,7 +42,9 @@ def plan_extract(config: ExperimentConfig) -> list[str]:
 
 
 def plan_transform(config: ExperimentConfig) -> Iterator[str]:
-    """A line for each store. Of a backbone also the time: it is loaded, and runs for about a second."""
+    """A line for each store. Of a backbone that is here also the time: it is loaded, and runs for about a second."""
+    from ser.features.backbone_files import NO_WEIGHTS, has_weights
+    from ser.pipeline.stores import find_states
     from ser.pipeline.transform import number_of_workers
     from ser.pipeline.transform import plan as plan_stores
 
@@ -50,7 +52,9 @@ def plan_transform(config: ExperimentConfig) -> Iterator[str]:
     for store in plan_stores(config):
         line = f"{store.folder}: {len(store.stored)} clips stored, {store.to_compute} to compute in {len(store.shards)} shards, "
         line += f"at most {store.estimated_bytes / 1e9:.2f} GB"
-        if store.extractor == SSL and store.shards:
+        if store.extractor == SSL and store.shards and not has_weights(find_states(config)[0]):
+            line += f"; {NO_WEIGHTS}"
+        elif store.extractor == SSL and store.shards:
             workers = min(number_of_workers(config, SSL), len(store.shards))
             alone = alone or measure_backbone(config)
             speed = workers * alone
