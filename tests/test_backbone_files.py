@@ -132,44 +132,44 @@ def test_a_folder_that_is_no_backbone_is_one_line(folder: Path, case: str) -> No
 
 
 @pytest.mark.parametrize("model_id", ["/nowhere/wavlm", "../wavlm", "./wavlm", "models/wavlm/base", "wavlm", "a/b c", "~/wavlm/"])
-def test_a_folder_that_does_not_exist_is_no_question_to_the_hub(cache: Path, model_id: str) -> None:
+def test_a_folder_that_does_not_exist_is_no_question_to_the_hub(hub_cache: Path, model_id: str) -> None:
     with pytest.raises(DataError, match="there is no such folder"):
         find_backbone(SslConfig(model_id=model_id))
 
 
-def test_an_unknown_hub_model_needs_a_revision(cache: Path) -> None:
+def test_an_unknown_hub_model_needs_a_revision(hub_cache: Path) -> None:
     with pytest.raises(ConfigError, match=r"give the commit as ssl\.revision"):
         find_backbone(SslConfig(model_id="somebody/some-wavlm"))
 
 
-def test_without_network_and_weights_one_line_says_what_to_do(cache: Path) -> None:
+def test_without_network_and_weights_one_line_says_what_to_do(hub_cache: Path) -> None:
     with pytest.raises(DataError, match=r"run it once with a network, or point ssl\.model_id at a local folder") as caught:
         find_backbone(SslConfig())
     assert "\n" not in str(caught.value)
-    assert not cache.exists()
+    assert not hub_cache.exists()
 
 
 @pytest.mark.parametrize(
     ("model_id", "asked", "commit"), [(BASE_PLUS, None, PINNED[BASE_PLUS]), (BASE_PLUS, COMMIT, COMMIT), ("a/b", COMMIT, COMMIT)]
 )
-def test_a_model_in_the_cache_needs_no_network(cache: Path, model_id: str, asked: str | None, commit: str) -> None:
-    shutil.copytree(tiny_backbone("wavlm"), in_cache(cache, model_id, commit))
+def test_a_model_in_the_cache_needs_no_network(hub_cache: Path, model_id: str, asked: str | None, commit: str) -> None:
+    shutil.copytree(tiny_backbone("wavlm"), in_cache(hub_cache, model_id, commit))
     backbone = find_backbone(SslConfig(model_id=model_id, revision=asked))
     assert backbone.identity == {"model_id": model_id, "revision": commit}
-    assert Path(backbone.location) == in_cache(cache, model_id, commit)
+    assert Path(backbone.location) == in_cache(hub_cache, model_id, commit)
 
 
 @pytest.mark.parametrize("name", [CONFIG, PREPROCESSOR])
-def test_half_the_settings_are_no_model(cache: Path, name: str) -> None:
-    snapshot = in_cache(cache, "a/b", COMMIT)
+def test_half_the_settings_are_no_model(hub_cache: Path, name: str) -> None:
+    snapshot = in_cache(hub_cache, "a/b", COMMIT)
     shutil.copytree(tiny_backbone("wavlm"), snapshot)
     (snapshot / name).unlink()
     with pytest.raises(DataError, match="the hub cannot be reached"):
         find_backbone(SslConfig(model_id="a/b", revision=COMMIT))
 
 
-def test_settings_in_the_cache_describe_a_model_whose_weights_are_not_there(cache: Path) -> None:
-    snapshot = Path(shutil.copytree(tiny_backbone("wavlm"), in_cache(cache, "a/b", COMMIT)))
+def test_settings_in_the_cache_describe_a_model_whose_weights_are_not_there(hub_cache: Path) -> None:
+    snapshot = Path(shutil.copytree(tiny_backbone("wavlm"), in_cache(hub_cache, "a/b", COMMIT)))
     config = SslConfig(model_id="a/b", revision=COMMIT)
     whole = find_backbone(config)
     assert has_weights(whole)
@@ -205,8 +205,10 @@ class Hub:
 
 
 @pytest.mark.parametrize("weights", [WEIGHTS, "pytorch_model.bin"])
-def test_a_look_fetches_the_settings_and_loading_the_weights_once_whatever_their_format(cache: Path, monkeypatch: pytest.MonkeyPatch, weights: str) -> None:
-    hub = Hub(cache, weights)
+def test_a_look_fetches_the_settings_alone_and_the_weights_come_once(
+    hub_cache: Path, monkeypatch: pytest.MonkeyPatch, weights: str
+) -> None:
+    hub = Hub(hub_cache, weights)
     monkeypatch.setattr(backbone_files, "hub_answers", lambda: True)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub.snapshot_download)
     config = SslConfig(model_id="a/b", revision=COMMIT)
@@ -220,15 +222,15 @@ def test_a_look_fetches_the_settings_and_loading_the_weights_once_whatever_their
     assert has_weights(find_backbone(config))
 
 
-def test_a_model_of_the_hub_without_weights_is_one_line(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_of_the_hub_without_weights_is_one_line(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backbone_files, "hub_answers", lambda: True)
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", Hub(cache, "weights.gguf").snapshot_download)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", Hub(hub_cache, "weights.gguf").snapshot_download)
     with pytest.raises(DataError, match="the hub gave no weights"):
         fetch_weights(find_backbone(SslConfig(model_id="a/b", revision=COMMIT)))
 
 
 @pytest.mark.parametrize("error", [OSError("disk full\nand more"), RuntimeError("404 Client Error"), KeyError()])
-def test_a_failed_download_is_one_line(cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_a_failed_download_is_one_line(hub_cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
 

@@ -1,16 +1,20 @@
 """The doctor looks at everything, changes nothing, and is content or names what is missing."""
 
+import shutil
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backbones import tiny_backbone
+from backbones import WEIGHTS, in_cache, tiny_backbone
 from conftest import Ser
 from ser.errors import DataError
+from ser.features.backbone_files import NO_WEIGHTS, PINNED
 from ser.pipeline import doctor as step
 from workspace import SPEED_ALONE, Workspace, printed_rows
+
+BASE_PLUS = "microsoft/wavlm-base-plus"
 
 
 def findings(text: str) -> dict[str, tuple[str, str]]:
@@ -76,11 +80,11 @@ def test_an_extra_is_missing_only_where_the_config_asks_for_it(prepared: Workspa
     assert missing(prepared, *with_backbone(tiny_backbone("wavlm"))) == "missing: extra ssl"
 
 
-def with_backbone(folder: Path) -> list[str]:
+def with_backbone(folder: Path | str) -> list[str]:
     return ["features.types=[ssl, mel]", "model.features=[mel]", f"ssl.model_id={folder}", "ssl.layers=[0, 2]", "ssl.precision=fp32"]
 
 
-def backbone_line(space: Workspace, ser: Ser, folder: Path) -> tuple[int, tuple[str, str] | None]:
+def backbone_line(space: Workspace, ser: Ser, folder: Path | str) -> tuple[int, tuple[str, str] | None]:
     """The exit code, and what the table says of the backbone."""
     chosen = [part for text in with_backbone(folder) for part in ("--set", text)]
     answer = ser("--config", space.config_file, "--steps", "doctor", *chosen)
@@ -100,6 +104,17 @@ def test_a_backbone_that_is_not_there_is_missing_and_the_disk_is_told_without_it
     assert found is not None
     assert found[0] == "missing"
     assert "nowhere" in found[1]
+
+
+def test_a_model_of_the_hub_is_described_without_its_weights(prepared: Workspace, ser: Ser, hub_cache: Path) -> None:
+    snapshot = Path(shutil.copytree(tiny_backbone("wavlm"), in_cache(hub_cache, BASE_PLUS, PINNED[BASE_PLUS])))
+    told = f"wavlm at {snapshot}: 2 of 3 hidden states of 32 numbers, computed in fp32"
+    assert backbone_line(prepared, ser, BASE_PLUS) == (0, ("ok", told))
+    (snapshot / WEIGHTS).unlink()
+    assert backbone_line(prepared, ser, BASE_PLUS) == (
+        0,
+        ("note", f"{told}; {NO_WEIGHTS}"),
+    )
 
 
 def test_a_config_without_a_backbone_has_no_line_for_it(prepared: Workspace, ser: Ser) -> None:

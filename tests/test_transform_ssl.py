@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backbones import DIM, KINDS, LAYERS, save_backbone, tiny_backbone
+from backbones import DIM, KINDS, LAYERS, WEIGHTS, in_cache, save_backbone, tiny_backbone
 from conftest import Answer, Ser
 from processes import dying_at, in_a_child
 from ser import paths
@@ -24,6 +24,7 @@ from ser.config import SSL, ExperimentConfig
 from ser.decode import read_audio
 from ser.errors import ConfigError, DataError
 from ser.features.backbone import BackboneExtractor, one_thread
+from ser.features.backbone_files import PINNED
 from ser.manifest import Manifest, read_manifest
 from ser.parallel import START_METHOD
 from ser.pipeline import transform as step
@@ -35,10 +36,11 @@ from workspace import Workspace, make_workspace
 
 CLASSES = "labels: {keep: [neutral, happy, sad, angry, fear, disgust, surprise]}\n"
 CLIPS = 28
+BASE_PLUS = "microsoft/wavlm-base-plus"
 pytestmark = pytest.mark.skipif(START_METHOD != "fork", reason="a worker must see what a test has replaced")
 
 
-def settings(model_id: Path, features: str = "[ssl, mel]") -> list[str]:
+def settings(model_id: Path | str, features: str = "[ssl, mel]") -> list[str]:
     family = ["model.name=ssl_spectral_moe", f"model.features={features}", f"features.types={features}"]
     return [*family, f"ssl.model_id={model_id}", "ssl.precision=fp32", "ssl.shard_clips=8"]
 
@@ -359,6 +361,41 @@ def test_a_missing_extra_is_told_before_the_first_step(
         space.run("extract,transform", *settings(tiny_backbone("wavlm")), *more)
 
 
+# a model of the hub
+
+
+@pytest.fixture
+def held(hub_cache: Path) -> Path:
+    """Where a model of the hub stands, with its weights."""
+    return Path(shutil.copytree(tiny_backbone("wavlm"), in_cache(hub_cache, BASE_PLUS, PINNED[BASE_PLUS])))
+
+
+def test_a_finished_store_needs_no_weights(space: Workspace, held: Path) -> None:
+    chosen = [*settings(BASE_PLUS), "train.epochs=1"]
+    space.run("transform", *chosen)
+    (held / WEIGHTS).unlink()
+    space.run("transform,load,train", *chosen)
+    assert not (held / WEIGHTS).exists()
+
+
+def test_the_weights_are_fetched_when_they_are_loaded_and_what_was_computed_before_is_kept(
+    space: Workspace, held: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (held / WEIGHTS).unlink()
+    config = space.config(*settings(BASE_PLUS))
+    with pytest.raises(DataError, match="the hub cannot be reached; run it once with a network"):
+        transform(config)
+    assert [folder.name.split("-")[0] for folder in paths.features_folder(config.project).iterdir()] == ["spectral"]
+
+    def snapshot_download(model_id: str, *, revision: str, allow_patterns: list[str]) -> str:
+        shutil.copy(tiny_backbone("wavlm") / WEIGHTS, held)
+        return str(held)
+
+    monkeypatch.setattr("ser.features.backbone_files.hub_answers", lambda: True)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    assert len(FeatureStore.open(transform(config)[1])) == CLIPS
+
+
 # --dry-run
 
 
@@ -387,3 +424,11 @@ def test_a_dry_run_without_the_backbone_tells_what_it_can(space: Workspace, ser:
     assert "28 to compute" in spectral
     assert ssl.startswith("cannot tell yet: ")
     assert "weights" in ssl
+
+
+def test_a_dry_run_fetches_and_loads_no_weights(space: Workspace, held: Path, ser: Ser, monkeypatch: pytest.MonkeyPatch) -> None:
+    (held / WEIGHTS).unlink()
+    monkeypatch.setattr("ser.features.backbone.load_network", pytest.fail)
+    chosen = [part for text in settings(BASE_PLUS) for part in ("--set", text)]
+    ssl = transform_lines(ser("--config", space.config_file, "--steps", "transform", "--dry-run", *chosen))[1]
+    assert re.search(r"28 to compute in 4 shards, at most 0.00 GB; weights not here yet: the transform step will download them once$", ssl)
