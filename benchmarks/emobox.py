@@ -5,7 +5,8 @@
     python benchmarks/emobox.py table --corpus ravdess [--out table.md]
 
 Needs data/raw with RAVDESS and SAVEE, the folds of ../shared/protocols and a backbone; says so and stops without them. `run` leaves one
-file for each variant, fold and seed below data/emobox/results and goes on where it stopped; several may run side by side, each on one core.
+file for each variant, fold and seed below data/emobox/results, named also after all settings and the backbone, and goes on where it
+stopped; several may run side by side, each on one core.
 
 Every fold is written as explicit speakers and certified before anything is fitted. Its test speakers take part in nothing but the one
 reading at the end. What is left to choose (`CANDIDATES`) is chosen for each fold by cross-validation over its training speakers, with the
@@ -25,10 +26,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ser import paths
-from ser.config import ExperimentConfig, RuntimeConfig
+from ser.config import ExperimentConfig, RuntimeConfig, SslConfig
 from ser.config_file import load_config
 from ser.errors import LockedError
-from ser.files import read_json, write_json
+from ser.features.backbone_files import find_backbone
+from ser.files import digest_json, exclusive_lock, read_json, write_json
 from ser.manifest import read_manifest
 from ser.metrics import uar
 from ser.pipeline.extract import extract
@@ -53,12 +55,12 @@ VARIANTS = {
     "spectral": ["model.features=[mel, mfcc, chroma]"],
 }
 MIX, LAST = "mix of all states", "last state"
-STATES = {MIX: ["ssl.layers=all"], LAST: ["ssl.layers=[6]"]}
 CANDIDATES = {"ravdess": [MIX], "savee": [MIX, LAST]}
 """For RAVDESS there is nothing left to choose: its settings are those of the shipped config."""
 
 
 def config_of(arguments: argparse.Namespace, variant: str, candidate: str, seed: int, split: Sequence[str]) -> ExperimentConfig:
+    last = find_backbone(SslConfig(model_id=arguments.backbone)).num_states - 1
     common = [
         f"project.processed_dir={ROOT}",
         f"project.runs_dir={ROOT}/runs",
@@ -71,7 +73,10 @@ def config_of(arguments: argparse.Namespace, variant: str, candidate: str, seed:
         "train.patience=10000",
         "runtime.threads=1",
     ]
-    return load_config("ssl_spectral_moe.yaml", [*common, *arguments.set, *VARIANTS[variant], *STATES[candidate], *split])
+    return load_config(
+        "ssl_spectral_moe.yaml",
+        [*common, *arguments.set, *VARIANTS[variant], f"ssl.layers={'all' if candidate == MIX else [last]}", *split],
+    )
 
 
 def split_settings(name: str, test: Sequence[str], val: Sequence[str] = ()) -> list[str]:
@@ -84,6 +89,13 @@ def published_folds(corpus: str) -> list[list[str]]:
     """Test speakers of each fold."""
     folds = read_json(PROTOCOLS)[f"{corpus}/emobox"]["folds"]
     return [[f"{corpus}/{speaker}" for speaker in fold["test_speakers"]] for fold in folds]
+
+
+def result_file(config: ExperimentConfig, name: str) -> Path:
+    """A result of other settings, another backbone or another seed has another name."""
+    values = config.model_dump(mode="json", exclude={"project": True, "runtime": True, "ssl": {"model_id"}})
+    key = digest_json({**values, "seed": config.project.seed, "backbone": find_backbone(config.ssl).identity})[:12]
+    return ROOT / "results" / f"{name}-{key}.json"
 
 
 class Bench:
@@ -103,20 +115,19 @@ class Bench:
 
     def run(self, variants: Sequence[str], seeds: Sequence[int]) -> None:
         """Every fold, variant and seed that has no result yet."""
-        for fold, test in enumerate(self.folds):
+        for fold in range(len(self.folds)):
             candidate = self.choose(fold)
             for variant in variants:
                 for seed in seeds:
-                    path = result_file(self.corpus, variant, fold, seed)
-                    if not path.exists():
-                        self.measure(path, variant, candidate, seed, split_settings(f"{self.corpus}-{fold + 1}", test))
+                    if not self.result(fold, variant, seed).exists():
+                        self.measure(fold, variant, candidate, seed)
 
     def choose(self, fold: int) -> str:
         """The candidate with the highest mean val UAR over the inner folds; the test speakers are declared and left alone."""
         candidates = CANDIDATES[self.corpus]
         if len(candidates) == 1:
             return candidates[0]
-        path = ROOT / "results" / f"{self.corpus}-{fold + 1}-choice.json"
+        path = self.choice(fold)
         if not path.exists():
             scores = {candidate: [self.inner(fold, step, candidate) for step in range(1, len(self.folds))] for candidate in candidates}
             best = max(scores, key=lambda candidate: float(np.mean(scores[candidate])))
@@ -129,16 +140,29 @@ class Bench:
         trainer, _ = self.fit("ssl", candidate, 1, split_settings(f"{self.corpus}-{fold + 1}-inner-{step}", self.folds[fold], val))
         return float(trainer.progress.history[-1]["val_uar"])
 
-    def measure(self, path: Path, variant: str, candidate: str, seed: int, split: Sequence[str]) -> None:
+    def choice(self, fold: int) -> Path:
+        config = config_of(self.arguments, "ssl", MIX, 1, self.outer(fold))
+        return result_file(config, f"{self.corpus}-{fold + 1}-choice")
+
+    def outer(self, fold: int) -> list[str]:
+        return split_settings(f"{self.corpus}-{fold + 1}", self.folds[fold])
+
+    def result(self, fold: int, variant: str, seed: int) -> Path:
+        """Of the candidate that was chosen; nothing is there before the choice."""
+        chosen = str(read_json(self.choice(fold))["chosen"]) if self.choice(fold).exists() else MIX
+        config = config_of(self.arguments, variant, chosen, seed, self.outer(fold))
+        return result_file(config, f"{self.corpus}-{variant}-{fold + 1}-seed{seed}")
+
+    def measure(self, fold: int, variant: str, candidate: str, seed: int) -> None:
         """Fit on all training speakers and read the test speakers once."""
-        trainer, config = self.fit(variant, candidate, seed, split)
+        trainer, config = self.fit(variant, candidate, seed, self.outer(fold))
         assert self.loaded is not None
         dataset = self.loaded.dataset(config, "test")
         assert dataset is not None
         found = predict(config, trainer, dataset, self.loaded.split.classes)
         gates = {name: float(weights.mean()) for name, weights in found.gates.items()}
         facts = {"n": len(found.ids), "train": len(self.loaded.split.splits["train"]), "candidate": candidate, "gates": gates}
-        write_json(path, {"uar": float(uar(found.confusion)), **facts, "confusion": found.confusion.tolist()})
+        write_json(self.result(fold, variant, seed), {"uar": float(uar(found.confusion)), **facts, "confusion": found.confusion.tolist()})
 
     def fit(self, variant: str, candidate: str, seed: int, split: Sequence[str]) -> tuple[Trainer, ExperimentConfig]:
         """A model after the last of its epochs."""
@@ -156,7 +180,9 @@ class Bench:
         """The split written and certified, missing features computed, the normalisers fitted on its training speakers."""
         if not paths.manifest_file(config.project).exists():
             extract(config)
-        write_split(paths.split_folder(config), make_split(read_manifest(paths.manifest_file(config.project)), config.split, config.labels))
+        with exclusive_lock(paths.lock_file(config.project)):
+            split = make_split(read_manifest(paths.manifest_file(config.project)), config.split, config.labels)
+            write_split(paths.split_folder(config), split)
         transform(config)
         return load(config)
 
@@ -170,30 +196,26 @@ def patiently(step: Callable[[], Loaded]) -> Loaded:
             time.sleep(5)
 
 
-def result_file(corpus: str, variant: str, fold: int, seed: int) -> Path:
-    return ROOT / "results" / f"{corpus}-{variant}-{fold + 1}-seed{seed}.json"
-
-
-def scores(corpus: str, variant: str, seeds: Sequence[int]) -> NDArray[np.float64] | None:
+def scores(bench: Bench, variant: str, seeds: Sequence[int]) -> NDArray[np.float64] | None:
     """UAR in %, (folds, seeds); None where a result is missing."""
-    files = [[result_file(corpus, variant, fold, seed) for seed in seeds] for fold in range(len(published_folds(corpus)))]
+    files = [[bench.result(fold, variant, seed) for seed in seeds] for fold in range(len(bench.folds))]
     if not all(path.exists() for row in files for path in row):
         return None
     return 100 * np.array([[read_json(path)["uar"] for path in row] for row in files])
 
 
-def table(corpus: str, seeds: Sequence[int]) -> str:
+def table(bench: Bench, seeds: Sequence[int]) -> str:
     """Each variant: mean over folds of each seed, their mean, and the difference of the mixture to it, paired over the folds."""
-    found = {variant: scores(corpus, variant, seeds) for variant in VARIANTS}
+    found = {variant: scores(bench, variant, seeds) for variant in VARIANTS}
     moe = found["moe"]
     heads = " | ".join(f"seed {seed}" for seed in seeds)
-    lines = [f"| {corpus} | {heads} | UAR %, mean | moe minus this, paired over folds |", "|---" * (len(seeds) + 3) + "|"]
+    lines = [f"| {bench.corpus} | {heads} | UAR %, mean | by fold | moe minus this, paired over folds |", "|---" * (len(seeds) + 4) + "|"]
     for variant, of in found.items():
         if of is not None:
-            by_seed = " | ".join(f"{value:.1f}" for value in of.mean(axis=0))
+            by_seed, by_fold = (" | ".join(f"{v:.1f}" for v in of.mean(axis=0)), " ".join(f"{v:.1f}" for v in of.mean(axis=1)))
             difference = "" if moe is None or variant == "moe" else paired(moe.mean(axis=1) - of.mean(axis=1))
-            lines.append(f"| {variant} | {by_seed} | **{of.mean():.1f}** | {difference} |")
-    return "\n".join([*lines, "", *choices(corpus), ""])
+            lines.append(f"| {variant} | {by_seed} | **{of.mean():.1f}** | {by_fold} | {difference} |")
+    return "\n".join([*lines, "", *remarks(bench, seeds), ""])
 
 
 def paired(differences: NDArray[np.float64]) -> str:
@@ -202,12 +224,13 @@ def paired(differences: NDArray[np.float64]) -> str:
     return f"{differences.mean():+.1f} [{differences.mean() - half:+.1f}, {differences.mean() + half:+.1f}]"
 
 
-def choices(corpus: str) -> Iterator[str]:
+def remarks(bench: Bench, seeds: Sequence[int]) -> Iterator[str]:
     """What the inner cross-validation chose, and the gate."""
-    files = sorted((ROOT / "results").glob(f"{corpus}-*-choice.json"))
-    if files:
-        yield f"Chosen for each fold: {', '.join(read_json(path)['chosen'] for path in files)}."
-    gates = [read_json(path)["gates"] for path in sorted((ROOT / "results").glob(f"{corpus}-moe-*-seed*.json"))]
+    chosen = [read_json(path)["chosen"] for path in map(bench.choice, range(len(bench.folds))) if path.exists()]
+    if chosen:
+        yield f"Chosen for each fold: {', '.join(chosen)}."
+    paths_of = [bench.result(fold, "moe", seed) for fold in range(len(bench.folds)) for seed in seeds]
+    gates = [read_json(path)["gates"] for path in paths_of if path.exists()]
     if gates:
         yield "moe: mean gate " + ", ".join(f"{name} {np.mean([gate[name] for gate in gates]):.2f}" for name in gates[0]) + "."
 
@@ -233,7 +256,7 @@ def main() -> None:
         prepare_process(RuntimeConfig(threads=1))
         (ROOT / "results").mkdir(parents=True, exist_ok=True)
         Bench(arguments).run(arguments.variants.split(","), seeds)
-    text = table(arguments.corpus, seeds)
+    text = table(Bench(arguments), seeds)
     print(text)
     if arguments.out:
         arguments.out.write_text(text, encoding="utf-8")
