@@ -17,7 +17,7 @@ from ser.certificate import read_certificate
 from ser.checkpoint import digest, load_checkpoint
 from ser.config import ModelConfig
 from ser.data import Normaliser, SpeechDataset
-from ser.errors import DataError
+from ser.errors import ConfigError, DataError
 from ser.files import read_json
 from ser.inference import predict_dataset
 from ser.models import FeatureShape, build_model
@@ -25,9 +25,10 @@ from ser.pipeline import stores
 from ser.pipeline.load import read_loaded
 from ser.pipeline.plan import plan_load, plan_train
 from ser.runs import Run
+from ser.store import FeatureStore
 from ser.training import Trainer
 from trees import write_trees
-from workspace import Row, Workspace, header_of, history_of, make_workspace, metrics_of, rows_of, weights_of
+from workspace import SPEED_ALONE, Row, Workspace, header_of, history_of, make_workspace, metrics_of, rows_of, weights_of
 
 EXPERTS = ("ssl", "mel", "mfcc", "chroma")
 STATES = [str(state) for state in range(LAYERS + 1)]
@@ -222,6 +223,80 @@ def test_an_extractor_that_the_model_does_not_ask_for_is_not_looked_for(
     space.train("part", ONE_EPOCH, setting)
     assert plan_load(space.config(setting))
     assert plan_train(space.config(setting))
+
+
+# -- what another machine has computed -------------------------------------------------
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, *, bf16: bool) -> None:
+    """Without a GPU, and with or without instructions for bf16."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(
+        "ser.features.backbone.use_bf16", lambda config, device: bf16 if config.precision == "auto" else config.precision == "bf16"
+    )
+
+
+def precision_read(space: Workspace, *settings: str) -> list[str]:
+    """Of each store of the backbone that the config reads."""
+    config = space.config(*settings)
+    return [
+        FeatureStore.open(folder).spec.ingredients["precision"] for folder in stores.store_folders(config, config.model.features)["ssl"]
+    ]
+
+
+AUTO = "ssl.precision=auto"
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_with_auto_the_store_of_the_other_precision_is_read_where_there_is_no_own(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, device: str
+) -> None:
+    machine(monkeypatch, bf16=True)
+    settings = (AUTO, f"ssl.device={device}")
+    assert precision_read(space, *settings) == ["fp32"]
+    assert "no finished store of bf16, this machine's own, so the one of fp32 is read" in caplog.text
+    space.run("load", *settings)
+    space.train("auto", ONE_EPOCH, *settings)
+    assert plan_load(space.config(*settings))
+    assert plan_train(space.config(*settings))
+
+
+def test_with_auto_the_own_store_comes_first_and_transform_makes_it(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, bf16=True)
+    space.run("transform", AUTO)
+    assert len(list(space.processed.glob("features/ssl-*"))) == 2
+    assert precision_read(space, AUTO) == ["bf16"]
+    machine(monkeypatch, bf16=False)
+    assert precision_read(space, AUTO) == ["fp32"]
+
+
+def test_with_auto_the_copies_are_read_in_the_precision_of_the_originals(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, bf16=True)
+    space.run("transform", AUTO)
+    space.run("transform", SPEED_ALONE)
+    assert precision_read(space, AUTO) == ["bf16"]
+    assert precision_read(space, AUTO, SPEED_ALONE) == ["fp32", "fp32"], "of bf16 there are originals alone"
+
+
+@pytest.mark.parametrize("precision", ["auto", "bf16"])
+def test_without_any_finished_store_the_transform_step_is_asked_for(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    machine(monkeypatch, bf16=True)
+    wanted = stores.store_folder(space.config("ssl.precision=bf16"), "ssl")
+    if precision == "auto":
+        for index in space.processed.glob("features/ssl-*/index.csv"):
+            index.unlink()
+    with pytest.raises(DataError, match=f"{wanted} holds no finished feature store: run the transform step first"):
+        space.run("load", f"ssl.precision={precision}")
+
+
+def test_a_device_that_only_the_transform_step_needs_may_be_missing(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, bf16=False)
+    space.run("load", "ssl.device=cuda")
+    space.train("elsewhere", ONE_EPOCH, "ssl.device=cuda")
+    with pytest.raises(ConfigError, match=r"ssl\.device cuda is not available here"):
+        space.run("transform", "ssl.device=cuda")
 
 
 # -- configs that share a split --------------------------------------------------------

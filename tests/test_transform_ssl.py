@@ -28,11 +28,11 @@ from ser.features.backbone_files import PINNED
 from ser.manifest import Manifest, read_manifest
 from ser.parallel import START_METHOD
 from ser.pipeline import transform as step
-from ser.pipeline.stores import SPECTRAL, augmented_folder, store_folder, store_folders, store_spec
+from ser.pipeline.stores import SPECTRAL, augmented_folder, resolve_precision, store_folder, store_folders, store_spec
 from ser.pipeline.transform import plan, transform
 from ser.store import FeatureStore
 from trees import write_trees
-from workspace import Workspace, make_workspace
+from workspace import SPEED_ALONE, Workspace, make_workspace
 
 CLASSES = "labels: {keep: [neutral, happy, sad, angry, fear, disgust, surprise]}\n"
 CLIPS = 28
@@ -307,11 +307,12 @@ step.transform(load_config(sys.argv[1], sys.argv[2:]))
 """
 
 
-def test_workers_of_the_spectral_store_are_forked_without_torch(space: Workspace) -> None:
-    command = [sys.executable, "-c", WATCH, str(space.config_file), *settings(tiny_backbone("wavlm"))]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert result.stdout.splitlines()[0] == "spectral False False"
-    assert result.stdout.splitlines()[1].startswith("ssl True")
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+def test_workers_of_the_spectral_store_are_forked_without_torch(space: Workspace, precision: str) -> None:
+    chosen = [*settings(tiny_backbone("wavlm")), f"ssl.precision={precision}"]
+    result = subprocess.run([sys.executable, "-c", WATCH, str(space.config_file), *chosen], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines() == ["spectral False False", "ssl False False"], "asked in another process"
+    assert FeatureStore.open(store_folder(space.config(*chosen), SSL)).spec.ingredients["precision"] in ("fp32", "bf16")
 
 
 # what it refuses
@@ -328,6 +329,49 @@ def test_without_weights_nothing_is_written(space: Workspace, ser: Ser) -> None:
     assert len(answer.err.splitlines()) == 1
     assert "weights" in answer.err
     assert not (space.processed / "features").exists()
+
+
+@pytest.mark.parametrize("copies", [0, 1])
+def test_without_weights_of_a_hub_model_whose_settings_are_here_nothing_is_written(
+    space: Workspace, held: Path, ser: Ser, monkeypatch: pytest.MonkeyPatch, copies: int
+) -> None:
+    (held / WEIGHTS).unlink()
+    monkeypatch.setattr("ser.features.backbone.load_network", pytest.fail)
+    chosen = [*settings(BASE_PLUS), *([SPEED_ALONE] if copies else [])]
+    answer = ser("--config", space.config_file, "--steps", "transform", *(part for text in chosen for part in ("--set", text)))
+    assert answer.code == 3
+    assert len(answer.err.splitlines()) == 1
+    assert "the hub cannot be reached; run it once with a network" in answer.err
+    assert not (space.processed / "features").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["ssl.device=cuda"], "ssl.device cuda is not available here"),
+        (["ssl.device=cuda", "ssl.precision=auto"], "ssl.device cuda is not available here"),
+        (["audio.sampling_rate=22050"], "audio.sampling_rate is 22050 Hz; .* takes 16000 Hz"),
+    ],
+    ids=str,
+)
+def test_what_the_machine_or_the_audio_lacks_is_told_before_anything_is_written(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch, values: list[str], said: str
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match=said):
+        transform(space.config(*settings(tiny_backbone("wavlm")), *values))
+    assert not (space.processed / "features").exists()
+
+
+def test_a_device_is_asked_about_in_another_process_where_torch_is_not_loaded(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("ser.pipeline.stores.find_precision", lambda config: f"told by {os.getpid()}")
+    config = space.config(*settings(tiny_backbone("wavlm")), "ssl.precision=auto")
+    assert resolve_precision(config).ssl.precision == f"told by {os.getpid()}"
+    monkeypatch.delitem(sys.modules, "torch")
+    asked = resolve_precision(config).ssl.precision
+    assert asked.startswith("told by ")
+    assert asked != f"told by {os.getpid()}"
 
 
 def test_weights_that_cannot_be_loaded_leave_no_store(config: ExperimentConfig, tmp_path: Path) -> None:
@@ -378,16 +422,12 @@ def test_a_finished_store_needs_no_weights(space: Workspace, held: Path) -> None
     assert not (held / WEIGHTS).exists()
 
 
-def test_the_weights_are_fetched_when_they_are_loaded_and_what_was_computed_before_is_kept(
-    space: Workspace, held: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_weights_are_fetched_before_anything_is_computed(space: Workspace, held: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (held / WEIGHTS).unlink()
     config = space.config(*settings(BASE_PLUS))
-    with pytest.raises(DataError, match="the hub cannot be reached; run it once with a network"):
-        transform(config)
-    assert [folder.name.split("-")[0] for folder in paths.features_folder(config.project).iterdir()] == ["spectral"]
 
     def snapshot_download(model_id: str, *, revision: str, allow_patterns: list[str]) -> str:
+        assert not paths.features_folder(config.project).exists()
         shutil.copy(tiny_backbone("wavlm") / WEIGHTS, held)
         return str(held)
 

@@ -33,9 +33,12 @@ PR_SET_PDEATHSIG = 1
 
 
 def run_tasks(
-    function: Callable[[T], R], tasks: Sequence[T], workers: int, name: Callable[[T], str]
+    function: Callable[[T], R], tasks: Sequence[T], workers: int, name: Callable[[T], str], *, apart: bool = False
 ) -> Generator[tuple[int, R], None, None]:
     """Yield (index of the task, `function(task)`) as the tasks finish; in this process, in order, where one worker or task is all there is.
+
+    Args:
+        apart: never in this process, which must not load what the tasks load.
 
     A task whose worker was killed is tried once more when the others are done, with no other task beside it (memory is the usual cause).
     Whatever ends the iteration, also Ctrl-C or closing the generator, ends the workers first.
@@ -44,7 +47,7 @@ def run_tasks(
         DataError: the worker of a task was killed twice; `name(task)` stands in the message.
         Exception: what a task raised, with the worker's traceback as a note.
     """
-    if min(workers, len(tasks)) <= 1:
+    if min(workers, len(tasks)) <= 1 and not apart:
         yield from ((index, function(task)) for index, task in enumerate(tasks))
         return
     crew = Crew(function, tasks, name)

@@ -102,7 +102,7 @@ class FeatureStore:
             DataError: there is no finished store.
             ArtefactError: its description or index is damaged.
         """
-        if not (folder / "store.json").exists() or not (folder / "index.csv").exists():
+        if not is_finished(folder):
             raise DataError(f"{folder} holds no finished feature store: run the transform step first")
         return cls(folder, read_spec(folder / "store.json"), read_index(folder / "index.csv"))
 
@@ -182,6 +182,11 @@ class FeatureStore:
         if matrix.dtype != self.spec.dtype or matrix.shape[1:] != (self.spec.columns,) or len(matrix) < self._rows_needed[shard]:
             raise ArtefactError(f"{path} has another shape than the index says: run the transform step with --repair")
         return np.asarray(matrix)  # slices of a plain array are made several times faster than those of a memmap
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a store is there, with its index."""
+    return (folder / "store.json").exists() and (folder / "index.csv").exists()
 
 
 def report_damage(folder: Path, problems: list[str]) -> None:

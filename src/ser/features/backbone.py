@@ -1,4 +1,5 @@
-"""Hidden states of a frozen speech backbone, frame by frame. The only file that imports transformers.
+"""Hidden states of a frozen speech backbone, frame by frame. The only file that imports transformers. A change here that changes a number
+raises `CODE_VERSION` in `backbone_files`.
 
 A clip is never padded and never shares a batch with a clip of another length (group norm and convolutions would see the padding), so its
 frames depend on itself alone. Whisper runs on the clip's own length too, not on the 30 s that the library pads to: several times faster.
@@ -18,13 +19,11 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from ser.config import SSL, SslConfig
-from ser.errors import ConfigError, DataError
-from ser.features.backbone_files import fetch_weights, find_backbone, hidden_states
+from ser.errors import DataError
+from ser.features.backbone_files import fetch_weights, find_backbone, hidden_states, refuse_rate
 from ser.features.base import Frames
 from ser.runtime import choose_device, memory_errors, repeat_exactly, use_bf16
 
-CODE_VERSION = 1
-"""Part of the store's fingerprint: raise it when a change here changes a number."""
 VARIANCE_FLOOR = 1e-7
 """Added to the variance of a waveform before its root is taken, as transformers' Wav2Vec2FeatureExtractor does."""
 ONLY_FOR_TRAINING = {"masked_spec_embed"}
@@ -60,8 +59,7 @@ class BackboneExtractor:
 
     def __init__(self, config: SslConfig, sample_rate: int) -> None:
         self.config, self.backbone = config, find_backbone(config)
-        if sample_rate != self.backbone.sample_rate:
-            raise ConfigError(f"audio.sampling_rate is {sample_rate} Hz; {config.model_id} takes {self.backbone.sample_rate} Hz")
+        refuse_rate(config, self.backbone, sample_rate)
         self.states = hidden_states(config, self.backbone)
         self.dims: dict[str, int] = {SSL: len(self.states) * self.backbone.dim}
         self.frame_rate = self.backbone.frame_rate / config.time_pool

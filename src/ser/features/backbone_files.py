@@ -21,6 +21,10 @@ from ser.files import sha256_file
 
 log = logging.getLogger(__name__)
 
+CODE_VERSION = 1
+"""Of `features.backbone`, part of the store's fingerprint: to be raised when a change there changes a number. Here because a store is named
+without loading torch."""
+
 PINNED = {
     "facebook/data2vec-audio-base-960h": "32331f3123e703528918aa688a9a38232d58c872",
     "facebook/hubert-base-ls960": "dba3bb02fda4248b6e082697eee756de8fe8aa8a",
@@ -116,6 +120,15 @@ def hidden_states(config: SslConfig, backbone: Backbone) -> tuple[int, ...]:
     if last >= has:
         raise ConfigError(f"ssl.layers asks for hidden state {last}; {config.model_id} has {has}: 0 to {has - 1}")
     return config.layers
+
+
+def refuse_rate(config: SslConfig, backbone: Backbone, sample_rate: int) -> None:
+    """
+    Raises:
+        ConfigError: the backbone takes audio of another rate, in hertz.
+    """
+    if sample_rate != backbone.sample_rate:
+        raise ConfigError(f"audio.sampling_rate is {sample_rate} Hz; {config.model_id} takes {backbone.sample_rate} Hz")
 
 
 def describe(folder: Path, identity: dict[str, Any]) -> Backbone:

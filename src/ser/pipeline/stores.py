@@ -4,6 +4,8 @@ What the numbers of a store depend on is listed here key by key, and makes its f
 stores of today valid unless it is added here too.
 """
 
+import logging
+import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,15 @@ from ser import paths
 from ser.augment import CODE_VERSION as AUGMENT_VERSION
 from ser.augment import library_version
 from ser.config import SSL, ExperimentConfig
-from ser.features.backbone_files import Backbone, find_backbone, hidden_states
+from ser.errors import ConfigError
+from ser.features.backbone_files import CODE_VERSION as BACKBONE_VERSION
+from ser.features.backbone_files import Backbone, find_backbone, hidden_states, refuse_rate
 from ser.features.base import FeatureExtractor
 from ser.features.spectral import CODE_VERSION, SpectralExtractor
-from ser.store import StoreSpec
+from ser.parallel import run_tasks
+from ser.store import StoreSpec, is_finished
+
+log = logging.getLogger(__name__)
 
 SPECTRAL = "spectral"
 
@@ -55,17 +62,73 @@ def make_extractor(config: ExperimentConfig, name: str) -> FeatureExtractor:
 
 
 def store_folders(config: ExperimentConfig, features: Collection[str]) -> dict[str, list[Path]]:
-    """{name of the extractor: the store of all utterances and, where the config asks for them, the store of altered copies}.
+    """To read: {name of the extractor: the store of all utterances and, where the config asks for them, the store of altered copies}.
+
+    `ssl.device` need not be here: the backbone does not run.
 
     Args:
         features: whose stores are asked for; a backbone that makes none of them is not looked for.
 
     Raises:
-        ConfigError: as of `make_extractor`, or copies without the extra `augment`.
-        DataError: as of `make_extractor`.
+        ConfigError: as of `store_spec`, or copies without the extra `augment`.
+        DataError: as of `store_spec`.
     """
-    folders = {name: (store_folder(config, name), augmented_folder(config, name)) for name in extractor_names(features)}
-    return {name: [folder for folder in pair if folder] for name, pair in folders.items()}
+    return {name: ssl_folders(config) if name == SSL else folders_of(config, name) for name in extractor_names(features)}
+
+
+def folders_of(config: ExperimentConfig, name: str) -> list[Path]:
+    """Of one extractor."""
+    return [folder for folder in (store_folder(config, name), augmented_folder(config, name)) if folder]
+
+
+def ssl_folders(config: ExperimentConfig) -> list[Path]:
+    """With `ssl.precision: auto`, what another machine has computed counts too: if this machine's own precision has no finished stores,
+    those of the other one are taken.
+    """
+    if config.ssl.precision != "auto":
+        return folders_of(config, SSL)
+    from ser.features.backbone import resolved_precision
+
+    try:
+        own = resolved_precision(config.ssl)
+    except ConfigError:
+        own = resolved_precision(config.ssl.model_copy(update={"device": "auto"}))
+    other = "fp32" if own == "bf16" else "bf16"
+    folders, others = (folders_of(with_ssl(config, precision=precision), SSL) for precision in (own, other))
+    if all(map(is_finished, folders)) or not all(map(is_finished, others)):
+        return folders
+    log.warning("ssl.precision is auto: no finished store of %s, this machine's own, so the one of %s is read", own, other)
+    return others
+
+
+def with_ssl(config: ExperimentConfig, **values: Any) -> ExperimentConfig:
+    """With other values in the section ssl, not validated again."""
+    return config.model_copy(update={"ssl": config.ssl.model_copy(update=values)})
+
+
+def resolve_precision(config: ExperimentConfig) -> ExperimentConfig:
+    """With `ssl.precision` as it comes out on this machine, so that to name a store asks no torch.
+
+    torch is asked in another process, as long as this one has not loaded it: the workers of the spectral features are forked without it.
+
+    Raises:
+        ConfigError: `ssl.device` is not here.
+    """
+    if config.ssl.precision != "auto" and config.ssl.device in ("auto", "cpu"):
+        return config
+    answers = run_tasks(find_precision, [config], workers=1, name=lambda _: "torch's look at ssl.device", apart="torch" not in sys.modules)
+    ((_, precision),) = answers
+    return with_ssl(config, precision=precision)
+
+
+def find_precision(config: ExperimentConfig) -> str:
+    """
+    Raises:
+        ConfigError: `ssl.device` is not here.
+    """
+    from ser.features.backbone import resolved_precision
+
+    return resolved_precision(config.ssl)
 
 
 def store_folder(config: ExperimentConfig, name: str = SPECTRAL) -> Path:
@@ -79,7 +142,12 @@ def augmented_folder(config: ExperimentConfig, name: str = SPECTRAL) -> Path | N
 
 
 def store_spec(config: ExperimentConfig, name: str) -> StoreSpec:
-    """Of the features of all utterances; errors as of `make_extractor`."""
+    """Of the features of all utterances. Loads torch only to find out what `ssl.precision: auto` comes to.
+
+    Raises:
+        ConfigError: as of `find_states`, or `ssl.precision` is `auto` and `ssl.device` is not here.
+        DataError: as of `find_states`.
+    """
     return spectral_spec(config) if name == SPECTRAL else ssl_spec(config)
 
 
@@ -95,24 +163,27 @@ def spectral_spec(config: ExperimentConfig) -> StoreSpec:
 
 def ssl_spec(config: ExperimentConfig) -> StoreSpec:
     """Where the backbone's files stand is no part of it, what is in them is."""
-    from ser.features.backbone import CODE_VERSION as BACKBONE_VERSION
-    from ser.features.backbone import resolved_precision
-
     backbone, layers = find_states(config)
     ingredients = {
         "code_version": BACKBONE_VERSION,
         "audio": config.audio.model_dump(mode="json", include=AUDIO_KEYS),
         "backbone": {"kind": backbone.kind, **backbone.identity},
         "layers": layers,
-        "precision": resolved_precision(config.ssl),
+        "precision": find_precision(config) if config.ssl.precision == "auto" else config.ssl.precision,
         "time_pool": config.ssl.time_pool,
     }
     return StoreSpec(SSL, {SSL: len(layers) * backbone.dim}, backbone.frame_rate / config.ssl.time_pool, config.ssl.dtype, ingredients)
 
 
 def find_states(config: ExperimentConfig) -> tuple[Backbone, list[int]]:
-    """The backbone and the hidden states of it that are stored; asks no torch. Errors as of `find_backbone` and `hidden_states`."""
+    """The backbone and the hidden states of it that are stored; asks no torch.
+
+    Raises:
+        ConfigError: as of `find_backbone` and `hidden_states`, or the audio has another sample rate than the backbone takes.
+        DataError: as of `find_backbone`.
+    """
     backbone = find_backbone(config.ssl)
+    refuse_rate(config.ssl, backbone, config.audio.sampling_rate)
     return backbone, list(hidden_states(config.ssl, backbone))
 
 
@@ -120,11 +191,12 @@ def augmented_spec(config: ExperimentConfig, name: str) -> StoreSpec:
     """Of the altered copies.
 
     Raises:
-        ConfigError: the extra `augment` is not installed; else as of `make_extractor`.
+        ConfigError: the extra `augment` is not installed; else as of `store_spec`.
+        DataError: as of `store_spec`.
     """
     spec = store_spec(config, name)
     settings: dict[str, Any] = config.augmentations.model_dump(mode="json", include=AUGMENTATION_KEYS)
-    if config.augmentations.speed:
+    if config.augmentations.speed:  # left out where it is not set, as before there was such a setting: stores of that time stay valid
         settings["speed"] = list(config.augmentations.speed)
     ingredients = {**spec.ingredients, "augment_version": AUGMENT_VERSION, "augmentations": settings}
     if config.augmentations.needs_library:

@@ -14,6 +14,7 @@ from ser.augment import Augmenter
 from ser.config import SSL, ExperimentConfig
 from ser.decode import audio_hash, read_audio
 from ser.errors import AudioError, DataError
+from ser.features.backbone_files import fetch_weights
 from ser.features.base import Frames
 from ser.files import exclusive_lock
 from ser.manifest import Manifest, Utterance, copy_id, original_id, read_manifest
@@ -26,7 +27,7 @@ from ser.pipeline.stores import (
     frame_bytes,
     make_extractor,
     on_gpu,
-    store_folders,
+    resolve_precision,
     store_spec,
 )
 from ser.progress import AUDIO, track
@@ -86,7 +87,8 @@ def transform(config: ExperimentConfig, repair: bool = False) -> list[Path]:
         repair: read the checksum of every shard first, and compute what is damaged again.
 
     Raises:
-        ConfigError: augmentation without the extra `augment`, a backbone without the extra `ssl` or without the layers asked for.
+        ConfigError: augmentation without the extra `augment`; a backbone without the extra `ssl`, without the layers asked for or for other
+            audio; `ssl.device` is not here.
         DataError: no manifest yet, a clip changed since, no weights of the backbone, or a store cannot be written.
         ArtefactError: a damaged shard, without `repair`.
         LeakageError: the split's certificate does not hold.
@@ -97,21 +99,23 @@ def transform(config: ExperimentConfig, repair: bool = False) -> list[Path]:
     try:
         with exclusive_lock(paths.lock_file(config.project)):
             if SSL in config.features.types:
-                find_states(config)  # where there is no backbone, it is said before minutes of work on other features
-            for store_plan in plan(config, repair):
+                config = resolve_precision(config)
+            plans = list(plan(config, repair))
+            if any(store_plan.extractor == SSL and store_plan.shards for store_plan in plans):
+                fetch_weights(find_states(config)[0])
+            for store_plan in plans:  # whatever the backbone lacks was said before minutes of work on other features
                 build(config, store_plan)
     except OSError as error:
         raise DataError(
             f"{paths.features_folder(config.project)}: {error.strerror or error}; what was stored before is untouched"
         ) from error
-    return [folder for folders in store_folders(config, config.features.types).values() for folder in folders]
+    return [store_plan.folder for store_plan in plans]
 
 
 def plan(config: ExperimentConfig, repair: bool = False) -> Iterator[StorePlan]:
     """What `transform` would do, one plan for each store; writes nothing. Errors as of `transform`.
 
-    The stores of an extractor are looked at when those of the one before are built: asking for a backbone loads torch, and the workers of
-    the spectral features are forked before that.
+    The spectral stores come first: what a backbone lacks does not hide them. torch is loaded only to learn what `ssl.precision: auto` is.
     """
     manifest = read_manifest(paths.manifest_file(config.project))
     if (paths.split_folder(config) / CERTIFICATE_FILE).exists():
