@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +185,53 @@ def test_a_local_folder_has_its_weights() -> None:
     backbone = find_backbone(local(tiny_backbone("wavlm")))
     assert has_weights(backbone)
     fetch_weights(backbone)
+
+
+SAFETENSORS, BIN = "model.safetensors.index.json", "pytorch_model.bin.index.json"
+PARTS = {SAFETENSORS: "model-0000{}-of-00003.safetensors", BIN: "pytorch_model-0000{}-of-00003.bin"}
+
+
+def in_parts(folder: Path, index: str, there: Sequence[int]) -> None:
+    """Weights in three parts, of which some are there."""
+    (folder / WEIGHTS).unlink()
+    part = PARTS[index].format
+    (folder / index).write_text(json.dumps({"metadata": {}, "weight_map": {f"layer{i}": part(min(i, 3)) for i in range(1, 6)}}))
+    for number in there:
+        (folder / part(number)).write_bytes(b"weights")
+
+
+@pytest.mark.parametrize("index", PARTS)
+@pytest.mark.parametrize("there", [(), (1,), (1, 3), (1, 2, 3)], ids=str)
+def test_weights_in_parts_are_there_when_all_that_the_index_names_are(hub_cache: Path, index: str, there: tuple[int, ...]) -> None:
+    in_parts(Path(shutil.copytree(tiny_backbone("wavlm"), in_cache(hub_cache, "a/b", COMMIT))), index, there)
+    backbone = find_backbone(SslConfig(model_id="a/b", revision=COMMIT))
+    assert has_weights(backbone) == (len(there) == 3)
+    if len(there) < 3:
+        with pytest.raises(DataError, match="the hub cannot be reached"):
+            fetch_weights(backbone)
+
+
+@pytest.mark.parametrize(
+    ("there", "absent"), [((), "model-00001-of-00003.safetensors and 2 more"), ((1, 3), r"model-00002-of-00003.safetensors\)")]
+)
+def test_a_local_folder_that_lacks_parts_is_told(folder: Path, there: tuple[int, ...], absent: str) -> None:
+    in_parts(folder, SAFETENSORS, there)
+    with pytest.raises(DataError, match=rf"lacks weights \({absent}"):
+        find_backbone(local(folder))
+
+
+def test_a_local_folder_in_parts_is_known_by_all_of_them(folder: Path) -> None:
+    in_parts(folder, SAFETENSORS, (1, 2, 3))
+    names = {SAFETENSORS, *(PARTS[SAFETENSORS].format(number) for number in (1, 2, 3))}
+    assert set(find_backbone(local(folder)).identity["sha256"]) == {CONFIG, PREPROCESSOR, *names}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"weight_map": {}}', '{"weight_map": [1]}'])
+def test_a_damaged_index_is_told(folder: Path, text: str) -> None:
+    in_parts(folder, SAFETENSORS, (1, 2, 3))
+    (folder / SAFETENSORS).write_text(text)
+    with pytest.raises(DataError, match=r"model\.safetensors\.index\.json is damaged"):
+        find_backbone(local(folder))
 
 
 class Hub:

@@ -51,6 +51,7 @@ WEIGHTS = (
     ("pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
 )
 """Names of the weight files, whole or in parts; the first that a folder has are loaded, as transformers does."""
+INDEX = ".index.json"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 NETWORK_SECONDS = 10.0
 ADVICE = "run it once with a network, or point ssl.model_id at a local folder"
@@ -212,12 +213,30 @@ def read_settings(path: Path) -> dict[str, Any]:
 def weight_files(folder: Path) -> list[Path]:
     """
     Raises:
-        DataError: there are none.
+        DataError: there are none, or not all.
     """
-    found: list[Path] = next((files for patterns in WEIGHTS if (files := matching(folder, patterns))), [])
-    if not found:
-        raise DataError(f"{folder} is no backbone: it lacks weights (model.safetensors or pytorch_model.bin)")
-    return found
+    absent = absent_weights(folder)
+    if absent:
+        raise DataError(f"{folder} is no backbone: it lacks weights ({absent})")
+    return next(files for patterns in WEIGHTS if (files := matching(folder, patterns)))
+
+
+def absent_weights(folder: Path) -> str:
+    """What is not there of the weights that would be loaded, in words; of a model in parts its index names them. Empty if all are there.
+
+    Raises:
+        DataError: the index is damaged.
+    """
+    first = next((names[0] for names in WEIGHTS if (folder / names[0]).exists()), None)
+    if first is None:
+        return "model.safetensors or pytorch_model.bin"
+    if not first.endswith(INDEX):
+        return ""
+    parts = read_settings(folder / first).get("weight_map")
+    if not isinstance(parts, dict) or not parts:
+        raise DataError(f"{folder / first} is damaged: it names no weights")
+    absent = sorted({str(part) for part in parts.values() if not (folder / str(part)).exists()})
+    return f"{absent[0]}{f' and {len(absent) - 1} more' if absent[1:] else ''}" if absent else ""
 
 
 def matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
@@ -248,8 +267,8 @@ def cached(model_id: str, revision: str) -> Path | None:
 
 
 def has_weights(backbone: Backbone) -> bool:
-    """Whether they are on this machine."""
-    return any(matching(Path(backbone.location), patterns) for patterns in WEIGHTS)
+    """Whether they are on this machine, all of them: a download in parts may have been interrupted. Errors as of `absent_weights`."""
+    return not absent_weights(Path(backbone.location))
 
 
 def fetch_weights(backbone: Backbone) -> None:

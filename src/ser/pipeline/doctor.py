@@ -85,13 +85,13 @@ def backbone(config: ExperimentConfig) -> Iterator[Finding]:
 
     try:
         found, states = find_states(config)
-        precision = resolved_precision(config.ssl)
+        precision, here = resolved_precision(config.ssl), has_weights(found)
     except SerError as error:
         yield "backbone", "missing", str(error)
         return
     stored = f"{len(states)} of {found.num_states} hidden states of {found.dim} numbers"
     detail = f"{found.kind} at {found.location}: {stored}, computed in {precision}"
-    yield ("backbone", "ok", detail) if has_weights(found) else ("backbone", "note", f"{detail}; {NO_WEIGHTS}")
+    yield ("backbone", "ok", detail) if here else ("backbone", "note", f"{detail}; {NO_WEIGHTS}")
 
 
 def disk(config: ExperimentConfig) -> Iterator[Finding]:
