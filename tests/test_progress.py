@@ -76,6 +76,21 @@ def test_a_terminal_gets_a_bar_with_the_speed(clock: list[float], monkeypatch: p
     assert speed in screen.getvalue()
 
 
+@pytest.mark.parametrize(("steps", "left"), [(1, "0:04:30 left"), (2, "0:03:00 left")])
+@pytest.mark.parametrize("unit", ["clips", progress.AUDIO])
+def test_the_bar_tells_the_time_left_however_rarely_the_work_moves_on(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch, unit: str, steps: int, left: str
+) -> None:
+    """What stands there at the end is drawn in any case."""
+    screen = io.StringIO()
+    monkeypatch.setattr("ser.progress.Console", lambda stderr: Console(file=screen, force_terminal=True, width=120))
+    with progress.track("transform ssl", 100, unit) as advance:
+        for _ in range(steps):
+            clock[0] += 90.0
+            advance(25)
+    assert left in screen.getvalue()
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_an_exception_in_the_work_passes_through(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
     console = Console(file=io.StringIO(), force_terminal=terminal)

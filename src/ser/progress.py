@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +30,16 @@ def track(description: str, total: float, unit: str) -> Iterator[Advance]:
 
 @contextmanager
 def bar(console: Console, description: str, total: float, unit: str) -> Iterator[Advance]:
-    speed = TextColumn("{task.fields[speed]}")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
+    # The time left is not rich's, which is unknown where the work moves on less than twice in 30 s, as a backbone's does.
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
     start = time.monotonic()
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(description, total=total, speed="")
+        task = progress.add_task(description, total=total, pace="")
 
         def advance(count: float) -> None:
             done = progress.tasks[0].completed + count
-            progress.update(task, advance=count, speed=show_speed(done, time.monotonic() - start, unit))
+            seconds = time.monotonic() - start
+            progress.update(task, advance=count, pace=show_speed(done, seconds, unit) + show_left(done, total, seconds))
 
         yield advance
 
@@ -67,9 +68,18 @@ def show_state(done: float, total: float, seconds: float, unit: str) -> str:
     '1000 of 4000 s of audio, 16.7 x real time, 0:03:00 left'
     """
     text = f"{done:.0f} of {total:.0f}{f' {AUDIO}' if unit == AUDIO else ''}, {show_speed(done, seconds, unit)}"
-    if unit == AUDIO and total - done >= ROUNDING:
-        text += f", {timedelta(seconds=round((total - done) / done * seconds))} left"
-    return text
+    return text + (show_left(done, total, seconds) if unit == AUDIO else "")
+
+
+def show_left(done: float, total: float, seconds: float) -> str:
+    """At the mean speed so far; empty at the end, and before anything is done.
+
+    >>> show_left(1000, 4000, 60.0), show_left(4000, 4000, 240.0)
+    (', 0:03:00 left', '')
+    """
+    if done <= 0 or total - done < ROUNDING:
+        return ""
+    return f", {timedelta(seconds=round((total - done) / done * seconds))} left"
 
 
 def show_speed(done: float, seconds: float, unit: str) -> str:
