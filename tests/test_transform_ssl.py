@@ -25,7 +25,7 @@ from ser.decode import read_audio
 from ser.errors import ConfigError, DataError
 from ser.features.backbone import BackboneExtractor, one_thread
 from ser.features.backbone_files import PINNED
-from ser.manifest import Manifest, read_manifest
+from ser.manifest import Manifest, Utterance, read_manifest
 from ser.parallel import START_METHOD
 from ser.pipeline import transform as step
 from ser.pipeline.stores import SPECTRAL, augmented_folder, resolve_precision, store_folder, store_folders, store_spec
@@ -90,6 +90,12 @@ def manifest_of(config: ExperimentConfig) -> Manifest:
     return read_manifest(paths.manifest_file(config.project))
 
 
+def prepared(config: ExperimentConfig, utterance: Utterance) -> Waveform:
+    """The waveform that features are computed from."""
+    audio = read_audio(Path(config.project.raw_dir) / utterance.path)
+    return prepare(audio.samples, audio.sample_rate, config.audio).prepared
+
+
 def hears(config: ExperimentConfig, waveforms: Sequence[Waveform]) -> list[Any]:
     """What the backbone makes of each waveform by itself, as the store holds it."""
     extractor = BackboneExtractor(config.ssl, config.audio.sampling_rate)
@@ -115,8 +121,7 @@ def test_every_utterance_is_stored_with_the_hidden_states_of_its_own_waveform(sp
     assert (store.dims, store.frame_rate) == (extractor.dims, extractor.frame_rate)
     assert store.dims == {SSL: (LAYERS + 1) * DIM}
     assert store.spec.layers == list(range(LAYERS + 1))
-    audio = [read_audio(Path(config.project.raw_dir) / utterance.path) for utterance in manifest]
-    waveforms = [prepare(clip.samples, clip.sample_rate, config.audio).prepared for clip in audio]
+    waveforms = [prepared(config, utterance) for utterance in manifest]
     for utterance, expected in zip(manifest, hears(config, waveforms), strict=True):
         assert np.array_equal(store.rows(utterance.id), expected)
         assert store.rows(utterance.id).dtype == np.float16
@@ -285,6 +290,24 @@ def test_shards_hold_clips_of_similar_length_and_the_longest_come_first(config: 
     assert todo.estimated_bytes >= size > todo.estimated_bytes / 2
 
 
+@pytest.mark.parametrize("audio", [{}, {"duration": 0.45}, {"duration": 0.6, "pad": True}, {"duration": None, "pad": True}], ids=str)
+def test_no_clip_is_longer_than_estimated_and_neither_is_a_slower_copy(config: ExperimentConfig, audio: dict[str, Any]) -> None:
+    slower = {"copies": 1, "probability": 1.0, "speed": (0.7, 0.72), "noise_snr_db": None, "pitch_semitones": None, "stretch_rate": None}
+    config = config.model_copy(
+        update={"augmentations": config.augmentations.model_copy(update=slower), "audio": config.audio.model_copy(update=audio)}
+    )
+    augmenter = Augmenter(config.augmentations, config.audio.sampling_rate)
+    for utterance in manifest_of(config):
+        for copy in (0, 1):
+            item = step.Item(utterance, copy)
+            seconds = len(step.waveform_of(config, item, augmenter if copy else None)) / config.audio.sampling_rate
+            assert seconds <= step.seconds_of(config, item) + 2 / config.audio.sampling_rate, "but for rounding"
+    todo = [store for store in plan(config) if store.extractor == SSL]
+    transform(config)
+    for store in todo:
+        assert store.estimated_bytes >= sum(path.stat().st_size - 128 for path in store.folder.glob("*.npy")) > 0
+
+
 def test_progress_is_told_in_multiples_of_real_time(config: ExperimentConfig, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "ser.progress")
     transform(config)
@@ -381,6 +404,25 @@ def test_weights_that_cannot_be_loaded_leave_no_store(config: ExperimentConfig, 
     with pytest.raises(DataError):
         transform(changed(config, model_id=str(broken)))
     assert [folder.name.split("-")[0] for folder in paths.features_folder(config.project).iterdir()] == ["spectral"]
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_a_number_that_cannot_be_stored_is_told_with_the_clip(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch, gpu: bool) -> None:
+    """The sixth of a shard's eight clips, which are of several lengths."""
+    frames_of = BackboneExtractor.frames_of
+    items = next(todo for todo in plan(config) if todo.extractor == SSL).shards[1]
+    spoilt = prepared(config, items[5].utterance)
+
+    def spoil(extractor: BackboneExtractor, clips: Sequence[Waveform]) -> list[Any]:
+        return [
+            frames * np.nan if np.array_equal(clip, spoilt[: len(clip)]) else frames
+            for clip, frames in zip(clips, frames_of(extractor, clips), strict=True)
+        ]
+
+    monkeypatch.setattr(BackboneExtractor, "frames_of", spoil)
+    monkeypatch.setattr(step, "on_gpu", lambda config: gpu)
+    with pytest.raises(DataError, match=rf"{items[5].id}: .* gave a number that is not finite"):
+        list(step.shard_features(config, SSL, items))
 
 
 @pytest.mark.parametrize("values", [{"layers": 3}, {"layers": [0, 7]}], ids=str)

@@ -21,7 +21,7 @@ from torch.nn.utils import parametrize
 from ser.config import SSL, SslConfig
 from ser.errors import DataError
 from ser.features.backbone_files import fetch_weights, find_backbone, hidden_states, refuse_rate
-from ser.features.base import Frames
+from ser.features.base import ClipError, Frames
 from ser.runtime import choose_device, memory_errors, repeat_exactly, use_bf16
 
 VARIANCE_FLOOR = 1e-7
@@ -74,7 +74,8 @@ class BackboneExtractor:
             each (samples,) -> (frames, states * dim), float32
 
         Raises:
-            DataError: a number is not finite or does not fit `ssl.dtype`, or the memory does not suffice.
+            ClipError: a number of one is not finite or does not fit `ssl.dtype`.
+            DataError: the memory does not suffice.
         """
         stretches = [self.stretches(waveform) for waveform in waveforms]
         pieces = [piece for clip in stretches for piece in clip]
@@ -83,7 +84,7 @@ class BackboneExtractor:
             for index, frames in zip(batch, self.frames_of([pieces[index] for index in batch]), strict=True):
                 computed[index] = frames
         in_order = iter(computed)
-        return [mean_of_neighbours(np.concatenate([next(in_order) for _ in clip]), self.config.time_pool) for clip in stretches]
+        return [self.joined(index, [next(in_order) for _ in clip]) for index, clip in enumerate(stretches)]
 
     def stretches(self, waveform: Waveform) -> list[Waveform]:
         """The clip without the last samples, 20 ms at most, that make no frame of their own: clips of equal length become common, and they
@@ -113,20 +114,25 @@ class BackboneExtractor:
         with memory_errors("lower audio.duration, or ssl.batch_seconds on a GPU"), torch.inference_mode(), bf16:
             states = self.network.states(inputs.to(self.device), self.states)
             frames = torch.cat([state.float() for state in states], dim=2).cpu().numpy()
-        self.refuse_unstorable(float(max(frames.max(), -frames.min())))
         return list(frames)
 
-    def refuse_unstorable(self, largest: float) -> None:
+    def joined(self, index: int, pieces: Sequence[Frames]) -> Frames:
+        """The stretches of clip number `index`, end to end, at the stored frame rate; errors as of `refuse_unstorable`."""
+        frames = np.concatenate(pieces)
+        self.refuse_unstorable(index, float(max(frames.max(), -frames.min())))
+        return mean_of_neighbours(frames, self.config.time_pool)
+
+    def refuse_unstorable(self, index: int, largest: float) -> None:
         """
         Raises:
-            DataError: this number is not finite, or more than `ssl.dtype` holds.
+            ClipError: this number, the largest of clip number `index`, is not finite, or more than `ssl.dtype` holds.
         """
         name, dtype = self.config.model_id, self.config.dtype
         if not np.isfinite(largest):
             advice = "set ssl.precision=fp32" if self.precision == "bf16" else "its weights may be damaged"
-            raise DataError(f"{name} gave a number that is not finite, in {self.precision}: {advice}")
+            raise ClipError(index, f"{name} gave a number that is not finite, in {self.precision}: {advice}")
         if largest > float(np.finfo(dtype).max):
-            raise DataError(f"{name} gave the number {largest:g}, which {dtype} cannot hold: set ssl.dtype=float32")
+            raise ClipError(index, f"{name} gave the number {largest:g}, which {dtype} cannot hold: set ssl.dtype=float32")
 
 
 def mean_of_neighbours(frames: Frames, group: int) -> Frames:

@@ -7,7 +7,17 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
+from ser.errors import DataError
+
 Frames = npt.NDArray[np.float32]
+
+
+class ClipError(DataError):
+    """A clip whose features cannot be stored; `index` is its position among those that were given."""
+
+    def __init__(self, index: int, detail: str) -> None:
+        super().__init__(detail)
+        self.index = index
 
 
 class FeatureExtractor(Protocol):
@@ -34,4 +44,7 @@ class FeatureExtractor(Protocol):
 
         Shape:
             each (samples,) -> (frames, sum of dims), float32; the same whatever group a clip stands in.
+
+        Raises:
+            ClipError: the features of one cannot be stored.
         """

@@ -1,6 +1,7 @@
 """transform: manifest.csv and data/raw -> the stores of each extractor: of all utterances, and of altered copies of the training clips."""
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
@@ -11,11 +12,11 @@ from pathlib import Path
 from ser import paths
 from ser.audio import Waveform, fix_duration, normalise_peak, prepare
 from ser.augment import Augmenter
-from ser.config import SSL, ExperimentConfig
+from ser.config import SSL, AugmentationsConfig, ExperimentConfig
 from ser.decode import audio_hash, read_audio
 from ser.errors import AudioError, DataError
 from ser.features.backbone_files import fetch_weights
-from ser.features.base import Frames
+from ser.features.base import ClipError, Frames
 from ser.files import exclusive_lock
 from ser.manifest import Manifest, Utterance, copy_id, original_id, read_manifest
 from ser.memory import keep_memory
@@ -167,8 +168,21 @@ def plan_store(
 
 
 def seconds_of(config: ExperimentConfig, item: Item) -> float:
-    """Of the audio that features are computed from, at most: silence is still to be trimmed."""
-    return min(item.utterance.duration, config.audio.duration or float("inf"))
+    """Of the audio that features are computed from, at most: silence is still to be trimmed, a copy may be slower or not."""
+    longest = config.audio.duration or float("inf")
+    if config.audio.pad and config.audio.duration:
+        return longest
+    return min(item.utterance.duration * (longest_copy(config.augmentations) if item.copy else 1.0), longest)
+
+
+def longest_copy(config: AugmentationsConfig) -> float:
+    """By how much a copy may be longer than its clip.
+
+    >>> longest_copy(AugmentationsConfig(speed=(0.5, 1.5), stretch_rate=(0.8, 1.25)))
+    2.5
+    """
+    slowest = [factors[0] for factors in (config.speed, config.stretch_rate) if factors]
+    return math.prod(1 / min(factor, 1.0) for factor in slowest)
 
 
 def cut(config: ExperimentConfig, extractor: str, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
@@ -229,15 +243,26 @@ def compute_shard(config: ExperimentConfig, extractor: str, folder: Path, spec: 
 
 
 def shard_features(config: ExperimentConfig, name: str, items: Sequence[Item]) -> Iterator[Frames]:
-    """(frames, sum of dims) of each item."""
+    """(frames, sum of dims) of each item.
+
+    Raises:
+        DataError: a file is not what the extract step saw, or a number cannot be stored; the clip is named.
+    """
     extractor = make_extractor(config, name)
     augmenter = Augmenter(config.augmentations, config.audio.sampling_rate) if items[0].copy else None
     for group in groups(config, name, items):
-        yield from extractor.extract([waveform_of(config, item, augmenter) for item in group])
+        try:
+            yield from extractor.extract([waveform_of(config, item, augmenter) for item in group])
+        except ClipError as error:
+            raise DataError(f"{group[error.index].id}: {error}") from error
 
 
 def groups(config: ExperimentConfig, extractor: str, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """Clips whose waveforms and features a worker holds at once: of a backbone as many seconds as fill a GPU, on a processor one clip."""
+    """Clips whose waveforms and features a worker holds at once: of a backbone as many seconds as fill a GPU, on a processor one clip.
+
+    On a GPU, clips of a group share a batch only where they have equally many frames once silence is trimmed; the shards' order is that of
+    the untrimmed durations, so of neighbours few do.
+    """
     if extractor != SSL:
         yield from chunks(items, GROUP_CLIPS)
         return
