@@ -36,7 +36,7 @@ class AttentionPooling(nn.Module):
         """
         scores = self.score(sequence).squeeze(-1).float()
         weights = scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
-        return torch.einsum("bt,btd->bd", weights, sequence.float()), weights
+        return torch.einsum("bt,btd->bd", weights, sequence), weights
 
 
 class AttentiveStatistics(nn.Module):

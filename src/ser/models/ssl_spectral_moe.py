@@ -182,7 +182,7 @@ class Gate(nn.Module):
             vectors: (B, E, fusion_dim) -> mixture (B, fusion_dim), weights (B, E)
         """
         weights = self.scores(vectors.flatten(1)).float().softmax(dim=-1)
-        return torch.einsum("be,bed->bd", weights, vectors.float()), weights
+        return torch.einsum("be,bed->bd", weights, vectors), weights
 
 
 class Concatenation(nn.Module):
