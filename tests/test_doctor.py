@@ -9,10 +9,11 @@ import pytest
 
 from backbones import WEIGHTS, in_cache, tiny_backbone
 from conftest import Ser
+from ser.config import ExperimentConfig
 from ser.errors import DataError
 from ser.features.backbone_files import NO_WEIGHTS, PINNED
 from ser.pipeline import doctor as step
-from workspace import SPEED_ALONE, Workspace, printed_rows
+from workspace import SPEED_ALONE, Workspace, printed_rows, rows_of
 
 BASE_PLUS = "microsoft/wavlm-base-plus"
 
@@ -126,6 +127,23 @@ def test_the_disk_takes_what_all_stores_take(prepared: Workspace) -> None:
     assert spectral == 62.5 * 24 * 4
     both = prepared.config(*with_backbone(tiny_backbone("wavlm")), "ssl.time_pool=2", "ssl.dtype=float16")
     assert step.bytes_per_second(both) == spectral + 25 * 2 * 32 * 2
+
+
+def test_copies_are_made_of_training_clips_alone(prepared: Workspace, savee: Workspace) -> None:
+    sizes = {name: len(list(rows_of(prepared.split / f"{name}.csv"))) for name in ("train", "val", "test")}
+    assert step.train_share(prepared.config()) == sizes["train"] / sum(sizes.values())
+    assert step.train_share(savee.config()) == step.TRAIN_SHARE, "before extract"
+    alone, both = (gigabytes(savee.config(*settings)) for settings in (SIZED, (*SIZED, "augmentations.copies=2")))
+    assert both == pytest.approx(2.2 * alone, abs=0.1)
+
+
+SIZED = ("features.dtype=float32", "features.mel.n_mels=512", "features.n_fft=4096", "features.hop_length=16")
+
+
+def gigabytes(config: ExperimentConfig) -> float:
+    """That the features of all four corpora take."""
+    (_, _, detail) = next(iter(step.disk(config)))
+    return float(detail.split("about ")[1].removesuffix(" GB"))
 
 
 def test_a_package_that_is_not_installed_is_missing(prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,7 @@
-"""--dry-run: what each step would do, with counts; nothing is written."""
+"""--dry-run: what each step would do, with counts; nothing of the project is written.
+
+To look up a backbone of the hub that was never used here may fetch its two small settings files, to the hub's own cache; no weights.
+"""
 
 import time
 from collections.abc import Iterator, Sequence
