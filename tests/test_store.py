@@ -1,4 +1,4 @@
-"""The store gives back what was put in, tells what is missing, and finds what is damaged before it is used."""
+"""The store gives back what was put in, refuses what it lacks, and finds what is damaged before it is used."""
 
 import json
 import shutil
@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser.errors import ArtefactError, DataError
-from ser.manifest import Utterance
 from ser.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
 from ser.store import FeatureStore, StoreSpec, finish_store, inventory
 
@@ -43,10 +42,6 @@ def put(folder: Path, clips: Contents, spec: StoreSpec = SPEC, shard_clips: int 
 def folder(tmp_path: Path) -> Path:
     """Three shards: clip0 and clip1, clip2 and clip3 (as large), clip4."""
     return put(tmp_path / "spectral", contents([4, 6, 3, 7, 5]))
-
-
-def utterance(utterance_id: str, audio_hash: str) -> Utterance:
-    return Utterance(utterance_id, "tess", "x.wav", "tess/OAF", "female", "sad", "sad", "", "", 16_000, 1, 100, 1.0, audio_hash)
 
 
 @given(
@@ -96,11 +91,6 @@ def test_a_missing_utterance_is_an_error(folder: Path) -> None:
     for reading in (store.rows, store.read, store.num_frames, store.audio_hash):
         with pytest.raises(DataError, match="clip9 is not in the feature store"):
             reading("clip9")
-
-
-def test_missing_tells_what_is_absent_or_of_other_audio(folder: Path) -> None:
-    wanted = [utterance("clip0", "hash of clip0"), utterance("clip1", "edited"), utterance("clip9", "new")]
-    assert FeatureStore.open(folder).missing(wanted) == ["clip1", "clip9"]
 
 
 def test_an_unfinished_store_is_none(folder: Path, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def record_statistic(certificate: Certificate, what: str, fitted_on: str, ids: I
     Raises:
         LeakageError: this statistic must not be fitted on this split, or an id (or the original of a copy) stands elsewhere.
     """
-    ids = sorted(ids)
+    ids = tuple(ids)
     statistic = make_statistic(what, fitted_on, ids)
     check_statistic(statistic)
     check_ids(certificate, fitted_on, ids)

@@ -64,7 +64,7 @@ class ExtraLosses:
 
     @classmethod
     def of(cls, config: ModelConfig) -> "ExtraLosses":
-        """None for a model without experts."""
+        """Both weights are 0 for a model without experts."""
         if config.name != "ssl_spectral_moe":
             return cls()
         moe = config.ssl_spectral_moe

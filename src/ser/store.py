@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 from ser.errors import ArtefactError, DataError
 from ser.files import digest_json, read_json, remove_leftovers, write_json
-from ser.manifest import Utterance
 from ser.shards import Clip, Shard, check_matrix, matrix_path, read_sidecar, remove_shard, sidecar_path
 from ser.tables import iter_table, write_table
 
@@ -143,10 +142,6 @@ class FeatureStore:
         """Each feature of one utterance, (frames, dim); views and errors as of `rows`."""
         rows = self.rows(utterance_id)
         return {name: rows[:, first:last] for name, (first, last) in self.features.items()}
-
-    def missing(self, utterances: Iterable[Utterance]) -> list[str]:
-        """Ids of those that the store does not have, or has from other audio."""
-        return [u.id for u in utterances if u.id not in self or self._clips[u.id].audio_hash != u.audio_hash]
 
     def verify(self) -> None:
         """Read every shard and compare it with its checksum and the index.

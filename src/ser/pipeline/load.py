@@ -52,7 +52,7 @@ def load(config: ExperimentConfig) -> Loaded:
         certificate = record_statistic(split.certificate, statistic_name(source), "train", ids)
         loaded = Loaded(replace(split, certificate=certificate), source, normalisers)
         # The certificate last: it vouches for the file, and one that an earlier load fitted on other audio may still stand there.
-        write_normalisers(paths.normaliser_file(config, normaliser_key(source)), config, loaded)
+        write_normalisers(paths.normaliser_file(config, normaliser_key(source)), loaded)
         write_certificate(paths.split_folder(config) / CERTIFICATE_FILE, certificate)
     print_split(split)
     clips = sum(len(entries) for entries in split.splits.values())
@@ -117,9 +117,10 @@ def statistic_name(source: FeatureSource) -> str:
     return f"normaliser-{normaliser_key(source)}"
 
 
-def write_normalisers(path: Path, config: ExperimentConfig, loaded: Loaded) -> None:
-    """They stand beside the split that they were fitted on."""
-    statistic = make_statistic(statistic_name(loaded.source), "train", training_ids(config, loaded.split))
+def write_normalisers(path: Path, loaded: Loaded) -> None:
+    """They stand beside the split that they were fitted on, as its certificate says."""
+    name = statistic_name(loaded.source)
+    statistic = next(statistic for statistic in loaded.split.certificate.statistics if statistic.what == name)
     content = {
         "stores": loaded.source.fingerprints,
         "statistic": statistic.model_dump(mode="json"),

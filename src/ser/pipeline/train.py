@@ -53,7 +53,7 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
             return run
         if resume:
             trainer.resume(run)
-        copy_split(config, loaded, run)
+        copy_split(loaded, run)
         progress = trainer.fit(run)
         metrics = measure(config, loaded, run, trainer, progress)
     print_scores(metrics)
@@ -72,11 +72,11 @@ def show_again(run: Run) -> None:
         raise ArtefactError(f"{run.metrics} holds no scores of this program ({error!r}): remove it and --resume to measure again") from None
 
 
-def copy_split(config: ExperimentConfig, loaded: Loaded, run: Run) -> None:
+def copy_split(loaded: Loaded, run: Run) -> None:
     """The run keeps the split, certificate and normaliser that it was given, whatever an extract makes of the common ones meanwhile."""
     remove_leftovers(run.split)
     write_split(run.split, loaded.split)
-    write_normalisers(run.split / "normaliser.json", config, loaded)
+    write_normalisers(run.split / "normaliser.json", loaded)
 
 
 def make_trainer(config: ExperimentConfig, loaded: Loaded) -> Trainer:
