@@ -127,6 +127,12 @@ def test_an_error_from_a_worker_carries_its_traceback() -> None:
     assert "in fail_on" in "".join(caught.value.__notes__)
 
 
+def test_apart_even_one_task_runs_in_another_process() -> None:
+    ((_, here),) = run_tasks(process_id, [1], 1, name=str)
+    ((_, there),) = run_tasks(process_id, [1], 1, name=str, apart=True)
+    assert here == os.getpid() != there
+
+
 def test_an_error_or_result_that_cannot_travel_is_an_error_not_a_hang() -> None:
     class Local(Exception):
         pass

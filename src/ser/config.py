@@ -153,7 +153,8 @@ class SslConfig(Config):
     shard_clips: int = Field(default=64, ge=1, le=4096)
     """As features.shard_clips, for the backbone's store."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the backbone's arithmetic. `auto`: bf16 where the processor or GPU has instructions for it."""
+    """Of the backbone's arithmetic. `auto`: bf16 where the processor or GPU has instructions for it; load and train take a finished store
+    of the other precision where there is none of this machine's own."""
     dtype: Literal["float16", "float32"] = "float16"
     """Of the numbers on disk."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

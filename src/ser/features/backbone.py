@@ -130,9 +130,9 @@ class BackboneExtractor:
         name, dtype = self.config.model_id, self.config.dtype
         if not np.isfinite(largest):
             advice = "set ssl.precision=fp32" if self.precision == "bf16" else "its weights may be damaged"
-            raise ClipError(index, f"{name} gave a number that is not finite, in {self.precision}: {advice}")
+            raise ClipError(f"{name} gave a number that is not finite, in {self.precision}: {advice}", index)
         if largest > float(np.finfo(dtype).max):
-            raise ClipError(index, f"{name} gave the number {largest:g}, which {dtype} cannot hold: set ssl.dtype=float32")
+            raise ClipError(f"{name} gave the number {largest:g}, which {dtype} cannot hold: set ssl.dtype=float32", index)
 
 
 def mean_of_neighbours(frames: Frames, group: int) -> Frames:

@@ -15,7 +15,7 @@ Frames = npt.NDArray[np.float32]
 class ClipError(DataError):
     """A clip whose features cannot be stored; `index` is its position among those that were given."""
 
-    def __init__(self, index: int, detail: str) -> None:
+    def __init__(self, detail: str, index: int = 0) -> None:
         super().__init__(detail)
         self.index = index
 
