@@ -199,13 +199,13 @@ def test_a_stopped_parent_leaves_no_child(stop: signal.Signals, seconds: float, 
 
 
 LOCKED_SCRIPT = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from ser.files import exclusive_lock
 from ser.parallel import run_tasks
 
 def task(number):
-    print(number, flush=True)
+    os.write(1, b"%d\\n" % number)  # at once, or the lines of two workers may mix
     time.sleep(60)
 
 with exclusive_lock(Path(sys.argv[1])):
