@@ -76,6 +76,14 @@ def test_a_flipped_bit_is_found_or_without_effect(tmp_path_factory: pytest.TempP
     assert digest(loaded) == digest(CONTENT)
 
 
+@pytest.mark.parametrize("tensor", [torch.empty_strided((0,), (0,)), torch.zeros(1).expand(2**45)], ids=["nothing", "32 TiB of one number"])
+def test_a_tensor_of_a_layout_that_only_damage_makes_is_refused(tmp_path: Path, tensor: torch.Tensor) -> None:
+    path = tmp_path / "odd.pth"
+    torch.save({"schema": SCHEMA, "digest": "0" * 64, "content": {"weights": tensor}}, path)
+    with pytest.raises(ArtefactError, match=r"odd\.pth is damaged"):
+        load_checkpoint(path)
+
+
 def test_a_flipped_weight_is_found(path: Path) -> None:
     content = path.read_bytes()
     weights = CONTENT["weights"]["a"].numpy().tobytes()
