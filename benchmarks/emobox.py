@@ -213,15 +213,15 @@ def table(bench: Bench, seeds: Sequence[int]) -> str:
     for variant, of in found.items():
         if of is not None:
             by_seed, by_fold = (" | ".join(f"{v:.1f}" for v in of.mean(axis=0)), " ".join(f"{v:.1f}" for v in of.mean(axis=1)))
-            difference = "" if moe is None or variant == "moe" else paired(moe.mean(axis=1) - of.mean(axis=1))
-            lines.append(f"| {variant} | {by_seed} | **{of.mean():.1f}** | {by_fold} | {difference} |")
+            difference = "" if moe is None or variant == "moe" else with_interval(moe.mean(axis=1) - of.mean(axis=1), "+")
+            lines.append(f"| {variant} | {by_seed} | {with_interval(of.mean(axis=1))} | {by_fold} | {difference} |")
     return "\n".join([*lines, "", *remarks(bench, seeds), ""])
 
 
-def paired(differences: NDArray[np.float64]) -> str:
+def with_interval(values: NDArray[np.float64], sign: str = "") -> str:
     """Mean and 95 % interval of Student's t over the folds; each fold is the mean of its seeds."""
-    half = stats.t.ppf(0.975, len(differences) - 1) * differences.std(ddof=1) / np.sqrt(len(differences))
-    return f"{differences.mean():+.1f} [{differences.mean() - half:+.1f}, {differences.mean() + half:+.1f}]"
+    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return f"{values.mean():{sign}.1f} [{values.mean() - half:{sign}.1f}, {values.mean() + half:{sign}.1f}]"
 
 
 def remarks(bench: Bench, seeds: Sequence[int]) -> Iterator[str]:
