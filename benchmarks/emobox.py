@@ -109,9 +109,9 @@ class Bench:
 
     def transform_all(self) -> None:
         """The features of every fold, over all cores."""
-        for fold, test in enumerate(self.folds):
+        for fold in range(len(self.folds)):
             for candidate in CANDIDATES[self.corpus]:
-                self.prepare(config_of(self.arguments, "moe", candidate, 1, split_settings(f"{self.corpus}-{fold + 1}", test)))
+                self.prepare(config_of(self.arguments, "moe", candidate, 1, self.outer(fold)))
 
     def run(self, variants: Sequence[str], seeds: Sequence[int]) -> None:
         """Every fold, variant and seed that has no result yet."""
@@ -129,9 +129,9 @@ class Bench:
             return candidates[0]
         path = self.choice(fold)
         if not path.exists():
-            scores = {candidate: [self.inner(fold, step, candidate) for step in range(1, len(self.folds))] for candidate in candidates}
-            best = max(scores, key=lambda candidate: float(np.mean(scores[candidate])))
-            write_json(path, {"chosen": best, "val_uar": scores})
+            on_val = {candidate: [self.inner(fold, step, candidate) for step in range(1, len(self.folds))] for candidate in candidates}
+            best = max(on_val, key=lambda candidate: float(np.mean(on_val[candidate])))
+            write_json(path, {"chosen": best, "val_uar": on_val})
         return str(read_json(path)["chosen"])
 
     def inner(self, fold: int, step: int, candidate: str) -> float:
