@@ -132,6 +132,135 @@ def pipeline(  # noqa: PLR0913, PLR0917 - the contract of the command line
             run_steps(loaded, names, run_name=run_name, resume=resume, repair=repair)
 
 
+ConfigOption = Annotated[
+    str | None, typer.Option("--config", help="A path, a name in ./configs, or a name shipped with ser.", show_default=False)
+]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="key.sub=value on top of the config; repeatable.", show_default=False)]
+
+protocol_app = typer.Typer(help="Named protocols: published folds, leave one out, the corpus x corpus matrix.", no_args_is_help=True)
+app.add_typer(protocol_app, name="protocol")
+
+
+@protocol_app.command("list")
+def protocol_list() -> None:
+    """One line for each protocol."""
+    with exit_codes():
+        from ser.console import set_up_logging
+        from ser.pipeline.protocol import print_list
+
+        set_up_logging(0)
+        print_list()
+
+
+@protocol_app.command("show")
+def protocol_show(name: Annotated[str, typer.Argument(help="As in `ser protocol list`.")]) -> None:
+    """What a protocol demands: corpora, classes, folds with speakers and counts, checksum, source."""
+    with exit_codes():
+        from ser.console import set_up_logging
+        from ser.pipeline.protocol import print_protocol
+
+        set_up_logging(0)
+        print_protocol(name)
+
+
+@protocol_app.command("run")
+def protocol_run(  # noqa: PLR0913, PLR0917 - the contract of the command line
+    name: Annotated[
+        str | None, typer.Argument(help="As in `ser protocol list`; else protocol.name of the config.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+    seeds: Annotated[str | None, typer.Option(help="Of training, as 1,2,3; else protocol.seeds of the config.", show_default=False)] = None,
+    folds: Annotated[
+        str | None, typer.Option(help="Only these folds, as 1,2; the table then covers what is finished.", show_default=False)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Short for --set train.epochs=N.", show_default=False)] = None,
+    leak_delta: Annotated[bool, typer.Option("--leak-delta", help="Train on random splits too: what would leakage have bought?")] = False,
+    incomplete: Annotated[bool, typer.Option("--incomplete", help="Go on where speakers or clips of the corpora are not here.")] = False,
+    settings: Settings = None,
+    verbose: Verbosity = 0,
+) -> None:
+    """Train and measure every fold with every seed; run again, it goes on where it stopped."""
+    with exit_codes():
+        from ser.config_file import load_config
+        from ser.console import set_up_logging
+        from ser.pipeline.protocol import run_protocol
+
+        set_up_logging(verbose)
+        if config is None:
+            raise ConfigError("--config is missing: give a path or a name, like --config spectral_crnn.yaml")
+        extra = [*([f"train.epochs={epochs}"] if epochs is not None else []), *([f"protocol.seeds=[{seeds}]"] if seeds is not None else [])]
+        chosen = None if folds is None else [fold.strip() for fold in folds.split(",")]
+        run_protocol(load_config(config, [*(settings or []), *extra]), name, folds=chosen, leak_delta=leak_delta, incomplete=incomplete)
+
+
+@app.command()
+def report(
+    run: Annotated[str | None, typer.Argument(help="Folder of a finished run.", show_default=False)] = None,
+    compare: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="RUN_A RUN_B", help="Say whether run A is better than run B.", show_default=False)
+    ] = None,
+    audio: Annotated[bool, typer.Option(help="Put the sound of the examples into the page.")] = True,
+    clips: Annotated[int, typer.Option(min=0, help="Test clips that are spoiled to measure robustness; 0 leaves it out.")] = 400,
+    settings: Settings = None,
+    verbose: Verbosity = 0,
+) -> None:
+    """Write report.html and MODEL_CARD.md into the folder of a run, or compare two runs."""
+    with exit_codes():
+        from ser.console import set_up_logging
+
+        set_up_logging(verbose)
+        if (run is None) == (compare is None):
+            raise ConfigError("give the folder of a run, or --compare with the folders of two")
+        if compare is not None:
+            from ser.pipeline.compare import compare_runs
+
+            compare_runs(*compare)
+        elif run is not None:
+            from ser.pipeline.report import report as write_report
+
+            write_report(run, audio=audio, clips=clips, settings=settings or [])
+
+
+@app.command()
+def visualize(  # noqa: PLR0913, PLR0917 - the contract of the command line
+    config: ConfigOption = None,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    row_idx: Annotated[int, typer.Option(min=0, help="Row of the split's table, counted from 0.")] = 0,
+    utterance_id: Annotated[
+        str | None, typer.Option("--id", help="An utterance of any split, instead of a row.", show_default=False)
+    ] = None,
+    show_ssl_dims: Annotated[int, typer.Option(min=1, help="Dimensions of the backbone's frames in the heat map.")] = 64,
+    show_prenorm: Annotated[bool, typer.Option("--show-prenorm", help="The features before normalisation beside those after.")] = False,
+    preview_aug: Annotated[int, typer.Option(min=0, help="Altered copies to show, made as the transform step makes them.")] = 0,
+    run: Annotated[str | None, typer.Option(help="Folder of a run, for its attention and gates.", show_default=False)] = None,
+    save: Annotated[bool, typer.Option("--save", help="Write the figures below reports/vis.")] = False,
+    show: Annotated[bool, typer.Option(help="Open a window.")] = True,
+    settings: Settings = None,
+    verbose: Verbosity = 0,
+) -> None:
+    """Show one utterance: the stages of its waveform, and its features as they were stored."""
+    with exit_codes():
+        from ser.config_file import load_config
+        from ser.console import set_up_logging
+        from ser.pipeline.visualize import visualize as show_utterance
+
+        set_up_logging(verbose)
+        if config is None:
+            raise ConfigError("--config is missing: give a path or a name, like --config spectral_crnn.yaml")
+        show_utterance(
+            load_config(config, settings or []),
+            split=split,
+            row_idx=row_idx,
+            utterance_id=utterance_id,
+            ssl_dims=show_ssl_dims,
+            prenorm=show_prenorm,
+            previews=preview_aug,
+            run=run,
+            save=save,
+            show=show,
+        )
+
+
 @app.command()
 def demo(
     folder: Annotated[str, typer.Option(help="Where everything is written.")] = "demo",

@@ -3,7 +3,7 @@
 A part is handed its own config only, and saves it beside what it made. `ser.config_file` reads them from YAML.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -18,6 +18,7 @@ Layer = Annotated[int, Field(ge=0)]
 Range = tuple[float, float]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Folder = Annotated[str, Field(min_length=1)]
+Name = TypeVar("Name", str, int)
 
 SSL = "ssl"
 """The one feature that a backbone makes, not a Fourier transform."""
@@ -212,6 +213,22 @@ class SplitConfig(Config):
         if self.rule == "random" and self.kind == "speaker-disjoint":
             raise ValueError("rule random cannot be speaker-disjoint: declare kind sample-disjoint or none")
         return self
+
+
+class ProtocolConfig(Config):
+    """Which named protocol to run, and how often: `ser protocol run`."""
+
+    name: str | None = None
+    """As `ser protocol list` has it: `ravdess/emobox`. null: the command line says."""
+    fold: str | None = None
+    """Set by `ser protocol run` in the config of each fold's run."""
+    seeds: tuple[Seed, ...] = Field(default=(1, 2, 3), min_length=1)
+    """Of training; every fold is trained once with each."""
+
+    @field_validator("seeds")
+    @classmethod
+    def each_once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        return without_repeats(seeds)
 
 
 class LabelsConfig(Config):
@@ -435,10 +452,29 @@ class TrainConfig(Config):
     """Epochs without a better val UAR before training stops."""
     val_metric: Literal["uar"] = "uar"
     """What selects the best epoch."""
+    targets: Literal["labels", "votes"] = "labels"
+    """`labels`: the emotion that the speaker was asked for. `votes`: for CREMA-D the shares of its listeners' votes, where the table of the
+    corpus's owner stands beside the audio; every other clip keeps its label."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """`auto`: CUDA where there is a GPU, else the processor."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto`: bf16 where the processor or GPU has instructions for it."""
+
+
+class CalibrationConfig(Config):
+    """What makes a confidence worth its name, and when the answer is `unknown`. Fitted on val; without val there is none."""
+
+    max_error: float = Field(default=0.2, gt=0, lt=1)
+    """Share of wrong answers among those given; a confidence below the one that keeps val at this share is answered with `unknown`."""
+    bins: int = Field(default=15, ge=2, le=100)
+    """Of equal width, for the expected calibration error and the reliability diagram."""
+
+
+class TrackingConfig(Config):
+    """Other places that are told of each epoch, besides history.csv."""
+
+    tensorboard: bool = False
+    """Write the numbers of each epoch for TensorBoard, below the run's folder (needs the extra `track`)."""
 
 
 class RuntimeConfig(Config):
@@ -458,11 +494,14 @@ class ExperimentConfig(Config):
     features: FeaturesConfig = FeaturesConfig()
     ssl: SslConfig = SslConfig()
     split: SplitConfig = SplitConfig()
+    protocol: ProtocolConfig = ProtocolConfig()
     labels: LabelsConfig = LabelsConfig()
     augmentations: AugmentationsConfig = AugmentationsConfig()
     specaugment: SpecAugmentConfig = SpecAugmentConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    tracking: TrackingConfig = TrackingConfig()
     runtime: RuntimeConfig = RuntimeConfig()
 
     @model_validator(mode="after")
@@ -487,11 +526,11 @@ def canonical_order(features: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in (SSL, "mel", "mfcc", "chroma") if name in without_repeats(features))
 
 
-def without_repeats(names: tuple[str, ...]) -> tuple[str, ...]:
+def without_repeats(names: tuple[Name, ...]) -> tuple[Name, ...]:
     """
     Raises:
         ValueError: a name is listed twice.
     """
     if len(set(names)) < len(names):
-        raise ValueError(f"one of {', '.join(names)} is listed twice")
+        raise ValueError(f"one of {', '.join(map(str, names))} is listed twice")
     return names

@@ -27,7 +27,7 @@ PACKAGES = ("ser", "torch", "numpy", "scipy", "soundfile", "soxr")
 OF_EXTRAS = ("audiomentations", "transformers")
 """Where they are installed, numbers may depend on these too."""
 
-MAY_DIFFER = ("project", "runtime")
+MAY_DIFFER = ("project", "protocol", "calibration", "tracking", "runtime")
 """Sections that do not change what is computed, so a run may be resumed under others. The seed is checked apart."""
 
 SHOWN = 200
