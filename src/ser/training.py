@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
+OF_NO_WEIGHT = {"ser_version", "backbone"}
+"""What may differ between a checkpoint's header and that of the run which goes on: the program's version, and where the backbone's files
+stand. What is in them counts, and stands in `extractors`."""
+
 
 @dataclass
 class Progress:
@@ -230,9 +234,9 @@ class Trainer:
 
 
 def header_differences(stored: Mapping[str, Any], header: Mapping[str, Any]) -> list[str]:
-    """In what a checkpoint's header differs from the present one, with both values; the version of the program may."""
-    then = flatten({key: stored.get(key) for key in header if key != "ser_version"})
-    now = flatten({key: value for key, value in header.items() if key != "ser_version"})
+    """In what a checkpoint's header differs from the present one, with both values, except for what `OF_NO_WEIGHT` lists."""
+    then = flatten({key: stored.get(key) for key in header if key not in OF_NO_WEIGHT})
+    now = flatten({key: value for key, value in header.items() if key not in OF_NO_WEIGHT})
     return [contrast(key, then.get(key), now.get(key)) for key in then | now if digest(then.get(key)) != digest(now.get(key))]
 
 

@@ -106,6 +106,7 @@ def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, Any]:
         "shapes": {name: asdict(shape) for name, shape in loaded.source.shapes.items()},
         "classes": list(loaded.split.classes),
         "corpora": sorted({entry.corpus for entry in loaded.split.splits["train"]}),
+        "backbone": config.ssl.model_id if SSL in config.model.features else None,  # where to look first; what it is, its store says
         "certificate": loaded.split.certificate.split_digest,
         "normalisers": {
             name: {"mean": torch.from_numpy(normaliser.mean), "deviation": torch.from_numpy(normaliser.deviation)}
