@@ -17,7 +17,7 @@ LAYERS = {
         __init__ errors units emotions reasons files tables progress config config_file paths memory parallel
     """,
     "one part, alone": """
-        manifest containers decode audio metrics intervals specaugment runtime
+        manifest containers decode audio metrics intervals calibration specaugment runtime
         models.base models.pooling models.spectral_crnn models.ssl_spectral_moe models losses
     """,
     "corpora, features, splits": """
@@ -26,7 +26,7 @@ LAYERS = {
     """,
     "store": "shards store",
     "batches, checkpoints, runs": "data inference checkpoint runs",
-    "learning and scores": "training evaluation",
+    "learning and scores": "training predictions evaluation",
     "what people look at": "console",
     "steps": """
         pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train
@@ -49,6 +49,7 @@ NEVER = {"librosa", "sklearn", "pandas"}
 KNOW_NO_DATA = {
     "metrics": {"errors"},
     "intervals": {"errors", "metrics"},
+    "calibration": {"config", "errors", "files", "metrics"},
     "losses": {"config", "errors", "models.base"},
     "specaugment": {"config", "errors", "units"},
     **{name: {"config", "errors", "units", *(m for m in ORDER if m.startswith("models."))} for name in ORDER if name.startswith("models")},

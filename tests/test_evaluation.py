@@ -45,7 +45,7 @@ def test_scores_have_every_part_of_the_contract_and_are_strict_json() -> None:
     json.dumps(scores, allow_nan=False)
     assert set(scores) == {
         *("uar", "wa", "macro_f1", "n", "speakers", "intervals"),
-        *("classes", "per_class", "per_corpus", "mean_over_corpora"),
+        *("classes", "per_class", "per_corpus", "mean_over_corpora", "per_gender", "per_speaker"),
     }
     assert (scores["n"], scores["speakers"], scores["classes"]) == (84, 7, list(CLASSES))
     assert set(scores["per_class"]["sad"]) == {"precision", "recall", "f1", "support"}

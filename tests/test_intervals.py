@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
 
-from ser.intervals import bootstrap, bootstrap_mean, percentiles, resample
-from ser.metrics import METRICS, Counts, uar, wa
+from ser.intervals import Score, difference_of, interval_of, jackknife, mean_of, no_interval, pooled, value_of
+from ser.metrics import METRICS, Counts, Floats, uar, wa
 
 
 def speakers_with_accuracy(accuracies: list[float], clips: int = 20) -> Counts:
@@ -16,78 +19,108 @@ def speakers_with_accuracy(accuracies: list[float], clips: int = 20) -> Counts:
 VARIED = speakers_with_accuracy([0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_the_interval_holds_the_score(name: str) -> None:
-    interval = bootstrap(VARIED, METRICS[name])
+def ends(score: Score, strata: list[str], difference: bool = False) -> tuple[float, float]:
+    interval = interval_of(score, strata, difference=difference)
     assert interval.low is not None
     assert interval.high is not None
-    assert interval.low < float(METRICS[name](VARIED.sum(axis=0))) < interval.high
-    assert (interval.speakers, interval.resamples, interval.level, interval.reason) == (7, 2000, 0.95, None)
+    return interval.low, interval.high
+
+
+def mean_accuracy(values: Floats) -> Score:
+    """Of speakers with equally many clips."""
+    return lambda weights: weights @ values / weights.sum(axis=1)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_interval_holds_the_score(name: str) -> None:
+    low, high = ends(pooled(VARIED, METRICS[name]), ["crema"] * 7)
+    assert 0 < low < float(METRICS[name](VARIED.sum(axis=0))) < high < 1
+
+
+def test_the_interval_of_a_mean_is_the_textbook_one() -> None:
+    """Left alone, without the logit scale, the jackknife of a mean is the standard error of the mean."""
+    values = np.array([0.1, 0.4, 0.2, 0.8, 0.5, 0.3])
+    expected = stats.t.interval(0.95, 5, values.mean(), stats.sem(values))
+    assert ends(mean_accuracy(values), ["crema"] * 6, difference=True) == pytest.approx(expected)
+
+
+def test_the_logit_scale_bends_the_interval_into_the_unit_range() -> None:
+    values = np.array([0.95, 0.99, 0.6, 1.0, 0.97])
+    straight = ends(mean_accuracy(values), ["crema"] * 5, difference=True)
+    assert straight[1] > 1
+    bent = ends(mean_accuracy(values), ["crema"] * 5)
+    assert bent[1] < 1
+    assert bent[0] < straight[0]
 
 
 def test_the_interval_of_equal_speakers_is_one_point() -> None:
-    interval = bootstrap(speakers_with_accuracy([0.75] * 9), wa)
-    assert (interval.low, interval.high) == (0.75, 0.75)
+    assert ends(pooled(speakers_with_accuracy([0.75] * 9), wa), ["crema"] * 9) == pytest.approx((0.75, 0.75))
 
 
-def test_the_width_is_that_of_the_normal_approximation() -> None:
-    """With equal speakers' sizes the score is the mean of the speakers' accuracies: +- 1.96 standard deviations / sqrt(n)."""
-    accuracies = np.random.default_rng(3).uniform(0.2, 0.9, size=60)
-    interval = bootstrap(speakers_with_accuracy(list(accuracies), clips=1000), wa)
-    assert interval.low is not None
-    assert interval.high is not None
-    assert interval.high - interval.low == pytest.approx(2 * 1.96 * accuracies.std() / np.sqrt(60), rel=0.1)
-
-
-def test_the_same_seed_gives_the_same_interval_and_another_another() -> None:
-    assert bootstrap(VARIED, uar, seed=1) == bootstrap(VARIED, uar, seed=1)
-    assert bootstrap(VARIED, uar, seed=1) != bootstrap(VARIED, uar, seed=2)
-
-
-def test_resampling_keeps_the_number_of_speakers() -> None:
-    drawn = resample(VARIED, np.random.default_rng(0), resamples=50)
-    assert drawn.shape == (50, 2, 2)
-    assert set(drawn.sum(axis=(1, 2))) == {float(VARIED.sum())}
-
-
-def test_a_resample_without_some_class_is_scored_over_the_others() -> None:
-    one_class_each = np.stack([np.diag([4, 0]), np.diag([0, 4])] * 3)
-    interval = bootstrap(one_class_each, uar)
-    assert (interval.low, interval.high) == (1.0, 1.0)
+@pytest.mark.parametrize("accuracy", [0.0, 1.0])
+def test_the_interval_of_a_score_at_the_edge_stays_there(accuracy: float) -> None:
+    assert ends(pooled(speakers_with_accuracy([accuracy] * 6), wa), ["crema"] * 6) == (accuracy, accuracy)
 
 
 @pytest.mark.parametrize(("speakers", "said"), [(0, "0 speakers"), (1, "1 speaker:"), (4, "4 speakers")])
 def test_under_five_speakers_there_is_no_interval_but_a_reason(speakers: int, said: str) -> None:
-    interval = bootstrap(VARIED[:speakers], uar)
+    interval = interval_of(pooled(VARIED[:speakers], uar), ["savee"] * speakers)
     assert (interval.low, interval.high, interval.speakers) == (None, None, speakers)
     assert interval.reason is not None
     assert said in interval.reason
 
 
-def test_the_mean_over_corpora_is_narrower_than_one_corpus() -> None:
-    one, mean = bootstrap(VARIED, uar), bootstrap_mean({"crema": VARIED, "ravdess": VARIED}, uar)
-    assert one.low is not None
-    assert mean.low is not None
-    assert one.high is not None
-    assert mean.high is not None
-    assert mean.high - mean.low < one.high - one.low
-    assert mean.speakers == 14
+def test_a_score_that_needs_one_speaker_has_no_interval_but_a_reason() -> None:
+    hears_one = np.concatenate([VARIED[:1], np.zeros_like(VARIED[1:])])
+    interval = interval_of(pooled(hears_one, uar), ["crema"] * 7)
+    assert (interval.low, interval.reason) == (None, "without some speaker there is no score")
 
 
-def test_the_mean_over_corpora_weighs_corpora_equally() -> None:
-    small, large = speakers_with_accuracy([0.5] * 5, clips=2), speakers_with_accuracy([1.0] * 50, clips=200)
-    mean = bootstrap_mean({"savee": small, "crema": large}, wa)
-    assert (mean.low, mean.high) == (0.75, 0.75)
+def test_no_interval_says_why() -> None:
+    assert (no_interval(9, "because").low, no_interval(9, "because").reason) == (None, "because")
 
 
-def test_the_mean_over_corpora_has_no_interval_when_a_corpus_has_too_few_speakers() -> None:
-    interval = bootstrap_mean({"crema": VARIED, "tess": VARIED[:1], "savee": VARIED[:1]}, uar)
-    assert (interval.low, interval.high, interval.speakers) == (None, None, 9)
-    assert interval.reason == "fewer than 5 speakers: savee has 1, tess has 1"
-    assert bootstrap_mean({}, uar).reason is not None
+def test_strata_take_the_differences_between_them_out_of_the_error() -> None:
+    values = np.array([0.1, 0.2, 0.3, 0.7, 0.8, 0.9])
+    folds = mean_of([lambda weights: mean_accuracy(values[:3])(weights[:, :3]), lambda weights: mean_accuracy(values[3:])(weights[:, 3:])])
+    error, degrees = jackknife(folds, ["1"] * 3 + ["2"] * 3)
+    assert error == pytest.approx(np.hypot(stats.sem(values[:3]), stats.sem(values[3:])) / 2)
+    assert degrees == pytest.approx(4)
 
 
-def test_percentiles_cut_two_and_a_half_percent_off_each_side() -> None:
-    interval = percentiles(np.linspace(0, 1, 1001), speakers=8)
-    assert interval.low == pytest.approx(0.025)
-    assert interval.high == pytest.approx(0.975)
+def test_folds_of_a_single_speaker_are_exchanged_for_one_another() -> None:
+    values = np.array([0.1, 0.4, 0.2, 0.8, 0.5])
+    folds = mean_of([pooled(speakers_with_accuracy([value]), wa, [index]) for index, value in enumerate(values)])
+    error, degrees = jackknife(folds, list("abcde"))
+    assert (error, degrees) == pytest.approx((stats.sem(values), 4))
+
+
+def test_a_mean_leaves_out_what_has_nothing_to_score() -> None:
+    mean = mean_of([pooled(VARIED[:1], wa, [0]), pooled(VARIED[1:2], wa, [1])])
+    np.testing.assert_allclose(mean(np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]])), [0.35, 0.3, np.nan])
+    assert np.isnan(value_of(mean_of([]), 3))
+
+
+def test_a_difference_with_itself_is_nothing() -> None:
+    one = pooled(VARIED, uar)
+    assert ends(difference_of(one, one), ["crema"] * 7, difference=True) == (0, 0)
+
+
+MATRICES = st.lists(st.lists(st.integers(0, 6), min_size=9, max_size=9).filter(any), min_size=5, max_size=12)
+
+
+@given(cells=MATRICES, name=st.sampled_from(sorted(METRICS)), order=st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_an_interval_lies_in_the_unit_range_around_the_score_whatever_the_order_of_speakers(
+    cells: list[list[int]], name: str, order: "st.random.Random"
+) -> None:
+    matrices = np.array(cells, np.int64).reshape(-1, 3, 3)
+    strata = ["crema"] * len(matrices)
+    score = pooled(matrices, METRICS[name])
+    low, high = ends(score, strata)
+    assert 0 <= low <= value_of(score, len(strata)) + 1e-9
+    assert value_of(score, len(strata)) - 1e-9 <= high <= 1
+    shuffled = list(range(len(matrices)))
+    order.shuffle(shuffled)
+    assert ends(pooled(matrices[shuffled], METRICS[name]), strata) == pytest.approx((low, high))
+    assert interval_of(score, strata) == interval_of(score, strata), "nothing is drawn"

@@ -1,130 +1,151 @@
 """From a table of predictions to scores. Every score is computed from the table alone."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.certificate import Entry
-from ser.errors import ArtefactError
-from ser.intervals import bootstrap, bootstrap_mean
-from ser.metrics import METRICS, Counts, Floats, confusion_matrices, confusion_matrix, per_class
+from ser.corpora import CORPORA
+from ser.intervals import MIN_SPEAKERS, Interval, Score, interval_of, mean_of, no_interval, pooled, value_of
+from ser.metrics import METRICS, Counts, Floats, confusion_matrices, per_class, uar, wa
+from ser.predictions import (
+    Predictions,
+    read_predictions,
+    read_protocol_predictions,
+    same_rows,
+    write_predictions,
+    write_protocol_predictions,
+)
 from ser.tables import write_table
+
+__all__ = [
+    "Predictions",
+    "breakdown",
+    "fold_scores",
+    "pooled_scores",
+    "read_predictions",
+    "read_protocol_predictions",
+    "score",
+    "seed_spread",
+    "summarise_gates",
+    "write_confusion_matrix",
+    "write_predictions",
+    "write_protocol_predictions",
+]
 
 COLLAPSE = 0.95
 """Mean weight of one expert over a test split, above which the others hardly count."""
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What a model says of n utterances, beside the truth.
-
-    Raises:
-        ValueError: the parts differ in length.
-        ArtefactError: a probability is not finite.
-    """
-
-    ids: Sequence[str]
-    corpora: Sequence[str]
-    speakers: Sequence[str]
-    truth: NDArray[np.int64]
-    """(n,) index into `classes`."""
-    probabilities: NDArray[np.floating[Any]]
-    """(n, C)."""
-    classes: tuple[str, ...]
-    gates: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
-    """expert -> (n,) weight in the mixture."""
-
-    def __post_init__(self) -> None:
-        n = len(self.ids)
-        lengths = [len(self.corpora), len(self.speakers), len(self.truth), *(len(gate) for gate in self.gates.values())]
-        if any(length != n for length in lengths) or self.probabilities.shape != (n, len(self.classes)):
-            raise ValueError(f"{n} ids, but parts of {lengths} and probabilities of {self.probabilities.shape}")
-        broken = np.flatnonzero(~np.isfinite(self.probabilities).all(axis=1))
-        if len(broken):
-            raise ArtefactError(f"the probabilities of {self.ids[broken[0]]} are not finite: the model's weights are damaged")
-
-    @classmethod
-    def of(
-        cls,
-        entries: Sequence[Entry],
-        probabilities: NDArray[np.floating[Any]],
-        classes: tuple[str, ...],
-        gates: Mapping[str, NDArray[np.floating[Any]]] | None = None,
-    ) -> "Predictions":
-        """For the rows of a split; probabilities (n, C) and the weights of the experts, each (n,), in the same order."""
-        return cls(
-            ids=[entry.id for entry in entries],
-            corpora=[entry.corpus for entry in entries],
-            speakers=[entry.speaker for entry in entries],
-            truth=np.array([entry.label for entry in entries], np.int64),
-            probabilities=probabilities,
-            classes=classes,
-            gates=gates or {},
-        )
-
-    @property
-    def prediction(self) -> NDArray[np.int64]:
-        """(n,) the class of highest probability, the first among equals."""
-        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
-
-    @property
-    def confusion(self) -> Counts:
-        """(C, C), truth in rows."""
-        return confusion_matrix(self.truth, self.prediction, len(self.classes))
-
-
 def score(predictions: Predictions) -> dict[str, Any]:
-    """Scores overall, for each class and corpus, and as the mean over corpora, with intervals over speakers. Strict JSON: None, not NaN.
+    """Scores overall, by class, corpus, gender and speaker, and as the mean over corpora, with intervals over speakers. None, not NaN.
 
-    The interval of the overall scores resamples the speakers of all corpora together.
+    The interval of the overall scores asks about the speakers of all corpora together.
     """
-    by_corpus = speaker_matrices(predictions)
-    every_speaker = np.concatenate([*by_corpus.values(), np.zeros((0, len(predictions.classes), len(predictions.classes)), np.int64)])
     return {
-        **scores_of(every_speaker),
+        **scores_of(speaker_matrices(predictions)[1]),
         "classes": list(predictions.classes),
         "per_class": class_scores(predictions),
-        "per_corpus": {corpus: scores_of(matrices) for corpus, matrices in by_corpus.items()},
-        "mean_over_corpora": mean_over_corpora(by_corpus),
+        "per_corpus": breakdown(predictions, predictions.corpora),
+        "mean_over_corpora": mean_over_corpora(predictions),
+        "per_gender": breakdown(predictions, genders(predictions)),
+        "per_speaker": speaker_scores(predictions),
     }
 
 
-def speaker_matrices(predictions: Predictions) -> dict[str, Counts]:
-    """corpus -> (speakers, C, C) confusion matrix of each of its speakers, in the order of their names."""
+def breakdown(predictions: Predictions, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Scores of each group of utterances, sorted by name.
+
+    Args:
+        keys: the group of each utterance: its corpus, the gender of its speaker, whatever is asked.
+    """
+    column = np.asarray(keys, dtype=str)
+    return {str(key): scores_of(speaker_matrices(predictions.select(column == key))[1]) for key in np.unique(column)}
+
+
+def genders(predictions: Predictions) -> list[str]:
+    """Of the speaker of each utterance; `unknown` where the corpus does not tell."""
+    return [gender_of(speaker) for speaker in predictions.speakers]
+
+
+def gender_of(speaker: str) -> str:
+    """
+    >>> gender_of("tess/OAF"), gender_of("tess/nobody")
+    ('female', 'unknown')
+    """
+    corpus, _, name = speaker.partition("/")
+    known = CORPORA[corpus].speakers.get(name) if corpus in CORPORA else None
+    return known.gender if known else "unknown"
+
+
+def speaker_matrices(predictions: Predictions, speakers: Sequence[str] | None = None) -> tuple[list[str], Counts]:
+    """Speakers and their confusion matrices, (S, C, C), in the order of their names or as given (with zeros for who says nothing)."""
+    names = sorted(set(predictions.speakers)) if speakers is None else list(speakers)
+    position = {name: index for index, name in enumerate(names)}
+    group = [position[name] for name in predictions.speakers]
     num_classes = len(predictions.classes)
-    corpora = np.asarray(predictions.corpora, dtype=str)
-    result = {}
-    for corpus in sorted(set(predictions.corpora)):
-        chosen = corpora == corpus
-        names, group = np.unique(np.asarray(predictions.speakers, dtype=str)[chosen], return_inverse=True)
-        pairs = predictions.truth[chosen], predictions.prediction[chosen]
-        result[corpus] = confusion_matrices(*pairs, group, num_groups=len(names), num_classes=num_classes)
-    return result
+    return names, confusion_matrices(predictions.truth, predictions.prediction, group, num_groups=len(names), num_classes=num_classes)
 
 
-def scores_of(matrices: Counts) -> dict[str, Any]:
-    """Each metric with n, the number of speakers, and the intervals, from (speakers, C, C)."""
-    total = matrices.sum(axis=0)
+def scores_of(matrices: Counts, seeds: int = 1) -> dict[str, Any]:
+    """Each metric with n, the number of speakers, and the intervals, from (speakers, C, C), which may be sums over seeds."""
     return {
-        **{name: or_none(metric(total)) for name, metric in METRICS.items()},
-        "n": int(total.sum()),
+        **summarise({name: pooled(matrices, metric) for name, metric in METRICS.items()}, ["all"] * len(matrices)),
+        "n": int(matrices.sum()) // seeds,
         "speakers": len(matrices),
-        "intervals": {name: asdict(bootstrap(matrices, metric)) for name, metric in METRICS.items()},
     }
 
 
-def mean_over_corpora(by_corpus: Mapping[str, Counts]) -> dict[str, Any]:
-    """Each metric averaged over corpora, every corpus with equal weight."""
-    totals = [matrices.sum(axis=0) for matrices in by_corpus.values()]
+def summarise(scores: Mapping[str, Score], strata: Sequence[str], reason: str | None = None) -> dict[str, Any]:
+    """Values and intervals of several scores; a reason stands in place of the intervals."""
+    speakers = len(strata)
+
+    def interval(score: Score) -> Interval:
+        return interval_of(score, strata) if reason is None else no_interval(speakers, reason)
+
     return {
-        **{name: or_none(np.mean([metric(total) for total in totals]) if totals else np.nan) for name, metric in METRICS.items()},
-        "corpora": list(by_corpus),
-        "intervals": {name: asdict(bootstrap_mean(by_corpus, metric)) for name, metric in METRICS.items()},
+        **{name: or_none(value_of(score, speakers)) for name, score in scores.items()},
+        "intervals": {name: asdict(interval(score)) for name, score in scores.items()},
     }
+
+
+def mean_over_corpora(predictions: Predictions) -> dict[str, Any]:
+    """Each metric averaged over corpora, every corpus with equal weight.
+
+    A corpus with fewer than five speakers would count as certain, and the interval would be too narrow: then there is none.
+    """
+    names, matrices = speaker_matrices(predictions)
+    corpora = corpora_of(predictions, names)
+    members = {corpus: [index for index, of in enumerate(corpora) if of == corpus] for corpus in sorted(set(corpora))}
+    scores = {name: mean_of([pooled(matrices[of], metric, of) for of in members.values()]) for name, metric in METRICS.items()}
+    return {**summarise(scores, corpora, too_few(corpora)), "corpora": list(members)}
+
+
+def corpora_of(predictions: Predictions, speakers: Sequence[str]) -> list[str]:
+    """The corpus of each of these speakers."""
+    known = dict(zip(predictions.speakers, predictions.corpora, strict=True))
+    return [known[name] for name in speakers]
+
+
+def too_few(corpora: Sequence[str]) -> str | None:
+    """Why a mean over corpora has no interval, from the corpus of each speaker.
+
+    >>> too_few(["crema"] * 5 + ["tess"])
+    'fewer than 5 speakers: tess has 1'
+    """
+    counts = {corpus: corpora.count(corpus) for corpus in sorted(set(corpora))}
+    few = [f"{corpus} has {count}" for corpus, count in counts.items() if count < MIN_SPEAKERS]
+    return f"fewer than {MIN_SPEAKERS} speakers: {', '.join(few) or 'no corpus'}" if few or not counts else None
+
+
+def speaker_scores(predictions: Predictions) -> dict[str, dict[str, Any]]:
+    """speaker -> corpus, n, uar, wa."""
+    names, matrices = speaker_matrices(predictions)
+    columns = zip(names, corpora_of(predictions, names), matrices.sum(axis=(1, 2)).tolist(), uar(matrices), wa(matrices), strict=True)
+    return {name: {"corpus": corpus, "n": n, "uar": or_none(one), "wa": or_none(other)} for name, corpus, n, one, other in columns}
 
 
 def class_scores(predictions: Predictions) -> dict[str, dict[str, float | int | None]]:
@@ -139,6 +160,76 @@ def class_scores(predictions: Predictions) -> dict[str, dict[str, float | int | 
         }
         for index, label in enumerate(predictions.classes)
     }
+
+
+def pooled_scores(seeds: Sequence[Predictions]) -> dict[str, Any]:
+    """Scores of the confusion matrices summed over seeds, with speakers as units: UAR and WA are then the means over seeds.
+
+    Raises:
+        ValueError: the seeds differ in utterances, truths or classes.
+    """
+    require_same_rows(seeds)
+    return scores_of(sum_over_seeds(seeds, sorted(set(seeds[0].speakers))), len(seeds))
+
+
+def require_same_rows(seeds: Sequence[Predictions]) -> None:
+    if not all(same_rows(seeds[0], of) for of in seeds):
+        raise ValueError("the seeds differ in utterances, truths or classes")
+
+
+def sum_over_seeds(seeds: Sequence[Predictions], speakers: Sequence[str]) -> Counts:
+    """(S, C, C) over seeds and, where there are several, folds."""
+    total: Counts = np.stack([speaker_matrices(of, speakers)[1] for of in seeds]).sum(axis=0)
+    return total
+
+
+def seed_spread(values: Sequence[float]) -> dict[str, float | int | None]:
+    """How a score differs between seeds of training; `sd` with n - 1, None for a single seed.
+
+    >>> seed_spread([0.25, 0.75, 0.5])
+    {'mean': 0.5, 'sd': 0.25, 'min': 0.25, 'max': 0.75, 'n': 3}
+    """
+    column = np.asarray(values, np.float64)
+    deviation = float(column.std(ddof=1)) if len(column) > 1 else None
+    return {"mean": float(column.mean()), "sd": deviation, "min": float(column.min()), "max": float(column.max()), "n": len(column)}
+
+
+def fold_scores(folds: Mapping[str, Sequence[Predictions]]) -> dict[str, Any]:
+    """Scores of a protocol: the mean over folds, and of all folds taken together.
+
+    `mean_over_folds`: every fold has equal weight, its score is the mean over its seeds; the interval leaves each speaker out of his fold,
+    and a fold without speakers drops out. Where folds differ in corpora, they are like a mean over corpora: each needs five speakers.
+    `pooled`: of the confusion matrices summed over folds and seeds; None where folds differ in classes or in the number of seeds.
+
+    Args:
+        folds: fold -> predictions of each seed on its test utterances.
+
+    Raises:
+        ValueError: the seeds of a fold differ in utterances, truths or classes.
+    """
+    for seeds in folds.values():
+        require_same_rows(seeds)
+    everything = [of for seeds in folds.values() for of in seeds]
+    names = sorted({name for of in everything for name in of.speakers})
+    corpus = {name: corpus for of in everything for name, corpus in zip(of.speakers, of.corpora, strict=True)}
+    several = len({frozenset(seeds[0].corpora) for seeds in folds.values()}) > 1
+    reason = too_few([corpus[name] for name in names]) if several else None
+    scores = {
+        name: mean_of([mean_of([pooled(speaker_matrices(of, names)[1], metric) for of in seeds]) for seeds in folds.values()])
+        for name, metric in METRICS.items()
+    }
+    facts = {"n": sum(len(seeds[0].ids) for seeds in folds.values()), "speakers": len(names), "folds": len(folds)}
+    alike = len({(of.classes, len(seeds)) for seeds in folds.values() for of in seeds}) == 1
+    return {
+        "mean_over_folds": {**summarise(scores, fold_strata(folds, names), reason), **facts},
+        "pooled": scores_of(sum_over_seeds(everything, names), len(everything) // len(folds)) if alike else None,
+    }
+
+
+def fold_strata(folds: Mapping[str, Sequence[Predictions]], speakers: Sequence[str]) -> list[str]:
+    """For each speaker, the folds that test him."""
+    tested = {fold: set(seeds[0].speakers) for fold, seeds in folds.items()}
+    return [" ".join(fold for fold, of in tested.items() if name in of) for name in speakers]
 
 
 def summarise_gates(predictions: Predictions) -> dict[str, Any]:
@@ -190,42 +281,6 @@ def or_none(value: float | np.floating[Any] | Floats) -> float | None:
     """
     number = float(value)
     return None if np.isnan(number) else number
-
-
-def write_predictions(path: Path, predictions: Mapping[str, Predictions]) -> None:
-    """predictions.csv of several splits: split, id, corpus, speaker, truth, prediction, p_<label>..., gate_<expert>...
-
-    Numbers are written so that reading them gives the same float.
-
-    Raises:
-        ValueError: the splits differ in classes or experts.
-    """
-    headers = {table_columns(of) for of in predictions.values()}
-    if len(headers) != 1:
-        raise ValueError(f"predictions of {', '.join(predictions)} differ in classes or experts")
-    columns = headers.pop()
-    rows = (dict(zip(columns, row, strict=True)) for name, of in predictions.items() for row in table_rows(name, of))
-    write_table(path, columns, rows)
-
-
-def table_columns(of: Predictions) -> tuple[str, ...]:
-    probabilities = (f"p_{label}" for label in of.classes)
-    return ("split", "id", "corpus", "speaker", "truth", "prediction", *probabilities, *(f"gate_{expert}" for expert in of.gates))
-
-
-def table_rows(name: str, of: Predictions) -> Iterator[tuple[str, ...]]:
-    labels = np.asarray(of.classes)
-    numbers = [*of.probabilities.T, *of.gates.values()]
-    return zip(
-        [name] * len(of.ids),
-        of.ids,
-        of.corpora,
-        of.speakers,
-        labels[of.truth].tolist(),
-        labels[of.prediction].tolist(),
-        *(column.astype(str).tolist() for column in numbers),
-        strict=True,
-    )
 
 
 def write_confusion_matrix(path: Path, matrix: Counts, classes: Sequence[str]) -> None:

@@ -1,24 +1,34 @@
-"""Confidence intervals by a bootstrap over speakers.
+"""Confidence intervals over speakers.
 
-Utterances of one speaker are not independent, so whole speakers are drawn with replacement (cluster bootstrap: Davison and Hinkley 1997,
-section 3.8), and the interval runs between percentiles of the resampled scores. It needs speakers: over 24 a nominal 95 % interval covers
-about 95 %, over 10 about 90 %, over 4 about 81 %. Under five there is none, with the reason.
+Utterances of one speaker are not independent, so an interval asks how a score would move with other speakers. A score is a function of how
+often each speaker counts; pooled scores, means over corpora or folds and differences of two systems are the same to everything here.
+
+The interval is Student's t around the score, with the standard error of the jackknife over speakers (each is left out once: Efron and
+Tibshirani 1993, chapter 11). A score is brought to the logit scale first and back, which keeps the interval between 0 and 1; a difference
+is not. Under five speakers there is none, with the reason.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit, stdtrit
 
-from ser.metrics import Counts, Floats
+from ser.metrics import Counts, Floats, mean_of_defined
 
 Metric = Callable[[Floats], Floats]
 """Confusion matrices (..., C, C) -> scores (...)."""
 
+Score = Callable[[Floats], Floats]
+"""How often each speaker counts, (R, S) -> scores (R,); NaN where nothing is left to score."""
+
 MIN_SPEAKERS = 5
 LEVEL = 0.95
-RESAMPLES = 2000
-SEED = 42
+NOTHING = 1e-24
+"""A variance below it is rounding: the speakers are equal."""
+METHOD = "Student's t with the jackknife over speakers, on the logit scale"
+METHOD_OF_DIFFERENCES = "Student's t with the jackknife over speakers"
 
 
 @dataclass(frozen=True)
@@ -28,63 +38,114 @@ class Interval:
     low: float | None
     high: float | None
     speakers: int
-    """That were resampled: an interval is worth no more than their number."""
+    """An interval is worth no more than their number."""
     reason: str | None = None
     level: float = LEVEL
-    resamples: int = RESAMPLES
-    method: str = "percentile bootstrap over speakers"
+    resamples: int = 0
+    """Scores that were computed with a speaker left out."""
+    method: str = METHOD
+    standard_error: float | None = None
+    degrees: float | None = None
+    """Of freedom, of Student's t."""
 
 
-def bootstrap(matrices: Counts, metric: Metric, seed: int = SEED, resamples: int = RESAMPLES) -> Interval:
-    """95 % percentile interval of a score over speakers.
+def pooled(matrices: Counts, metric: Metric, members: Sequence[int] | slice = slice(None)) -> Score:
+    """The score of the summed confusion matrices.
 
     Args:
-        matrices: (speakers, C, C) confusion matrix of each speaker.
+        matrices: (M, C, C) confusion matrix of each member.
+        members: which of the S speakers they are.
 
-    >>> always_right = np.tile(np.diag([3, 3]), (6, 1, 1))
-    >>> from ser.metrics import uar
-    >>> interval = bootstrap(always_right, uar)
-    >>> interval.low, interval.high, interval.speakers
-    (1.0, 1.0, 6)
-    >>> bootstrap(always_right[:4], uar).reason
+    >>> from ser.metrics import wa
+    >>> score = pooled(np.array([[[3, 1], [0, 0]], [[0, 0], [2, 2]]]), wa)
+    >>> score(np.array([[1.0, 1.0], [1.0, 0.0]]))
+    array([0.625, 0.75 ])
+    """
+    floats = matrices.astype(np.float64)
+    return lambda weights: metric(np.tensordot(weights[:, members], floats, axes=1))
+
+
+def mean_of(scores: Sequence[Score]) -> Score:
+    """Their mean, without those that have nothing left to score."""
+    return lambda weights: mean_of_defined(
+        np.stack([score(weights) for score in scores], axis=-1) if scores else np.zeros((len(weights), 0))
+    )
+
+
+def difference_of(one: Score, other: Score) -> Score:
+    return lambda weights: one(weights) - other(weights)
+
+
+def value_of(score: Score, speakers: int) -> float:
+    """The score itself: every speaker counts once."""
+    return float(score(np.ones((1, speakers)))[0])
+
+
+def interval_of(score: Score, strata: Sequence[Hashable], difference: bool = False) -> Interval:
+    """95 % interval of a score over speakers.
+
+    Args:
+        strata: for each of the S speakers, the part of the data that he could be exchanged within: his corpus where corpora are averaged,
+            his fold where folds are. Where one of them holds a single speaker, all speakers form one.
+        difference: of two scores, which has no bounds.
+
+    >>> from ser.metrics import wa
+    >>> accuracies = np.array([[[9, 1], [0, 0]], [[7, 3], [0, 0]], [[8, 2], [0, 0]], [[6, 4], [0, 0]], [[5, 5], [0, 0]]])
+    >>> interval = interval_of(pooled(accuracies, wa), ["ravdess"] * 5)
+    >>> round(interval.low, 3), round(interval.high, 3), round(interval.standard_error, 4), interval.speakers
+    (0.478, 0.856, 0.0707, 5)
+    >>> interval_of(pooled(accuracies[:4], wa), ["savee"] * 4).reason
     '4 speakers: an interval over fewer than 5 means nothing'
     """
-    speakers = len(matrices)
+    speakers = len(strata)
+    method = METHOD_OF_DIFFERENCES if difference else METHOD
     if speakers < MIN_SPEAKERS:
         reason = f"{speakers} speaker{'' if speakers == 1 else 's'}: an interval over fewer than {MIN_SPEAKERS} means nothing"
-        return Interval(None, None, speakers, reason, resamples=resamples)
-    return percentiles(metric(resample(matrices, np.random.default_rng(seed), resamples)), speakers)
+        return Interval(None, None, speakers, reason, method=method)
+    value = value_of(score, speakers)
+    error, degrees = jackknife(score, strata)
+    if not np.isfinite(value) or not np.isfinite(error):
+        return Interval(None, None, speakers, "without some speaker there is no score", method=method)
+    low, high = student(value, error, degrees, difference)
+    return Interval(low, high, speakers, resamples=speakers, method=method, standard_error=error, degrees=degrees)
 
 
-def bootstrap_mean(corpora: Mapping[str, Counts], metric: Metric, seed: int = SEED, resamples: int = RESAMPLES) -> Interval:
-    """95 % percentile interval of the mean over corpora, speakers resampled within each corpus.
+def no_interval(speakers: int, reason: str) -> Interval:
+    return Interval(None, None, speakers, reason)
 
-    A corpus with fewer than five speakers would count as certain, and the interval would be too narrow: then there is none, and the
-    reason names the corpora.
 
-    Args:
-        corpora: corpus -> (speakers, C, C) confusion matrix of each of its speakers.
+def jackknife(score: Score, strata: Sequence[Hashable]) -> tuple[float, float]:
+    """Standard error of a score over speakers, and its degrees of freedom.
+
+    Each stratum of n speakers adds the variance (n - 1) / n * sum of (score without a speaker - their mean) ** 2, with n - 1 degrees of
+    freedom; those of the sum are Welch and Satterthwaite's.
     """
-    speakers = sum(map(len, corpora.values()))
-    few = [f"{corpus} has {len(of)}" for corpus, of in sorted(corpora.items()) if len(of) < MIN_SPEAKERS]
-    if few or not corpora:
-        reason = f"fewer than {MIN_SPEAKERS} speakers: {', '.join(few) or 'no corpus'}"
-        return Interval(None, None, speakers, reason, resamples=resamples)
-    scores = [
-        metric(resample(corpora[corpus], np.random.default_rng([seed, index]), resamples)) for index, corpus in enumerate(sorted(corpora))
-    ]
-    return percentiles(np.mean(scores, axis=0), speakers)
+    speakers = len(strata)
+    without_one = score(np.ones((speakers, speakers)) - np.eye(speakers))
+    group = groups(strata)
+    counts = np.bincount(group).astype(np.float64)
+    mean = np.bincount(group, without_one) / counts
+    variances = (counts - 1) / counts * np.bincount(group, (without_one - mean[group]) ** 2)
+    total = float(variances.sum())
+    if total < NOTHING:
+        return 0.0, float(speakers - len(counts))
+    return float(np.sqrt(total)), float(total**2 / (variances**2 / (counts - 1)).sum())
 
 
-def resample(matrices: Counts, generator: np.random.Generator, resamples: int) -> Floats:
-    """Sums over speakers drawn with replacement, (speakers, C, C) -> (resamples, C, C)."""
-    speakers = len(matrices)
-    drawn = generator.multinomial(speakers, np.full(speakers, 1 / speakers), size=resamples)
-    flat = drawn.astype(np.float64) @ matrices.reshape(speakers, -1).astype(np.float64)
-    return flat.reshape(resamples, *matrices.shape[1:])
+def groups(strata: Sequence[Hashable]) -> NDArray[np.int64]:
+    """Index of each speaker's stratum; all 0 where one would be alone."""
+    names = {name: index for index, name in enumerate(dict.fromkeys(strata))}
+    group = np.array([names[name] for name in strata], np.int64)
+    return np.zeros_like(group) if np.bincount(group).min() < 2 else group
 
 
-def percentiles(scores: Floats, speakers: int) -> Interval:
-    tail = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(scores, [tail, 100 - tail])
-    return Interval(float(low), float(high), speakers, resamples=len(scores))
+def student(value: float, error: float, degrees: float, difference: bool) -> tuple[float, float]:
+    """Ends of the interval; on the logit scale the error is divided by the slope of its inverse (delta method)."""
+    half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * error
+    if difference or half == 0:
+        return value - half, value + half
+    centre, slope = logit(value), value * (1 - value)
+    if slope <= 0:
+        return max(0.0, value - half), min(1.0, value + half)
+    low, high = expit(centre - half / slope), expit(centre + half / slope)
+    return float(low), float(high)

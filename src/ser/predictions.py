@@ -1,0 +1,246 @@
+"""The table of predictions: what a model says of each utterance, beside the truth. Written and read as CSV."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.certificate import Entry
+from ser.emotions import EMOTIONS
+from ser.errors import ArtefactError
+from ser.metrics import Counts, confusion_matrix
+from ser.tables import iter_table, write_table
+
+FIXED = ("id", "corpus", "speaker", "truth", "prediction")
+"""Columns behind those that say which part of the table a row belongs to, and before p_<label>..., gate_<expert>..."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of n utterances, beside the truth.
+
+    Raises:
+        ValueError: the parts differ in length.
+        ArtefactError: a probability is not finite.
+    """
+
+    ids: Sequence[str]
+    corpora: Sequence[str]
+    speakers: Sequence[str]
+    truth: NDArray[np.int64]
+    """(n,) index into `classes`."""
+    probabilities: NDArray[np.floating[Any]]
+    """(n, C)."""
+    classes: tuple[str, ...]
+    gates: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
+    """expert -> (n,) weight in the mixture."""
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        lengths = [len(self.corpora), len(self.speakers), len(self.truth), *(len(gate) for gate in self.gates.values())]
+        if any(length != n for length in lengths) or self.probabilities.shape != (n, len(self.classes)):
+            raise ValueError(f"{n} ids, but parts of {lengths} and probabilities of {self.probabilities.shape}")
+        broken = np.flatnonzero(~np.isfinite(self.probabilities).all(axis=1))
+        if len(broken):
+            raise ArtefactError(f"the probabilities of {self.ids[broken[0]]} are not finite: the model's weights are damaged")
+
+    @classmethod
+    def of(
+        cls,
+        entries: Sequence[Entry],
+        probabilities: NDArray[np.floating[Any]],
+        classes: tuple[str, ...],
+        gates: Mapping[str, NDArray[np.floating[Any]]] | None = None,
+    ) -> "Predictions":
+        """For the rows of a split; probabilities (n, C) and the weights of the experts, each (n,), in the same order."""
+        return cls(
+            ids=[entry.id for entry in entries],
+            corpora=[entry.corpus for entry in entries],
+            speakers=[entry.speaker for entry in entries],
+            truth=np.array([entry.label for entry in entries], np.int64),
+            probabilities=probabilities,
+            classes=classes,
+            gates=gates or {},
+        )
+
+    @property
+    def prediction(self) -> NDArray[np.int64]:
+        """(n,) the class of highest probability, the first among equals."""
+        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
+
+    @property
+    def confusion(self) -> Counts:
+        """(C, C), truth in rows."""
+        return confusion_matrix(self.truth, self.prediction, len(self.classes))
+
+    def select(self, mask: NDArray[np.bool_]) -> "Predictions":
+        """The utterances where the mask (n,) is true, in their order.
+
+        >>> two = Predictions(["a", "b"], ["tess"] * 2, ["tess/OAF"] * 2, np.array([0, 1]), np.eye(2), ("sad", "happy"))
+        >>> two.select(np.array([False, True])).ids
+        ['b']
+        """
+        chosen = np.flatnonzero(mask).tolist()
+        return Predictions(
+            ids=[self.ids[index] for index in chosen],
+            corpora=[self.corpora[index] for index in chosen],
+            speakers=[self.speakers[index] for index in chosen],
+            truth=self.truth[chosen],
+            probabilities=self.probabilities[chosen],
+            classes=self.classes,
+            gates={expert: weights[chosen] for expert, weights in self.gates.items()},
+        )
+
+
+def write_predictions(path: Path, predictions: Mapping[str, Predictions]) -> None:
+    """predictions.csv of several splits: split, id, corpus, speaker, truth, prediction, p_<label>..., gate_<expert>...
+
+    Numbers are written so that reading them gives the same float.
+
+    Raises:
+        ValueError: the splits differ in classes or experts.
+    """
+    if len({(of.classes, tuple(of.gates)) for of in predictions.values()}) != 1:
+        raise ValueError(f"predictions of {', '.join(predictions)} differ in classes or experts")
+    write_parts(path, ("split",), [((split,), of) for split, of in predictions.items()])
+
+
+def read_predictions(path: Path) -> dict[str, Predictions]:
+    """What `write_predictions` wrote: split -> predictions; probabilities and gates as float64.
+
+    Raises:
+        ArtefactError: the table is damaged, or not one of ours.
+    """
+    return {split: of for (split,), of in read_parts(path, ("split",)).items()}
+
+
+def write_protocol_predictions(path: Path, predictions: Mapping[str, Mapping[int, Predictions]]) -> None:
+    """predictions.csv of a protocol, fold -> seed -> predictions: fold, seed, id, ... as of `write_predictions`.
+
+    Folds may differ in classes and experts: a cell is empty where a fold has no such class or expert.
+    """
+    write_parts(path, ("fold", "seed"), [((fold, str(seed)), of) for fold, seeds in predictions.items() for seed, of in seeds.items()])
+
+
+def read_protocol_predictions(path: Path) -> dict[str, list[Predictions]]:
+    """What `write_protocol_predictions` wrote: fold -> predictions of each seed, in the order of the table.
+
+    Raises:
+        ArtefactError: the table is damaged, or not one of ours; the seeds of a fold differ in utterances, truths or classes.
+    """
+    folds: dict[str, list[Predictions]] = {}
+    for (fold, _seed), of in read_parts(path, ("fold", "seed")).items():
+        folds.setdefault(fold, []).append(of)
+    for fold, seeds in folds.items():
+        if not all(same_rows(seeds[0], of) for of in seeds):
+            raise ArtefactError(f"{path}: the seeds of fold {fold} differ in utterances, truths or classes")
+    return folds
+
+
+def same_rows(one: Predictions, other: Predictions) -> bool:
+    """Whether two tables hold the same utterances in the same order, with the same truths and classes."""
+    return list(one.ids) == list(other.ids) and one.classes == other.classes and np.array_equal(one.truth, other.truth)
+
+
+Key = tuple[str, ...]
+"""The cells that say which part of the table a row belongs to: (split,), or (fold, seed)."""
+
+
+def write_parts(path: Path, keys: Sequence[str], parts: Sequence[tuple[Key, Predictions]]) -> None:
+    """A table of several parts, under all classes (in the order of the vocabulary) and experts that any of them has."""
+    classes = sorted(merged(of.classes for _, of in parts), key=vocabulary_order)
+    numbers = (*(f"p_{label}" for label in classes), *(f"gate_{expert}" for expert in merged(of.gates for _, of in parts)))
+    rows = ({**dict.fromkeys(numbers), **dict(zip(keys, key, strict=True)), **row} for key, of in parts for row in rows_of(of))
+    write_table(path, (*keys, *FIXED, *numbers), rows)
+
+
+def vocabulary_order(label: str) -> int:
+    return EMOTIONS.index(label) if label in EMOTIONS else len(EMOTIONS)
+
+
+def merged(names: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """All names, each once, in the order in which they first come."""
+    return tuple(dict.fromkeys(name for several in names for name in several))
+
+
+def rows_of(of: Predictions) -> Iterator[dict[str, str]]:
+    labels = np.asarray(of.classes)
+    columns: dict[str, Sequence[str]] = {
+        "id": of.ids,
+        "corpus": of.corpora,
+        "speaker": of.speakers,
+        "truth": labels[of.truth].tolist(),
+        "prediction": labels[of.prediction].tolist(),
+        **{f"p_{label}": column.astype(str).tolist() for label, column in zip(of.classes, of.probabilities.T, strict=True)},
+        **{f"gate_{expert}": weights.astype(str).tolist() for expert, weights in of.gates.items()},
+    }
+    return (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+
+
+def read_parts(path: Path, keys: Sequence[str]) -> dict[Key, Predictions]:
+    """The parts of a table that `write_parts` wrote, in its order."""
+    parts: dict[Key, list[dict[str, str]]] = {}
+    for row in iter_table(path, (*keys, *FIXED)):
+        parts.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return {key: parse(f"{path}, {', '.join(map(' '.join, zip(keys, key, strict=True)))}", rows) for key, rows in parts.items()}
+
+
+def parse(where: str, rows: Sequence[dict[str, str]]) -> Predictions:
+    """The rows of one part.
+
+    Raises:
+        ArtefactError: a cell is missing or no number, a label has no probability, the prediction is not the most probable class, or an
+            utterance comes twice.
+    """
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    classes = filled(where, columns, "p_")
+    index = {label: number for number, label in enumerate(classes)}
+    unknown = {*columns["truth"], *columns["prediction"]} - index.keys()
+    if unknown:
+        raise ArtefactError(f"{where}: no probability of {', '.join(sorted(unknown))}")
+    found = Predictions(
+        ids=columns["id"],
+        corpora=columns["corpus"],
+        speakers=columns["speaker"],
+        truth=np.array([index[label] for label in columns["truth"]], np.int64),
+        probabilities=np.stack([numbers(where, columns[f"p_{label}"]) for label in classes], axis=1),
+        classes=classes,
+        gates={expert: numbers(where, columns[f"gate_{expert}"]) for expert in filled(where, columns, "gate_")},
+    )
+    check(where, found, np.array([index[label] for label in columns["prediction"]], np.int64))
+    return found
+
+
+def filled(where: str, columns: Mapping[str, Sequence[str]], prefix: str) -> tuple[str, ...]:
+    """Of the columns with this prefix, those with numbers, without the prefix.
+
+    Raises:
+        ArtefactError: a column has numbers in some rows only.
+    """
+    names = [name for name in columns if name.startswith(prefix) and any(columns[name])]
+    gaps = [name for name in names if not all(columns[name])]
+    if gaps:
+        raise ArtefactError(f"{where}: {', '.join(gaps)} is empty in some rows")
+    return tuple(name.removeprefix(prefix) for name in names)
+
+
+def numbers(where: str, cells: Sequence[str]) -> NDArray[np.float64]:
+    """
+    Raises:
+        ArtefactError: a cell is no number.
+    """
+    try:
+        return np.array(cells, np.float64)
+    except ValueError as error:
+        raise ArtefactError(f"{where}: {error}") from None
+
+
+def check(where: str, found: Predictions, prediction: NDArray[np.int64]) -> None:
+    wrong = np.flatnonzero(found.prediction != prediction)
+    if len(wrong):
+        raise ArtefactError(f"{where}: the prediction of {found.ids[wrong[0]]} is not its most probable class")
+    if len(set(found.ids)) != len(found.ids):
+        raise ArtefactError(f"{where}: an utterance comes twice")
