@@ -22,14 +22,15 @@ LAYERS = {
     """,
     "corpora, features, splits": """
         screening search corpora.base corpora.crema corpora.ravdess corpora.savee corpora.tess corpora
-        features.base features.spectral features.backbone_files features.backbone features augment certificate splits census
+        features.base features.spectral features.backbone_files features.backbone features augment certificate splits protocols census
     """,
     "store": "shards store",
     "batches, checkpoints, runs": "data inference checkpoint runs",
     "learning and scores": "training predictions evaluation",
-    "what people look at": "console",
+    "a trained model": "rebuild restore",
+    "what people look at": "console style svg plots",
     "steps": """
-        pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train
+        pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train pipeline.protocol_results pipeline.protocol
         pipeline.doctor pipeline.plan pipeline pipeline.demo
     """,
     "command line": "cli",
@@ -39,7 +40,7 @@ ORDER = [module for layer in LAYERS.values() for module in layer.split()]
 CORE = {"numpy", "pydantic", "rich", "ruamel", "scipy", "soundfile", "soxr", "torch", "typer"}
 """The dependencies of pyproject.toml that are always there; all others are imported inside the functions that need them."""
 
-TORCH = {"losses", "specaugment", "data", "inference", "runtime", "checkpoint", "training", "features.backbone"}
+TORCH = {"losses", "specaugment", "data", "inference", "runtime", "checkpoint", "training", "features.backbone", "restore"}
 TORCH |= {module for module in ORDER if module.startswith("models")}
 """Only these import torch when they are imported."""
 
