@@ -1,17 +1,15 @@
 """Probabilities of a whole dataset, in the order of its entries."""
 
-import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import log_loss
 
 from ser import inference
 from ser.config import SSL
 from ser.data import SpeechDataset
-from ser.inference import cross_entropy, predict_dataset
+from ser.inference import predict_dataset
 from toys import DIMS, TINY_MOE, tiny_model, tiny_moe, toy_dataset
 
 CPU = torch.device("cpu")
@@ -76,13 +74,3 @@ def test_a_prediction_leaves_the_model_as_it_was(data: SpeechDataset) -> None:
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     predict_dataset(model, data, CPU)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
-
-
-def test_cross_entropy_agrees_with_scikit_learn() -> None:
-    generator = np.random.default_rng(0)
-    probabilities, labels = generator.dirichlet(np.ones(4), 50), generator.integers(0, 4, 50)
-    assert cross_entropy(probabilities, labels) == pytest.approx(log_loss(labels, probabilities, labels=range(4)))
-
-
-def test_a_class_with_probability_zero_costs_much_and_not_infinitely() -> None:
-    assert cross_entropy(np.array([[1.0, 0.0]]), np.array([1])) == pytest.approx(12 * math.log(10))

@@ -1,8 +1,10 @@
 """The whole program on four small synthetic corpora: what a run leaves, that it learns, that it repeats, and what each step waits for."""
 
+import json
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ import torch
 
 from conftest import Ser
 from ser import pipeline
+from ser.calibration import NO_VAL, Calibration, calibrate, log_loss, read_calibration
+from ser.certificate import make_statistic, read_certificate
 from ser.checkpoint import load_checkpoint
 from ser.config import ModelConfig
 from ser.data import Normaliser, SpeechDataset
@@ -37,7 +41,7 @@ HISTORY = ["epoch", "train_loss", "train_uar", "val_loss", "val_uar", "val_wa", 
 def test_every_artefact_stands_where_the_layout_says(prepared: Workspace, finished: Run) -> None:
     names = {path.name for path in finished.folder.iterdir() if not path.name.startswith(".")}
     files = {"cfg.json", "best.pth", "last.pth", "history.csv", "test_metrics.json", "confusion_matrix.csv", "predictions.csv"}
-    assert names == files | {"split"}
+    assert names == files | {"calibration.json", "split"}
     of_split = {"train.csv", "val.csv", "test.csv", "leakage.json"}
     assert {path.name for path in prepared.split.iterdir()} == of_split | {prepared.normaliser.name}
     assert {path.name for path in finished.split.iterdir()} == of_split | {"normaliser.json"}
@@ -131,6 +135,25 @@ def test_the_scores_are_those_of_the_best_epoch(finished: Run) -> None:
     assert metrics["weights"] == weights_of(finished)
 
 
+def table_of(run: Run, split: str) -> SimpleNamespace:
+    rows = [row for row in rows_of(run.predictions) if row["split"] == split]
+    probabilities = np.array([[float(row[f"p_{emotion}"]) for emotion in EMOTIONS] for row in rows])
+    return SimpleNamespace(probabilities=probabilities, truth=np.array([EMOTIONS.index(row["truth"]) for row in rows]))
+
+
+def test_the_table_of_predictions_reproduces_the_calibration(prepared: Workspace, finished: Run) -> None:
+    """The probabilities of the table are those of the network, so what was fitted on them can be fitted again."""
+    val, test = table_of(finished, "val"), table_of(finished, "test")
+    stored = json.loads(finished.calibration.read_text())
+    assert stored.pop("digest")
+    assert stored == calibrate(val, test, prepared.config().calibration)
+    calibration = read_calibration(finished.calibration)
+    assert log_loss(calibration.apply(val.probabilities), val.truth) == stored["val"]["after"]["log_loss"]
+    block = metrics_of(finished)["calibration"]
+    assert block == {key: stored[key] for key in ("temperature", "threshold", "max_error", "reason")} | stored["test"]
+    assert block["coverage"] == calibration.answered(test.probabilities).mean()
+
+
 def test_a_checkpoint_alone_is_enough_to_predict(prepared: Workspace, finished: Run) -> None:
     """Widths, shapes, classes and normalisers come from best.pth; no config is read."""
     content = load_checkpoint(finished.best)
@@ -146,16 +169,22 @@ def test_a_checkpoint_alone_is_enough_to_predict(prepared: Workspace, finished: 
     assert np.allclose(probabilities, [stored[entry.id] for entry in dataset.entries], atol=1e-5)
 
 
-def as_a_run_keeps_it(space: Workspace) -> dict[str, bytes]:
+def as_a_run_keeps_it(space: Workspace) -> dict[str, Any]:
     """The files of the split; the normaliser has no key, as a run has but one."""
     names = {space.normaliser.name: "normaliser.json"}
-    return {names.get(path.name, path.name): path.read_bytes() for path in space.split.iterdir()}
+    return content_of(space.split, names)
+
+
+def content_of(folder: Path, names: dict[str, str]) -> dict[str, Any]:
+    """Of every file under its new name; a run's certificate names more statistics, and so is compared without."""
+    content: dict[str, Any] = {names.get(path.name, path.name): path.read_bytes() for path in folder.iterdir()}
+    return content | {"leakage.json": read_certificate(folder / "leakage.json").split_digest}
 
 
 def test_a_run_keeps_its_own_split(workspace: Workspace) -> None:
     run = workspace.train("mine", "train.epochs=1")
+    assert content_of(run.split, {}) == as_a_run_keeps_it(workspace)
     before = {path.name: path.read_bytes() for path in run.split.iterdir()}
-    assert before == as_a_run_keeps_it(workspace)
     workspace.run("extract", "split.seed=7")
     assert (workspace.split / "test.csv").read_bytes() != before["test.csv"]
     assert {path.name: path.read_bytes() for path in run.split.iterdir()} == before
@@ -174,7 +203,18 @@ def test_a_run_keeps_the_split_that_it_was_trained_on_though_an_extract_came_in_
     monkeypatch.setattr(train_step, "make_trainer", interrupted)
     run = workspace.train("mine", "train.epochs=1")
     assert (workspace.split / "test.csv").read_bytes() != before["test.csv"]
-    assert {path.name: path.read_bytes() for path in run.split.iterdir()} == before
+    assert content_of(run.split, {}) == before
+
+
+def test_the_runs_certificate_names_what_was_fitted_on_val_and_the_common_one_does_not(prepared: Workspace, finished: Run) -> None:
+    of_run, common = (read_certificate(folder / "leakage.json") for folder in (finished.split, prepared.split))
+    (normaliser,) = (statistic.what for statistic in common.statistics)
+    assert normaliser.startswith("normaliser-")
+    val = [row["id"] for row in rows_of(prepared.split / "val.csv")]
+    added = [make_statistic(what, "val", val) for what in ("temperature", "thresholds")]
+    assert of_run.statistics == (*common.statistics, *added)
+    assert metrics_of(finished)["certificate"] == of_run.digest
+    assert load_checkpoint(finished.best)["certificate"] == common.split_digest == of_run.split_digest
 
 
 # -- learning, and learning the same again -------------------------------------
@@ -230,6 +270,13 @@ def test_two_speakers_leave_no_val_and_the_epochs_come_from_the_config(
     assert all(row["val_uar"] == row["val_loss"] == "" for row in history)
     assert {row["split"] for row in rows_of(run.predictions)} == {"test"}
     assert load_checkpoint(run.best)["epoch"] == 3
+    assert read_calibration(run.calibration) == Calibration(temperature=None, threshold=None, max_error=0.2, reason=NO_VAL)
+    assert {key: metrics["calibration"][key] for key in ("reason", "after", "coverage")} == {
+        "reason": NO_VAL,
+        "after": None,
+        "coverage": None,
+    }
+    assert {statistic.fitted_on for statistic in read_certificate(run.split / "leakage.json").statistics} == {"train"}
     assert "no speaker is left for validation" in caplog.text
 
 

@@ -44,7 +44,7 @@ def left_by(run: Run) -> dict[str, Any]:
         "best": digest(load_checkpoint(run.best)),
         "last": digest(last),
         "metrics": metrics_of(run),
-        "tables": [path.read_bytes() for path in (run.predictions, run.confusion)],
+        "tables": [path.read_bytes() for path in (run.predictions, run.confusion, run.calibration)],
         "split": {path.name: path.read_bytes() for path in run.split.iterdir()},
     }
 
@@ -98,7 +98,7 @@ def test_kill_9_at_any_write_of_training_costs_nothing_but_time(small: Workspace
         small.run("train", SHORT, run_name=run.folder.name, resume=run.config.exists())
         assert left_by(run) == expected, f"killed at fsync {kills}"
         assert not leftovers(run.folder)
-    assert kills >= 2 * (1 + 2 * 2 + 1 + 3), "cfg.json; last.pth and history.csv of two epochs; a best.pth; what is measured"
+    assert kills >= 2 * (1 + 2 * 2 + 1 + 5), "cfg.json; last.pth and history.csv of two epochs; a best.pth; what is measured"
 
 
 @pytest.fixture(scope="module")

@@ -197,7 +197,7 @@ def test_history_has_the_columns_of_the_contract(tmp_path: Path) -> None:
 
 def test_the_files_of_a_run_have_the_names_of_the_contract(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    paths = (run.config, run.best, run.last, run.history, run.metrics, run.confusion, run.predictions)
+    paths = (run.config, run.best, run.last, run.history, run.metrics, run.confusion, run.predictions, run.calibration)
     assert [path.name for path in paths] == [
         "cfg.json",
         "best.pth",
@@ -206,5 +206,6 @@ def test_the_files_of_a_run_have_the_names_of_the_contract(tmp_path: Path) -> No
         "test_metrics.json",
         "confusion_matrix.csv",
         "predictions.csv",
+        "calibration.json",
     ]
     assert {path.parent for path in (*paths, run.split, run.lock)} == {tmp_path}

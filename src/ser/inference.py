@@ -41,12 +41,3 @@ def predict_dataset(model: nn.Module, dataset: SpeechDataset, device: torch.devi
         probabilities=torch.cat([probabilities for probabilities, _ in parts]).numpy()[order],
         gates=torch.cat(gates).numpy()[order] if gates else None,
     )
-
-
-def cross_entropy(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Mean of -log p(truth), in nats.
-
-    >>> round(cross_entropy(np.array([[0.5, 0.5]]), np.array([1])), 4)
-    0.6931
-    """
-    return float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)).mean())

@@ -67,6 +67,11 @@ class Run:
         return self.folder / "predictions.csv"
 
     @property
+    def calibration(self) -> Path:
+        """Temperature and threshold, fitted on val, for whoever predicts with the weights."""
+        return self.folder / "calibration.json"
+
+    @property
     def confusion(self) -> Path:
         return self.folder / "confusion_matrix.csv"
 

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ser.calibration import log_loss
 from ser.checkpoint import digest, fitting, load_checkpoint, save_checkpoint
 from ser.config import SSL, ExperimentConfig, TrainConfig
 from ser.data import Batch, SpeechDataset, draw, length_buckets
 from ser.errors import DataError
-from ser.inference import cross_entropy, predict_dataset
+from ser.inference import predict_dataset
 from ser.losses import ExtraLosses, class_weights, make_loss
 from ser.metrics import confusion_matrix, macro_f1, uar, wa
 from ser.progress import track
@@ -191,7 +192,7 @@ class Trainer:
         confusion = confusion_matrix(self.val.labels, probabilities.argmax(axis=1), self.num_classes)
         scores: dict[str, Callable[..., Any]] = {"val_uar": uar, "val_wa": wa, "val_macro_f1": macro_f1}
         return {
-            "val_loss": cross_entropy(probabilities, self.val.labels),
+            "val_loss": log_loss(probabilities, self.val.labels),
             **{name: float(metric(confusion)) for name, metric in scores.items()},
         }
 

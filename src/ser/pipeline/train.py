@@ -1,11 +1,13 @@
 """The train step: fit a model, read the test split once with the best weights, and leave everything in the run's folder."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from ser import __version__
-from ser.certificate import speaker_independent
+from ser.calibration import calibrate, write_calibration
+from ser.certificate import Certificate, record_statistic, speaker_independent, write_certificate
 from ser.checkpoint import digest, fitting, load_checkpoint
 from ser.config import SSL, ExperimentConfig
 from ser.console import print_scores, say
@@ -19,7 +21,7 @@ from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.pipeline.load import Loaded, read_loaded, write_normalisers
 from ser.runs import Run, create_run, find_run
 from ser.runtime import memory_errors, prepare_process
-from ser.splits import write_split
+from ser.splits import CERTIFICATE_FILE, write_split
 from ser.training import Progress, Trainer
 
 log = logging.getLogger(__name__)
@@ -116,7 +118,10 @@ def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, Any]:
 
 
 def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer, progress: Progress) -> dict[str, Any]:
-    """The one reading of the test split, with the best weights. test_metrics.json is written last: with it the run is finished."""
+    """The one reading of the test split, with the best weights. test_metrics.json is written last: with it the run is finished.
+
+    The probabilities in predictions.csv are those of the network, not calibrated; calibration.json says how to make confidences of them.
+    """
     best = load_checkpoint(run.best)
     with fitting(run.best):
         trainer.model.load_state_dict(best["weights"])
@@ -126,10 +131,14 @@ def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer
     }
     if "test" not in predictions:
         raise DataError("the test split is empty: there is nothing to measure")
-    metrics = score(predictions["test"]) | facts(config, loaded, progress, digest(best["weights"])) | {"ran_on": trainer.ran_on}
-    metrics |= experts(loaded, trainer, predictions["test"])
+    calibration = calibrate(predictions.get("val"), predictions["test"], config.calibration)
+    certificate = record_fits(loaded, calibration)
+    metrics = score(predictions["test"]) | facts(config, certificate, progress, digest(best["weights"])) | {"ran_on": trainer.ran_on}
+    metrics |= experts(loaded, trainer, predictions["test"]) | {"calibration": on_test(calibration)}
     write_predictions(run.predictions, predictions)
     write_confusion_matrix(run.confusion, predictions["test"].confusion, loaded.split.classes)
+    write_certificate(run.split / CERTIFICATE_FILE, certificate)
+    write_calibration(run.calibration, calibration)
     write_json(run.metrics, metrics)
     return metrics
 
@@ -138,6 +147,20 @@ def predict(config: ExperimentConfig, trainer: Trainer, dataset: SpeechDataset, 
     outputs = predict_dataset(trainer.model, dataset, trainer.device)
     gates = {} if outputs.gates is None else dict(zip(config.model.features, outputs.gates.T, strict=True))
     return Predictions.of(dataset.entries, outputs.probabilities, classes, gates)
+
+
+def record_fits(loaded: Loaded, calibration: Mapping[str, Any]) -> Certificate:
+    """The run's certificate, which names what was fitted on val; that of the common split stays as it is."""
+    certificate = loaded.split.certificate
+    for what, value in (("temperature", calibration["temperature"]), ("thresholds", calibration["threshold"])):
+        if value is not None:
+            certificate = record_statistic(certificate, what, "val", loaded.split.ids("val"))
+    return certificate
+
+
+def on_test(calibration: Mapping[str, Any]) -> dict[str, Any]:
+    """What of calibration.json stands among the scores."""
+    return {**{key: calibration[key] for key in ("temperature", "threshold", "max_error", "reason")}, **calibration["test"]}
 
 
 def experts(loaded: Loaded, trainer: Trainer, test: Predictions) -> dict[str, Any]:
@@ -155,10 +178,9 @@ def experts(loaded: Loaded, trainer: Trainer, test: Predictions) -> dict[str, An
     return found
 
 
-def facts(config: ExperimentConfig, loaded: Loaded, progress: Progress, weights: str) -> dict[str, Any]:
+def facts(config: ExperimentConfig, certificate: Certificate, progress: Progress, weights: str) -> dict[str, Any]:
     """What a score needs beside it to be believed."""
-    certificate = loaded.split.certificate
-    by_val = bool(loaded.split.splits["val"])
+    by_val = certificate.splits["val"].n > 0
     return {
         "best_epoch": progress.best_epoch,
         "epochs": progress.epoch,
