@@ -1,0 +1,199 @@
+"""A trained model rebuilt from its checkpoint alone: decoded samples in, probabilities out, and between them all that one may want to see.
+
+The chain is that of the transform step and of the datasets, so a clip is heard here as it was in training: prepared, described by the same
+extractors, rounded as the stores round, normalised, and shown to the network in fp32.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ser.audio import Stages, Waveform, prepare
+from ser.checkpoint import fitting, load_checkpoint
+from ser.config import TrainConfig
+from ser.data import Normaliser, padded_length
+from ser.features.base import ClipError, FeatureExtractor, Frames
+from ser.models import ModelOutput, build_model
+from ser.rebuild import Device, Header, make_extractor, read_header
+from ser.runtime import choose_device, memory_errors, repeat_exactly
+from ser.store import StoreSpec
+
+Clip = tuple[NDArray[np.float32], int]
+"""Decoded samples, (samples,) or (samples, channels), and their rate in hertz."""
+
+BATCH_SIZE = 16
+"""Five seconds of all hidden states of a backbone are some megabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One clip on its way through a recogniser. The names are those of the features; of `attention` the network's own."""
+
+    stages: Stages
+    features: Mapping[str, Frames]
+    """{name: (frames, dim)} as a store holds them."""
+    normalised: Mapping[str, Frames]
+    """{name: (frames, dim)} as the network sees them."""
+    frame_rate: Mapping[str, float]
+    """{name: Hz} of both."""
+    probabilities: NDArray[np.float64]
+    """(C,)"""
+    attention: Mapping[str, NDArray[np.float32]]
+    """{name: (T',)} weights that sum to 1. Step k stands k / rate seconds from the start of the prepared waveform, and half a step."""
+    attention_rate: Mapping[str, float]
+    """{name: Hz}"""
+    gates: Mapping[str, float]
+    """{expert: weight}, summing to 1; empty for a model without a gate."""
+
+
+@dataclass(frozen=True)
+class Ear:
+    """One extractor, set up as it was for the store that the model was trained on."""
+
+    extractor: FeatureExtractor
+    store: StoreSpec
+    normaliser: Normaliser
+
+    def listen(self, waveforms: Sequence[Waveform]) -> Iterator[tuple[dict[str, Frames], dict[str, Frames]]]:
+        """The features of each clip, (frames, dim), as stored and normalised.
+
+        Raises:
+            ClipError: those of one cannot be stored.
+        """
+        for frames in self.extractor.extract(waveforms):
+            stored = frames.astype(self.store.dtype).astype(np.float32)
+            normalised = np.empty_like(stored)
+            self.normaliser.apply(stored, normalised)
+            yield self.by_name(stored), self.by_name(normalised)
+
+    def by_name(self, rows: Frames) -> dict[str, Frames]:
+        return {name: rows[:, first:last] for name, (first, last) in self.store.features.items()}
+
+
+class Recogniser:
+    """A trained model that hears decoded audio.
+
+    Attributes:
+        classes: what it tells apart, in the order of the probabilities.
+        audio: how a clip is prepared.
+        features: names of what the network sees, in the order of its branches or experts.
+        corpora: that it was trained on.
+        certificate: digest of the split that it was trained on.
+    """
+
+    def __init__(self, header: Header, model: nn.Module, ears: Sequence[Ear], device: torch.device) -> None:
+        self.classes, self.audio, self.features = header.classes, header.audio, tuple(header.model.features)
+        self.corpora, self.certificate = header.corpora, header.certificate
+        self.model, self.ears, self.device = model.to(device).eval(), tuple(ears), device
+        self.frame_rate: dict[str, float] = {name: header.shapes[name].frame_rate for name in self.features}
+
+    @classmethod
+    def load(cls, path: Path, backbone: str | None = None, device: Device = "auto") -> Self:
+        """The model of a checkpoint, best.pth of a run.
+
+        Args:
+            backbone: folder or hub model, for a model with the feature ssl; None: where the checkpoint says that it stood.
+
+        Raises:
+            ArtefactError: damaged, not one of ours, or made by a version whose features or network were others.
+            ConfigError: the backbone is not the one that the model was trained with, or nobody says where it is; transformers is not
+                installed; no such device here.
+            DataError: the backbone's files are damaged, or neither here nor to be had.
+        """
+        content = load_checkpoint(path)
+        header = read_header(path, content)
+        repeat_exactly()
+        on = choose_device(TrainConfig(device=device))
+        with fitting(path):
+            model = build_model(header.model, header.shapes, len(header.classes))
+            model.load_state_dict(content["weights"])
+        ears = [
+            Ear(make_extractor(path, header, name, backbone, device), store, header.normalisers[name])
+            for name, store in header.stores.items()
+        ]
+        return cls(header, model, ears, on)
+
+    def hear(self, samples: NDArray[np.float32], sample_rate: int) -> Heard:
+        """One clip: at least one sample, all finite (`ser.screening` tells); errors as of `hear_all`.
+
+        Shape:
+            samples (samples,) or (samples, channels); full scale is 1
+        """
+        return self.hear_all([(samples, sample_rate)])[0]
+
+    def hear_all(self, clips: Sequence[Clip]) -> list[Heard]:
+        """Clips in the order given. Those of similar length share a batch; what is said of one does not depend on the others.
+
+        Everything about every clip is kept, which fills the memory: hear a few dozen at a time.
+
+        Raises:
+            ClipError: a backbone gave numbers for one, whose index it has, that cannot be stored.
+            DataError: the memory does not suffice.
+        """
+        heard: dict[int, Heard] = {}
+        with memory_errors("hear fewer clips at once, or shorter ones"):
+            stages = [prepare(np.asarray(samples, np.float32), rate, self.audio) for samples, rate in clips]
+            order = sorted(range(len(stages)), key=lambda index: len(stages[index].prepared))
+            for start in range(0, len(order), BATCH_SIZE):
+                batch = order[start : start + BATCH_SIZE]
+                try:
+                    heard |= zip(batch, self.hear_batch([stages[index] for index in batch]), strict=True)
+                except ClipError as error:
+                    raise ClipError(str(error), batch[error.index]) from None
+        return [heard[index] for index in range(len(stages))]
+
+    def hear_batch(self, stages: Sequence[Stages]) -> Iterator[Heard]:
+        features: list[dict[str, Frames]] = [{} for _ in stages]
+        normalised: list[dict[str, Frames]] = [{} for _ in stages]
+        for ear in self.ears:
+            for clip, (stored, seen) in enumerate(ear.listen([of.prepared for of in stages])):
+                features[clip] |= stored
+                normalised[clip] |= seen
+        output = self.forward(normalised)
+        probabilities = output.logits.cpu().double().softmax(dim=-1).numpy()
+        gates = np.empty((len(stages), 0)) if output.gate is None else output.gate.cpu().double().numpy()
+        attention = {name: weights.cpu().numpy() for name, weights in output.attention.items()}
+        for clip, of in enumerate(stages):
+            yield Heard(
+                stages=of,
+                features=chosen(features[clip], self.features),
+                normalised=chosen(normalised[clip], self.features),
+                frame_rate=self.frame_rate,
+                probabilities=probabilities[clip],
+                # padding has the weight 0, and stands at the end
+                attention={name: np.trim_zeros(weights[clip], "b") for name, weights in attention.items()},
+                attention_rate=output.attention_rate,
+                gates=dict(zip(self.features, gates[clip].tolist(), strict=False)),
+            )
+
+    def forward(self, clips: Sequence[Mapping[str, Frames]]) -> ModelOutput:
+        """What the network says of normalised features."""
+        features, lengths = {}, {}
+        for name in self.features:
+            padded, real = stack([clip[name] for clip in clips])
+            features[name], lengths[name] = padded.to(self.device), real.to(self.device)
+        with torch.inference_mode():
+            output: ModelOutput = self.model(features, lengths)
+        return output
+
+
+def chosen(features: Mapping[str, Frames], names: Sequence[str]) -> dict[str, Frames]:
+    return {name: features[name] for name in names}
+
+
+def stack(clips: Sequence[Frames]) -> tuple[Tensor, Tensor]:
+    """
+    Shape:
+        B clips, each (frames, dim) -> (B, dim, T), zero behind the real frames, and their number (B,)
+    """
+    lengths = np.array([len(frames) for frames in clips], np.int64)
+    block = np.zeros((len(clips), padded_length(lengths), clips[0].shape[1]), np.float32)
+    for row, frames in zip(block, clips, strict=True):
+        row[: len(frames)] = frames
+    return torch.from_numpy(block).transpose(1, 2), torch.from_numpy(lengths)
