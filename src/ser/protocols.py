@@ -1,0 +1,152 @@
+"""Named, versioned protocols: who trains, who selects and who is tested in each fold, down to the last speaker.
+
+They stand as data in `protocols.json`, every fold spelled out, so that a protocol never changes with the code. scripts/write_protocols.py
+writes that file: the folds of EmoBox, Luna-Jimenez, Pepino, audEERING and peft-ser as published, and ours. A checksum covers all that a
+score depends on; a protocol whose folds change gets a new version.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from ser.config import Config, Corpus, LabelsConfig, SplitConfig
+from ser.config_file import suggestion
+from ser.errors import ArtefactError, ConfigError
+from ser.files import digest_json, read_json
+
+FILE = Path(str(resources.files("ser"))) / "protocols.json"
+
+CELL = "-to-"
+"""Between the two corpora in the name of a fold of the corpus x corpus matrix."""
+
+
+class Counts(Config):
+    """Clips of one fold."""
+
+    train: int
+    val: int
+    test: int
+
+
+class PublishedCounts(Config):
+    """As the source states them, before any screening; clips that we hold out of its training part for validation are in `train`."""
+
+    train: int
+    test: int
+
+
+class Fold(Config):
+    """One division of the clips. Every speaker or clip of `corpora` that is not listed trains."""
+
+    name: str
+    corpora: tuple[Corpus, ...]
+    labels: LabelsConfig
+    val_speakers: tuple[str, ...] = ()
+    test_speakers: tuple[str, ...] = ()
+    val_ids: tuple[str, ...] = ()
+    test_ids: tuple[str, ...] = ()
+    counts: Counts
+    """Of the complete corpora, after screening."""
+    published: PublishedCounts | None = None
+
+    @property
+    def by_id(self) -> bool:
+        """Whether clips are listed, not speakers."""
+        return bool(self.test_ids)
+
+    def split(self, name: str) -> SplitConfig:
+        """As a split of this name. Lists of clips promise nothing about speakers."""
+        if self.by_id:
+            return SplitConfig(
+                name=name, rule="explicit-ids", kind="sample-disjoint", corpora=self.corpora, val_ids=self.val_ids, test_ids=self.test_ids
+            )
+        return SplitConfig(
+            name=name, rule="explicit-speakers", corpora=self.corpora, val_speakers=self.val_speakers, test_speakers=self.test_speakers
+        )
+
+
+class Protocol(Config):
+    """A named set of folds."""
+
+    name: str
+    version: int
+    title: str
+    source: str
+    """Whose folds they are."""
+    validation: str
+    """Where the speakers come from that select the epoch; or what does so instead."""
+    speakers: Literal["disjoint", "shared"]
+    """`shared`: speakers stand on both sides, and a score may only be compared with others of the same protocol."""
+    transductive: bool = False
+    """Whether the test part takes part in training, unlabelled."""
+    folds: tuple[Fold, ...]
+    checksum: str
+
+    @property
+    def corpora(self) -> tuple[str, ...]:
+        """Of all folds."""
+        return tuple(sorted({corpus for fold in self.folds for corpus in fold.corpora}))
+
+    @property
+    def slug(self) -> str:
+        """A name for folders."""
+        return f"{self.name.replace('/', '-')}-v{self.version}"
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether its folds are the cells of a table, training corpus x test corpus."""
+        return all(CELL in fold.name for fold in self.folds)
+
+    def split_name(self, fold: Fold) -> str:
+        return f"{self.slug}-{fold.name}"
+
+    def choose(self, names: Sequence[str] | None) -> tuple[Fold, ...]:
+        """The folds of these names, in the protocol's order; None takes all.
+
+        Raises:
+            ConfigError: there is no such fold.
+        """
+        known = [fold.name for fold in self.folds]
+        for name in names or ():
+            if name not in known:
+                raise ConfigError(f"{self.name} has no fold {name!r}{suggestion(name, known)}; folds: {', '.join(known)}")
+        return tuple(fold for fold in self.folds if names is None or fold.name in names)
+
+
+def checksum(protocol: dict[str, Any]) -> str:
+    """sha256 of all that a score depends on, of a protocol as plain values: name, version, folds."""
+    return digest_json({key: protocol[key] for key in ("name", "version", "folds")})
+
+
+@cache
+def read_protocols(path: Path = FILE) -> dict[str, Protocol]:
+    """{name: protocol}, in the order of the file.
+
+    Raises:
+        ArtefactError: the file is damaged, or a protocol was changed and kept its checksum.
+    """
+    content = read_json(path)
+    try:
+        protocols = [Protocol.model_validate(item) for item in content["protocols"]]
+    except (KeyError, TypeError, ValidationError) as error:
+        raise ArtefactError(f"{path} holds no protocols ({str(error).splitlines()[0]}): install ser again") from None
+    for protocol in protocols:
+        if checksum(protocol.model_dump(mode="json")) != protocol.checksum:
+            raise ArtefactError(f"{path}: the folds of {protocol.name} are not those of its checksum: install ser again")
+    return {protocol.name: protocol for protocol in protocols}
+
+
+def find_protocol(name: str) -> Protocol:
+    """
+    Raises:
+        ConfigError: there is none of this name.
+        ArtefactError: as of `read_protocols`.
+    """
+    protocols = read_protocols()
+    if name not in protocols:
+        raise ConfigError(f"there is no protocol {name!r}{suggestion(name, protocols)}; `ser protocol list` names all")
+    return protocols[name]
