@@ -12,7 +12,7 @@ are computed once and serve all folds.
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -101,7 +101,8 @@ def run_protocol(
     chosen = [fold.name for fold in protocol.choose(folds)]
     if not paths.manifest_file(config.project).exists():
         extract(config)
-    jobs = list(plan_jobs(protocol, config, leak_delta, incomplete))
+    with muted("ser.splits"):  # the protocol itself states what it leaves empty
+        jobs = list(plan_jobs(protocol, config, leak_delta, incomplete))
     folder = results_folder(protocol, config)
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(folder / ".lock"):
@@ -235,6 +236,18 @@ def prepare(job: Job) -> None:
 def quiet() -> AbstractContextManager[object]:
     """The steps print tables that nobody reads for dozens of folds; -v shows them."""
     return nullcontext() if log.isEnabledFor(logging.INFO) else redirect_stdout(StringIO())
+
+
+@contextmanager
+def muted(name: str) -> Iterator[None]:
+    """Without the warnings of one logger."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def finished_of(job: Job) -> Iterator[Finished]:

@@ -204,9 +204,8 @@ def print_matrix(folds: Iterable[Results]) -> None:
     """Training corpora in rows, test corpora in columns."""
     cells = {tuple(row["fold"].split(CELL)): with_interval(row, "uar") for row in folds}
     sources, targets = (sorted({pair[place] for pair in cells}) for place in (0, 1))
-    print_table(
-        "UAR %, trained on (row), tested on (column)", ("", *targets), [(s, *(cells.get((s, t), "") for t in targets)) for s in sources]
-    )
+    rows = [(source, *(cells.get((source, target), "") for target in targets)) for source in sources]
+    print_table("UAR %", ("trained on / tested on", *targets), rows)
 
 
 def remarks(results: Results) -> Iterable[str]:

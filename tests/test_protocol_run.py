@@ -1,0 +1,188 @@
+"""`ser protocol` on the synthetic corpora: every fold trained once, whatever happens, and told as what it is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Ser
+from ser.errors import ConfigError, DataError
+from ser.manifest import read_manifest
+from ser.pipeline.protocol import fold_of_present, run_protocol
+from ser.protocols import find_protocol
+from ser.runs import Run
+from workspace import Row, Workspace, rows_of
+
+QUICK = ("train.epochs=1", "protocol.seeds=[1]")
+
+
+def results_of(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "protocol.json").read_text())
+    return content
+
+
+def predictions_of(folder: Path) -> list[Row]:
+    return rows_of(folder / "predictions.csv")
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in sorted(folder.rglob("best.pth"))}
+
+
+def test_every_fold_is_trained_once_with_every_seed(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    config = workspace.config("train.epochs=1", "protocol.seeds=[1, 2]")
+    folder = run_protocol(config, "savee/loso", incomplete=True)
+    printed = capsys.readouterr().out
+    results, rows = results_of(folder), predictions_of(folder)
+
+    assert {(row["fold"], row["seed"]) for row in rows} == {(fold, seed) for fold in ("DC", "JE", "JK", "KL") for seed in "12"}
+    assert all(row["speaker"] == f"savee/{row['fold']}" for row in rows)
+    assert [fold["fold"] for fold in results["folds"]] == ["DC", "JE", "JK", "KL"]
+    assert all(fold["clips"] == {"train": 42, "val": 0, "test": 14} for fold in results["folds"])
+    assert results["complete"]
+    assert not results["whole_corpora"]
+    assert results["by_seed"]["uar"]["n"] == 2
+    assert results["speaker_independent"]
+    assert "speaker-independent: the certificates of all 4 folds prove it" in printed
+
+    before = stamps(folder)
+    run_protocol(config, "savee/loso", incomplete=True)
+    assert stamps(folder) == before
+    assert results_of(folder) == results
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_stopped_and_ends_as_if_it_had_not(workspace: Workspace) -> None:
+    config = workspace.config("train.epochs=2", "protocol.seeds=[1]")
+    folder = run_protocol(config, "savee/loso", incomplete=True)
+    whole, kept = predictions_of(folder), stamps(folder)
+    stopped = Run(folder / "JK-seed1")
+    for path in (stopped.metrics, stopped.predictions, stopped.confusion, folder / "protocol.json", folder / "predictions.csv"):
+        path.unlink()
+
+    run_protocol(config, "savee/loso", incomplete=True)
+    assert predictions_of(folder) == whole
+    assert stamps(folder) == kept, "the weights of the stopped run were whole: only its measuring was missing"
+
+
+def test_some_folds_alone_are_told_as_incomplete(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run_protocol(workspace.config(*QUICK), "savee/loso", folds=["KL"], incomplete=True)
+    assert [fold["fold"] for fold in results_of(folder)["folds"]] == ["KL"]
+    assert not results_of(folder)["complete"]
+    assert "not complete: folds or seeds are missing" in capsys.readouterr().out
+
+
+def test_incomplete_corpora_are_refused_before_anything_is_trained(workspace: Workspace) -> None:
+    with pytest.raises(DataError, match=r"savee/loso, fold DC: 42 clips in train instead of 360.*--incomplete goes on"):
+        run_protocol(workspace.config(*QUICK), "savee/loso")
+    assert not list(workspace.runs.rglob("best.pth"))
+
+
+def test_other_settings_get_another_folder_and_other_seeds_the_same(workspace: Workspace) -> None:
+    first = run_protocol(workspace.config(*QUICK), "savee/loso", folds=["KL"], incomplete=True)
+    again = run_protocol(workspace.config("train.epochs=1", "protocol.seeds=[2]"), "savee/loso", folds=["KL"], incomplete=True)
+    other = run_protocol(workspace.config(*QUICK, "train.learning_rate=0.001"), "savee/loso", folds=["KL"], incomplete=True)
+    assert first == again != other
+    assert {path.name for path in first.iterdir() if path.is_dir()} == {"KL-seed1", "KL-seed2"}
+
+
+def test_a_fold_whose_clips_have_changed_is_not_counted_as_finished(workspace: Workspace) -> None:
+    config = workspace.config(*QUICK)
+    run_protocol(config, "savee/loso", folds=["KL"], incomplete=True)
+    manifest = workspace.processed / "manifest.csv"
+    lines = manifest.read_text().splitlines(keepends=True)
+    manifest.write_text("".join(line for line in lines if not line.startswith("savee_DC_a01")))
+    with pytest.raises(DataError, match="KL-seed1 was trained on other clips than are here now"):
+        run_protocol(config, "savee/loso", folds=["KL"], incomplete=True)
+
+
+def test_what_leakage_buys_is_measured_on_random_splits_of_the_same_sizes(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run_protocol(workspace.config(*QUICK), "savee/loso", leak_delta=True, incomplete=True)
+    results = results_of(folder)
+    leak = results["leak_delta"]
+    assert leak["folds"] == ["DC", "JE", "JK", "KL"]
+    assert leak["delta"] == pytest.approx(leak["uar_random_splits"] - leak["uar"])
+    assert leak["interval"]["low"] <= leak["delta"] <= leak["interval"]["high"]
+    assert "leakage would have bought" in capsys.readouterr().out
+
+    leaky = json.loads((folder / "DC-seed1-leaky" / "test_metrics.json").read_text())
+    assert leaky["n"] == 14
+    assert not leaky["speaker_independent"]
+    assert results["speaker_independent"], "the random splits are no part of what is claimed"
+    assert not {row["fold"] for row in predictions_of(folder)} - {"DC", "JE", "JK", "KL"}
+
+
+def test_where_speakers_stand_on_both_sides_the_words_do_not_appear(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run_protocol(workspace.config(*QUICK), "tess/emobox", incomplete=True)
+    printed = capsys.readouterr().out
+    assert "speaker-independent" not in printed
+    assert "speakers stand on both sides: compare with results of this very protocol only" in printed
+    assert not results_of(folder)["speaker_independent"]
+    with pytest.raises(ConfigError, match="speakers stand on both sides already"):
+        run_protocol(workspace.config(*QUICK), "tess/emobox", leak_delta=True, incomplete=True)
+
+
+def test_the_matrix_is_printed_as_one_and_its_folds_have_classes_of_their_own(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folds = ["savee-to-crema", "savee-to-tess"]
+    folder = run_protocol(workspace.config(*QUICK), "cross-corpus", folds=folds, incomplete=True)
+    rows = {row["fold"]: row for row in results_of(folder)["folds"]}
+    assert len(rows["savee-to-crema"]["classes"]) == 6
+    assert len(rows["savee-to-tess"]["classes"]) == 7
+    assert results_of(folder)["pooled"] is None
+    assert "trained on / tested on" in capsys.readouterr().out
+    assert all(row["p_surprise"] == "" for row in predictions_of(folder) if row["fold"] == "savee-to-crema")
+
+
+def test_a_fold_without_its_tested_speakers_is_left_out(workspace: Workspace) -> None:
+    manifest = read_manifest(workspace.processed / "manifest.csv")
+    folds = {fold.name: fold_of_present(fold, manifest, ()) for fold in find_protocol("ravdess/loso").folds}
+    assert {name for name, fold in folds.items() if fold is not None} == {"01", "02", "03", "04", "05", "06"}
+    fold = folds["01"]
+    assert fold is not None
+    assert {*fold.val_speakers} <= {f"ravdess/0{number}" for number in range(2, 7)}
+
+
+def test_the_command_line_lists_shows_and_runs(workspace: Workspace, ser: Ser) -> None:
+    listed = ser("protocol", "list")
+    assert listed.code == 0
+    assert "ravdess/luna-jimenez" in listed.out
+    shown = ser("protocol", "show", "crema/emobox")
+    assert "stand on both sides" in shown.out
+    assert "5586 / 1856" in shown.out
+    assert "speaker-independent" not in listed.out + ser("protocol", "show", "ravdess/emobox").out
+    run = ser(
+        "protocol",
+        "run",
+        "savee/emobox",
+        "--config",
+        workspace.config_file,
+        "--seeds",
+        "3",
+        "--epochs",
+        "1",
+        "--folds",
+        "1",
+        "--incomplete",
+    )
+    assert run.code == 0, run.err
+    assert "savee/emobox 1-seed3: UAR" in run.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "savee/lso"], "did you mean savee/loso"),
+        (["run", "savee/loso"], "--config is missing"),
+        (["run", "--config", "CONFIG"], "no protocol is named"),
+        (["run", "savee/loso", "--config", "CONFIG", "--folds", "X"], "has no fold 'X'"),
+        (["run", "savee/loso", "--config", "CONFIG", "--seeds", "1,1"], "listed twice"),
+        (["run", "savee/loso", "--config", "CONFIG", "--seeds", "one"], "protocol.seeds"),
+    ],
+)
+def test_a_wrong_command_is_one_line_and_exit_code_2(arguments: list[str], message: str, workspace: Workspace, ser: Ser) -> None:
+    answer = ser("protocol", *[str(workspace.config_file) if word == "CONFIG" else word for word in arguments])
+    assert answer.code == 2
+    assert message in answer.err
+    assert answer.err.count("\n") == 1
