@@ -99,12 +99,12 @@ def scores_of(matrices: Counts, seeds: int = 1) -> dict[str, Any]:
     }
 
 
-def summarise(scores: Mapping[str, Score], strata: Sequence[str], reason: str | None = None) -> dict[str, Any]:
-    """Values and intervals of several scores; a reason stands in place of the intervals."""
+def summarise(scores: Mapping[str, Score], strata: Sequence[str], reason: str | None = None, *, difference: bool = False) -> dict[str, Any]:
+    """Values and intervals of several scores, or of differences of two; a reason stands in place of the intervals."""
     speakers = len(strata)
 
     def interval(score: Score) -> Interval:
-        return interval_of(score, strata) if reason is None else no_interval(speakers, reason)
+        return interval_of(score, strata, difference) if reason is None else no_interval(speakers, reason)
 
     return {
         **{name: or_none(value_of(score, speakers)) for name, score in scores.items()},
