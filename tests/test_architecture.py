@@ -22,12 +22,12 @@ LAYERS = {
     """,
     "corpora, features, splits": """
         screening search corpora.base corpora.crema corpora.ravdess corpora.savee corpora.tess corpora
-        features.base features.spectral features.backbone_files features.backbone features augment certificate splits protocols census
+        features.base features.spectral features.backbone_files features.backbone features augment certificate splits protocols census votes
     """,
     "store": "shards store",
     "batches, checkpoints, runs": "data inference checkpoint runs",
-    "learning and scores": "training predictions evaluation",
-    "a trained model": "rebuild restore",
+    "learning and scores": "training predictions evaluation fairness",
+    "a trained model": "rebuild restore robustness",
     "what people look at": "console style svg plots",
     "steps": """
         pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train pipeline.protocol_results pipeline.protocol

@@ -1,0 +1,80 @@
+"""Whom a recogniser serves how well: scores by gender and age of the speakers, overall and within each corpus.
+
+Corpora differ in their speakers and in how hard they are (TESS is two women in a studio), so a difference over all of them may be one
+between corpora. The difference between women and men is therefore told within each corpus.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ser.corpora import CORPORA
+from ser.evaluation import breakdown, gender_of, speaker_matrices, summarise
+from ser.intervals import MIN_SPEAKERS, difference_of, pooled
+from ser.metrics import METRICS
+from ser.predictions import Predictions
+
+AGE_BANDS = {"under 30": 30, "30 to 44": 45, "45 to 59": 60, "60 and over": 200}
+"""Years that its speakers have not reached."""
+GENDERS = ("female", "male")
+UNKNOWN = "unknown"
+GROUPS = (*GENDERS, *AGE_BANDS, UNKNOWN)
+
+
+def age_band(speaker: str) -> str:
+    """Of a speaker whose corpus tells ages, as CREMA-D and TESS do.
+
+    >>> age_band("tess/OAF"), age_band("tess/YAF"), age_band("savee/DC")
+    ('60 and over', 'under 30', 'unknown')
+    """
+    corpus, _, name = speaker.partition("/")
+    known = CORPORA[corpus].speakers.get(name) if corpus in CORPORA else None
+    if known is None or known.age is None:
+        return UNKNOWN
+    age = known.age
+    return next(band for band, end in AGE_BANDS.items() if age < end)
+
+
+def measure_fairness(predictions: Predictions) -> dict[str, Any]:
+    """Scores of groups of speakers, each with n, speakers and intervals, as strict JSON.
+
+    `gender` and `age`: {"all": {group: scores}, "per_corpus": {corpus: {group: scores}}}; speakers of whom it is not known are a group of
+    their own. `female_minus_male`: {corpus: see `gender_difference`}.
+    """
+    corpora = {corpus: predictions.select(np.asarray(predictions.corpora) == corpus) for corpus in sorted(set(predictions.corpora))}
+    return {
+        name: {"all": scores_by(predictions, group_of), "per_corpus": {corpus: scores_by(of, group_of) for corpus, of in corpora.items()}}
+        for name, group_of in (("gender", gender_of), ("age", age_band))
+    } | {"female_minus_male": {corpus: gender_difference(of) for corpus, of in corpora.items()}}
+
+
+def scores_by(predictions: Predictions, group_of: Callable[[str], str]) -> dict[str, dict[str, Any]]:
+    """Scores of each group of speakers, in the order of `GROUPS`."""
+    scores = breakdown(predictions, [group_of(speaker) for speaker in predictions.speakers])
+    return {group: scores[group] for group in GROUPS if group in scores}
+
+
+def gender_difference(predictions: Predictions) -> dict[str, Any]:
+    """Each metric of the women minus that of the men (None without one of them), with 95 % intervals over speakers, and how many there are.
+
+    Women and men are independent groups: the variances of their scores add up, with the degrees of freedom of Welch (1947) and
+    Satterthwaite. With fewer than five of either there is no interval, but a reason.
+    """
+    known = predictions.select(np.array([gender_of(speaker) != UNKNOWN for speaker in predictions.speakers], np.bool_))
+    speakers, matrices = speaker_matrices(known)
+    genders = [gender_of(speaker) for speaker in speakers]
+    women, men = ([index for index, of in enumerate(genders) if of == gender] for gender in GENDERS)
+    scores = {
+        name: difference_of(pooled(matrices[women], metric, women), pooled(matrices[men], metric, men)) for name, metric in METRICS.items()
+    }
+    return {**summarise(scores, genders, too_few(len(women), len(men)), difference=True), "female": len(women), "male": len(men)}
+
+
+def too_few(women: int, men: int) -> str | None:
+    """
+    >>> too_few(5, 4)
+    'fewer than 5 speakers: male has 4'
+    """
+    few = [f"{gender} has {count}" for gender, count in zip(GENDERS, (women, men), strict=True) if count < MIN_SPEAKERS]
+    return f"fewer than {MIN_SPEAKERS} speakers: {', '.join(few)}" if few else None

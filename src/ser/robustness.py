@@ -1,0 +1,206 @@
+"""How a recogniser fares on spoiled recordings: noise, a narrow band, another gain, and speech that breaks off.
+
+Every condition alters the decoded recording, mixed down to one channel, before the audio chain sees it. Level and length of speech are
+those of the recording without its quiet beginning and end: RAVDESS's clips begin with a second of silence.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.audio import Waveform, mix_down, resample, trim
+from ser.certificate import Entry
+from ser.config import AudioConfig
+from ser.decode import audio_hash, read_audio
+from ser.errors import AudioError, DataError
+from ser.evaluation import scores_of, speaker_matrices, summarise
+from ser.intervals import difference_of, pooled
+from ser.manifest import Manifest
+from ser.metrics import METRICS, Counts
+from ser.predictions import Predictions
+from ser.progress import track
+from ser.restore import Clip, Recogniser
+from ser.splits import drawing_key
+
+Condition = Callable[[Waveform, int, np.random.Generator], Waveform]
+"""(samples,), their rate in hertz and a source of randomness -> another (samples,); the first stays as it is."""
+
+NOISE_RATE = 16_000
+"""Hz. Noise is white up to half of it, whatever the rate of the file: a decibel means the same in every corpus."""
+NARROW_RATE = 8_000
+"""Hz, of an old telephone."""
+TRIM_TOP_DB = AudioConfig().trim_top_db
+"""Quieter than the loudest frame by more: not speech."""
+
+
+def speech(samples: Waveform, rate: int) -> Waveform:
+    """Without the quiet beginning and end."""
+    return trim(samples, rate, TRIM_TOP_DB)
+
+
+def power(samples: Waveform) -> float:
+    """Mean square.
+
+    >>> power(np.array([3, -4], np.float32))
+    12.5
+    """
+    return float(np.mean(np.square(samples, dtype=np.float64)))
+
+
+def white_noise(count: int, rate: int, generator: np.random.Generator) -> Waveform:
+    """(count,) of power 1 over the whole of it, up to 8 kHz, or to half the rate where that is less."""
+    drawn_at = min(rate, NOISE_RATE)
+    drawn = generator.standard_normal(ceil(count * drawn_at / rate) + 1).astype(np.float32)
+    noise = resample(drawn, drawn_at, rate)[:count]
+    return noise / np.float32(np.sqrt(power(noise)))
+
+
+def with_noise(snr_db: float) -> Condition:
+    """White noise over the whole recording, so many decibels below the speech."""
+
+    def alter(samples: Waveform, rate: int, generator: np.random.Generator) -> Waveform:
+        level = np.sqrt(power(speech(samples, rate)) / 10 ** (snr_db / 10))
+        return samples + np.float32(level) * white_noise(len(samples), rate, generator)
+
+    return alter
+
+
+def narrow(samples: Waveform, rate: int, _generator: np.random.Generator) -> Waveform:
+    """What 8000 samples a second keep: nothing above 4 kHz."""
+    return samples if rate <= NARROW_RATE else resample(resample(samples, rate, NARROW_RATE), NARROW_RATE, rate)
+
+
+def with_gain(decibels: float) -> Condition:
+    """Louder or quieter; what then exceeds full scale is cut off."""
+    factor = np.float32(10 ** (decibels / 20))
+    return lambda samples, _rate, _generator: np.clip(factor * samples, -1, 1)
+
+
+def first_second(samples: Waveform, rate: int, _generator: np.random.Generator) -> Waveform:
+    """Of speech."""
+    return speech(samples, rate)[:rate]
+
+
+def first_half(samples: Waveform, rate: int, _generator: np.random.Generator) -> Waveform:
+    """Of speech."""
+    spoken = speech(samples, rate)
+    return spoken[: ceil(len(spoken) / 2)]
+
+
+CLEAN = "clean"
+CONDITIONS: dict[str, Condition] = {
+    CLEAN: lambda samples, _rate, _generator: samples,
+    "noise, 20 dB": with_noise(20),
+    "noise, 10 dB": with_noise(10),
+    "noise, 0 dB": with_noise(0),
+    "8 kHz": narrow,
+    "20 dB quieter": with_gain(-20),
+    "12 dB louder, clipped": with_gain(12),
+    "first second": first_second,
+    "first half": first_half,
+}
+
+
+def measure_robustness(
+    recogniser: Recogniser, entries: Sequence[Entry], manifest: Manifest, raw_dir: Path, clips: int = 400, seed: int = 42
+) -> dict[str, Any]:
+    """Scores under each of `CONDITIONS`, on the same utterances, as strict JSON.
+
+    `conditions`: {name: scores with intervals, and `change`: each metric minus that of the clean recordings, with intervals that are paired
+    over speakers}. `left_out`: {reason: utterances that were chosen and could not be heard}. `n` and `speakers` are of the rest.
+
+    Args:
+        entries: rows of the test split, whose labels count the recogniser's classes.
+        manifest: where their audio is, and which it is.
+        clips: to hear, at most.
+        seed: of the choice and of the noise.
+
+    Raises:
+        DataError: none of the audio is there.
+    """
+    chosen = choose_evenly(entries, clips, seed)
+    predictions, left_out = hear_spoiled(recogniser, chosen, manifest, raw_dir, seed)
+    if not predictions:
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in left_out.items())
+        raise DataError(f"none of {len(chosen)} test clips can be heard below {raw_dir} ({reasons or 'the test split is empty'})")
+    speakers, clean = speaker_matrices(predictions[CLEAN])
+    matrices = {name: speaker_matrices(of, speakers)[1] for name, of in predictions.items()}
+    return {
+        "n": len(predictions[CLEAN].ids),
+        "speakers": len(speakers),
+        "seed": seed,
+        "left_out": left_out,
+        "conditions": {name: scores_of(of) | {"change": change(of, clean)} for name, of in matrices.items()},
+    }
+
+
+def hear_spoiled(
+    recogniser: Recogniser, entries: Sequence[Entry], manifest: Manifest, raw_dir: Path, seed: int
+) -> tuple[dict[str, Predictions], dict[str, int]]:
+    """What the recogniser says under each of `CONDITIONS` (empty if it hears nothing), and {reason: utterances that it cannot hear}."""
+    heard: list[Entry] = []
+    said: dict[str, list[NDArray[np.float64]]] = {name: [] for name in CONDITIONS}
+    left_out: Counter[str] = Counter()
+    with track("robustness", len(entries), "clips") as advance:
+        for entry in entries:
+            clip = read_clip(entry.id, manifest, raw_dir)
+            if isinstance(clip, str):
+                left_out[clip] += 1
+            else:
+                heard.append(entry)
+                for name, of in zip(CONDITIONS, recogniser.hear_all(spoil(*clip, drawing_key(seed, entry.id))), strict=True):
+                    said[name].append(of.probabilities)
+            advance(1)
+    predictions = {name: Predictions.of(heard, np.array(of), recogniser.classes) for name, of in said.items()} if heard else {}
+    return predictions, dict(left_out)
+
+
+def choose_evenly(entries: Sequence[Entry], clips: int, seed: int) -> list[Entry]:
+    """At most so many, drawn by `seed`: of every speaker as many as of any other, as far as he has them, and of his classes too."""
+    drawn = sorted(entries, key=lambda entry: drawing_key(seed, entry.id))
+    return in_turns(in_turns(drawn, lambda entry: (entry.speaker, entry.label)), lambda entry: entry.speaker)[:clips]
+
+
+def in_turns(entries: Sequence[Entry], key: Callable[[Entry], Hashable]) -> list[Entry]:
+    """The first of every key, then the second of every key, and so on."""
+    seen: Counter[Hashable] = Counter()
+    turns = []
+    for entry in entries:
+        turns.append(seen[key(entry)])
+        seen[key(entry)] += 1
+    return [entries[index] for index in np.argsort(turns, kind="stable")]
+
+
+def read_clip(utterance_id: str, manifest: Manifest, raw_dir: Path) -> tuple[Waveform, int] | str:
+    """Its recording, (samples,) and their rate in hertz, or why it cannot be heard."""
+    if utterance_id not in manifest:
+        return "not in the manifest"
+    utterance = manifest[utterance_id]
+    path = raw_dir / utterance.path
+    if not path.exists():
+        return "gone"
+    try:
+        audio = read_audio(path)
+    except AudioError as error:
+        return error.reason
+    return (mix_down(audio.samples), audio.sample_rate) if audio_hash(audio) == utterance.audio_hash else "changed"
+
+
+def spoil(samples: Waveform, rate: int, key: str) -> list[Clip]:
+    """The recording under each of `CONDITIONS`; its noise is the same at every level.
+
+    Args:
+        key: hexadecimal digits, from which the noise is drawn.
+    """
+    return [(alter(samples, rate, np.random.default_rng(int(key, 16))), rate) for alter in CONDITIONS.values()]
+
+
+def change(spoiled: Counts, clean: Counts) -> dict[str, Any]:
+    """Each metric under a condition minus that of the clean recordings, from (speakers, C, C) of both, with paired intervals."""
+    scores = {name: difference_of(pooled(spoiled, metric), pooled(clean, metric)) for name, metric in METRICS.items()}
+    return summarise(scores, ["all"] * len(clean), difference=True)
