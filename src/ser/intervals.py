@@ -1,11 +1,23 @@
 """Confidence intervals over speakers.
 
 Utterances of one speaker are not independent, so an interval asks how a score would move with other speakers. A score is a function of how
-often each speaker counts; pooled scores, means over corpora or folds and differences of two systems are the same to everything here.
+often each speaker counts; pooled scores, means over corpora or folds and differences of two systems are then the same to everything here.
 
 The interval is Student's t around the score, with the standard error of the jackknife over speakers (each is left out once: Efron and
-Tibshirani 1993, chapter 11). A score is brought to the logit scale first and back, which keeps the interval between 0 and 1; a difference
-is not. Under five speakers there is none, with the reason.
+Tibshirani 1993, chapter 11; for clusters MacKinnon, Nielsen and Webb 2023) and as many degrees of freedom as there are speakers less one. A
+score is brought to the logit scale first and back, which keeps the interval between 0 and 1; a difference is not.
+
+Measured with simulated speakers of known truth (benchmarks/coverage.py), coverage in % of this interval, and of the percentile bootstrap
+over speakers, which is too narrow for few:
+
+    speakers              5     10     15     24     48     91
+    UAR                94.8   93.7   94.0   93.8   94.8   94.5
+    bootstrap          85.6   89.2   90.0   92.0   93.6   93.2
+    difference of two  95.3   95.1   94.2   93.9   94.9   95.9
+
+BCa and the bootstrap-t did no better. It tells of other speakers, not of another training: for that there is the spread over seeds. It is
+no better than its speakers: over one who has a third of all clips and others like him it covers 92 to 95 %; if all speakers score the same,
+it is a point; a class that a single speaker has is known from him alone. Under five speakers there is none, with the reason.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -27,6 +39,8 @@ MIN_SPEAKERS = 5
 LEVEL = 0.95
 NOTHING = 1e-24
 """A variance below it is rounding: the speakers are equal."""
+VANISHING = 1e-300
+"""Makes a class predicted, and changes no count."""
 METHOD = "Student's t with the jackknife over speakers, on the logit scale"
 METHOD_OF_DIFFERENCES = "Student's t with the jackknife over speakers"
 
@@ -52,6 +66,9 @@ class Interval:
 def pooled(matrices: Counts, metric: Metric, members: Sequence[int] | slice = slice(None)) -> Score:
     """The score of the summed confusion matrices.
 
+    Without the one speaker who has it, a class of the truth leaves the mean over classes. A class that the truth never has stays in
+    macro-F1 with 0, also without the one speaker whose clip was taken for it: else that single clip would decide about the interval.
+
     Args:
         matrices: (M, C, C) confusion matrix of each member.
         members: which of the S speakers they are.
@@ -62,7 +79,13 @@ def pooled(matrices: Counts, metric: Metric, members: Sequence[int] | slice = sl
     array([0.625, 0.75 ])
     """
     floats = matrices.astype(np.float64)
-    return lambda weights: metric(np.tensordot(weights[:, members], floats, axes=1))
+    never_true = np.where(floats.sum(axis=(0, 2)) == 0, floats.sum(axis=(0, 1)), 0.0) * VANISHING
+
+    def score(weights: Floats) -> Floats:
+        total = np.tensordot(weights[:, members], floats, axes=1)
+        return metric(total + never_true * (total.sum(axis=-1, keepdims=True) > 0))
+
+    return score
 
 
 def mean_of(scores: Sequence[Score]) -> Score:
