@@ -4,9 +4,8 @@
     python benchmarks/emobox.py run   --corpus ravdess [--seeds 1,2,3] [--variants moe,ssl,concat]
     python benchmarks/emobox.py table --corpus ravdess [--out table.md]
 
-Needs data/raw with RAVDESS and SAVEE, the folds of ../shared/protocols and a backbone; says so and stops without them. `run` leaves one
-file for each variant, fold and seed below data/emobox/results, named also after all settings and the backbone, and goes on where it
-stopped; several may run side by side, each on one core.
+Needs data/raw with RAVDESS and SAVEE, and a backbone. `run` leaves one file for each variant, fold and seed below data/emobox/results,
+named also after all settings and the backbone, and goes on where it stopped; several may run side by side, each on one core.
 
 Every fold is written as explicit speakers and certified before anything is fitted. Its test speakers take part in nothing but the one
 reading at the end. What is left to choose (`CANDIDATES`) is chosen for each fold by cross-validation over its training speakers, with the
@@ -19,6 +18,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,13 +37,13 @@ from ser.pipeline.extract import extract
 from ser.pipeline.load import Loaded, load
 from ser.pipeline.train import make_trainer, predict
 from ser.pipeline.transform import transform
+from ser.protocols import find_protocol
 from ser.runs import create_run
 from ser.runtime import prepare_process
 from ser.splits import make_split, write_split
 from ser.training import Trainer
 
 ROOT = Path("data/emobox")
-PROTOCOLS = Path("../shared/protocols/published_protocols.json")
 CLASSES = {
     "ravdess": "neutral, calm, happy, sad, angry, fear, disgust, surprise",
     "savee": "neutral, happy, sad, angry, fear, disgust, surprise",
@@ -55,6 +55,12 @@ VARIANTS = {
     "spectral": ["model.features=[mel, mfcc, chroma]"],
 }
 MIX, LAST = "mix of all states", "last state"
+NOT_IN_KEY: dict[str, Any] = {
+    **dict.fromkeys(("project", "protocol", "calibration", "tracking", "runtime"), True),
+    "ssl": {"model_id"},
+    "train": {"targets"},
+}
+"""What changes no result, or came after the first ones were stored and has its default here."""
 CANDIDATES = {"ravdess": [MIX], "savee": [MIX, LAST]}
 """For RAVDESS there is nothing left to choose: its settings are those of the shipped config."""
 
@@ -87,13 +93,12 @@ def split_settings(name: str, test: Sequence[str], val: Sequence[str] = ()) -> l
 
 def published_folds(corpus: str) -> list[list[str]]:
     """Test speakers of each fold."""
-    folds = read_json(PROTOCOLS)[f"{corpus}/emobox"]["folds"]
-    return [[f"{corpus}/{speaker}" for speaker in fold["test_speakers"]] for fold in folds]
+    return [list(fold.test_speakers) for fold in find_protocol(f"{corpus}/emobox").folds]
 
 
 def result_file(config: ExperimentConfig, name: str) -> Path:
     """A result of other settings, another backbone or another seed has another name."""
-    values = config.model_dump(mode="json", exclude={"project": True, "runtime": True, "ssl": {"model_id"}})
+    values = config.model_dump(mode="json", exclude=NOT_IN_KEY)
     key = digest_json({**values, "seed": config.project.seed, "backbone": find_backbone(config.ssl).identity})[:12]
     return ROOT / "results" / f"{name}-{key}.json"
 
@@ -245,8 +250,6 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    if not PROTOCOLS.exists():
-        parser.exit(1, f"{PROTOCOLS} is not here: nothing to measure\n")
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     if arguments.job == "prepare":
         Bench(arguments).transform_all()

@@ -96,6 +96,15 @@ def test_a_fold_whose_clips_have_changed_is_not_counted_as_finished(workspace: W
         run_protocol(config, "savee/loso", folds=["KL"], incomplete=True)
 
 
+def test_a_fold_that_was_trained_where_other_defaults_held_is_not_counted_as_finished(workspace: Workspace) -> None:
+    config = workspace.config(*QUICK)
+    folder = run_protocol(config, "savee/loso", folds=["KL"], incomplete=True)
+    stored = Run(folder / "KL-seed1").config
+    stored.write_text(stored.read_text().replace('"label_smoothing": 0.1', '"label_smoothing": 0.2'))
+    with pytest.raises(DataError, match=r"trained with other settings: train.label_smoothing \(0.2 in the run, 0.1 now\)"):
+        run_protocol(config, "savee/loso", folds=["KL"], incomplete=True)
+
+
 def test_what_leakage_buys_is_measured_on_random_splits_of_the_same_sizes(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     folder = run_protocol(workspace.config(*QUICK), "savee/loso", leak_delta=True, incomplete=True)
     results = results_of(folder)

@@ -31,7 +31,7 @@ from ser.pipeline.protocol_results import Finished, print_results, write_results
 from ser.pipeline.train import train
 from ser.pipeline.transform import transform
 from ser.protocols import Fold, Protocol, find_protocol, read_protocols
-from ser.runs import Run
+from ser.runs import Run, differences
 from ser.splits import CERTIFICATE_FILE, Split, drawing_key, make_split, read_split, write_split
 from ser.tables import read_table
 
@@ -58,14 +58,20 @@ class Job:
     def run(self, seed: int) -> Run:
         return Run(Path(self.config.project.runs_dir) / self.name(seed))
 
+    def with_seed(self, seed: int) -> ExperimentConfig:
+        return self.config.model_copy(update={"project": self.config.project.model_copy(update={"seed": seed})})
+
     def finished(self, seed: int) -> bool:
         """
         Raises:
-            DataError: it was trained on other clips than the fold has now.
+            DataError: it was trained on other clips than the fold has now, or where other defaults held.
         """
         run = self.run(seed)
         if not run.metrics.exists():
             return False
+        differing = differences(self.with_seed(seed), run)
+        if differing:
+            raise DataError(f"{run.folder} was trained with other settings: {', '.join(differing)}; remove it to train the fold again")
         if read_certificate(run.split / CERTIFICATE_FILE).split_digest != self.split.certificate.split_digest:
             raise DataError(f"{run.folder} was trained on other clips than are here now: remove it to train the fold again")
         return True
@@ -122,8 +128,8 @@ def unnamed() -> str:
 
 
 def results_folder(protocol: Protocol, config: ExperimentConfig) -> Path:
-    """Other settings, another folder."""
-    key = digest_json(config.model_dump(mode="json", exclude=NOT_IN_KEY))[:10]
+    """Other settings, another folder. What is left at its default is not in the name: a setting that a later version adds moves nothing."""
+    key = digest_json(config.model_dump(mode="json", exclude=NOT_IN_KEY, exclude_defaults=True))[:10]
     return Path(config.project.runs_dir) / "protocols" / protocol.slug / f"{config.model.name}-{key}"
 
 
@@ -214,9 +220,8 @@ def run_job(job: Job) -> None:
     with quiet():
         prepare(job)
     for seed in seeds:
-        config = job.config.model_copy(update={"project": job.config.project.model_copy(update={"seed": seed})})
         with quiet():
-            train(config, run_name=job.name(seed), resume=job.run(seed).config.exists())
+            train(job.with_seed(seed), run_name=job.name(seed), resume=job.run(seed).config.exists())
         (finished,) = [one for one in finished_of(job) if one.seed == seed]
         say(f"{job.protocol.name} {job.name(seed)}: UAR {100 * finished.metrics['uar']:.1f}, {finished.metrics['n']} clips")
 
