@@ -33,7 +33,8 @@ BATCH_SIZE = 16
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One clip on its way through a recogniser. The names are those of the features; of `attention` the network's own."""
+    """One clip on its way through a recogniser. The names are those of the features; of `attention` the network's own: `spectral` of a
+    spectral_crnn, which listens to all its features at once, and each expert of an ssl_spectral_moe."""
 
     stages: Stages
     features: Mapping[str, Frames]
@@ -149,6 +150,7 @@ class Recogniser:
         return [heard[index] for index in range(len(stages))]
 
     def hear_batch(self, stages: Sequence[Stages]) -> Iterator[Heard]:
+        """Prepared clips, all at once; errors as of `hear_all`."""
         features: list[dict[str, Frames]] = [{} for _ in stages]
         normalised: list[dict[str, Frames]] = [{} for _ in stages]
         for ear in self.ears:
