@@ -28,10 +28,10 @@ LAYERS = {
     "batches, checkpoints, runs": "data inference checkpoint runs",
     "learning and scores": "training predictions evaluation fairness",
     "a trained model": "rebuild restore robustness",
-    "what people look at": "console style svg plots",
+    "what people look at": "console style svg plots visualize",
     "steps": """
         pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train pipeline.protocol_results pipeline.protocol
-        pipeline.doctor pipeline.plan pipeline pipeline.demo
+        pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo
     """,
     "command line": "cli",
 }

@@ -193,3 +193,22 @@ def test_a_split_of_another_manifest_is_refused(tree: Path) -> None:
 
 def test_copies_carry_the_id_of_their_original() -> None:
     assert copy_id("tess_OAF_pad_disgust", 3) == "tess_OAF_pad_disgust~3"
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({}, "unaltered"),
+        ({"noise_snr_db": (20, 20)}, "noise at 20 dB"),
+        ({"pitch_semitones": (2, 2)}, "pitch +2.0 semitones"),
+        ({"stretch_rate": (0.8, 0.8)}, "tempo x 0.80"),
+        ({"speed": (1.1, 1.1)}, "speed x 1.100"),
+        ({"speed": (1.1, 1.1), "noise_snr_db": (15, 15)}, "speed x 1.100, noise at 15 dB"),
+        ({"noise_snr_db": (15, 15), "probability": 0.0}, "unaltered"),
+    ],
+    ids=str,
+)
+def test_what_was_done_to_the_last_copy_is_told(setting: dict[str, Any], told: str) -> None:
+    augmenter = Augmenter(AugmentationsConfig.model_validate({"probability": 1.0, **OFF, **setting}), 16_000)
+    augmenter.alter(TONE, "a", 1)
+    assert augmenter.describe() == told

@@ -210,6 +210,18 @@ def test_many_damaged_shards_are_counted_not_listed(tmp_path: Path) -> None:
         FeatureStore.open(folder).verify()
 
 
+def test_of_one_utterance_only_its_own_shard_is_read(folder: Path) -> None:
+    path = matrices(folder)[-1]
+    hit = json.loads(path.with_suffix(".json").read_text())["ids"]
+    path.unlink()
+    store = FeatureStore.open(folder)
+    for clip_id in store:
+        if clip_id not in hit:
+            store.verify(clip_id)
+    with pytest.raises(ArtefactError, match="is gone"):
+        store.verify(hit[0])
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [

@@ -34,11 +34,43 @@ class Augmenter:
         self.seed, self.sample_rate = config.seed, sample_rate
         self.speed, self.probability = config.speed, config.probability
         self.chain = build_chain(config) if config.needs_library else None
+        self.last: tuple[float, Waveform] = (1.0, np.zeros(0, np.float32))
+        """Of the last copy: the factor of speed, and its samples."""
 
     def alter(self, waveform: Waveform, utterance_id: str, copy: int) -> Waveform:
         with seeded(f"{self.seed}/{copy_id(utterance_id, copy)}"):
-            altered = change_speed(waveform, draw_factor(self.speed, self.probability), self.sample_rate)
-            return altered if self.chain is None else np.asarray(self.chain(samples=altered, sample_rate=self.sample_rate), np.float32)
+            factor = draw_factor(self.speed, self.probability)
+            altered = change_speed(waveform, factor, self.sample_rate)
+            if self.chain is not None:
+                altered = np.asarray(self.chain(samples=altered, sample_rate=self.sample_rate), np.float32)
+        self.last = factor, altered
+        return altered
+
+    def describe(self) -> str:
+        """What was done to the last copy: `pitch -1.3 semitones, tempo x 0.93, noise at 22 dB` (of signal to noise)."""
+        factor, altered = self.last
+        done = {} if self.chain is None else {type(step).__name__: step.parameters for step in self.chain.transforms}
+        made = {name: values for name, values in done.items() if values["should_apply"]}
+        parts = [f"speed x {factor:.3f}"] if factor != 1.0 else []
+        if "PitchShift" in made:
+            parts.append(f"pitch {made['PitchShift']['num_semitones']:+.1f} semitones")
+        if "TimeStretch" in made:
+            parts.append(f"tempo x {made['TimeStretch']['rate']:.2f}")
+        if "AddGaussianSNR" in made:
+            parts.append(f"noise at {signal_to_noise(altered, made['AddGaussianSNR']['noise_std']):.0f} dB")
+        return ", ".join(parts) or "unaltered"
+
+
+def signal_to_noise(noisy: Waveform, deviation: float) -> float:
+    """dB, of a waveform to which noise of this standard deviation was added.
+
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, 100_000).astype(np.float32)
+    >>> round(signal_to_noise(1 + noise, 0.1), 1)
+    20.0
+    """
+    noise = deviation**2
+    signal = max(float(np.square(noisy, dtype=np.float64).mean()) - noise, np.finfo(np.float64).tiny)
+    return float(10 * np.log10(signal / noise))
 
 
 def draw_factor(speed: tuple[float, float] | None, probability: float) -> float:

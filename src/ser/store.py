@@ -143,14 +143,14 @@ class FeatureStore:
         rows = self.rows(utterance_id)
         return {name: rows[:, first:last] for name, (first, last) in self.features.items()}
 
-    def verify(self) -> None:
-        """Read every shard and compare it with its checksum and the index.
+    def verify(self, utterance_id: str | None = None) -> None:
+        """Read every shard, or the one that this utterance stands in, and compare it with its checksum and the index.
 
         Raises:
             ArtefactError: naming what is cut, flipped, swapped or gone.
         """
         problems = []
-        for name in sorted(self._rows_needed):
+        for name in sorted(self._rows_needed) if utterance_id is None else [self._clip(utterance_id).shard]:
             try:
                 shard = read_sidecar(sidecar_path(self.folder, name))
                 check_matrix(self.folder, shard, checksum=True)

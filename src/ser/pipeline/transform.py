@@ -10,7 +10,7 @@ from os import cpu_count
 from pathlib import Path
 
 from ser import paths
-from ser.audio import Waveform, fix_duration, normalise_peak, prepare
+from ser.audio import Stages, Waveform, fix_duration, normalise_peak, prepare
 from ser.augment import Augmenter
 from ser.config import SSL, AugmentationsConfig, ExperimentConfig
 from ser.decode import audio_hash, read_audio
@@ -279,18 +279,23 @@ def groups(config: ExperimentConfig, extractor: str, items: Sequence[Item]) -> I
 
 
 def waveform_of(config: ExperimentConfig, item: Item, augmenter: Augmenter | None) -> Waveform:
+    """What features are computed from; errors as of `stages_of`."""
+    stages = stages_of(config, item.utterance)
+    if augmenter is None:
+        return stages.prepared
+    return normalise_peak(fix_duration(augmenter.alter(stages.fixed, item.utterance.id, item.copy), config.audio))
+
+
+def stages_of(config: ExperimentConfig, utterance: Utterance) -> Stages:
     """
     Raises:
         DataError: the file is not what the extract step saw.
     """
-    path = Path(config.project.raw_dir) / item.utterance.path
+    path = Path(config.project.raw_dir) / utterance.path
     try:
         audio = read_audio(path)
     except AudioError as error:
         raise DataError(f"{path} has changed since the extract step ({error}): run extract again") from None
-    if audio_hash(audio) != item.utterance.audio_hash:
+    if audio_hash(audio) != utterance.audio_hash:
         raise DataError(f"{path} has changed since the extract step: run extract again")
-    stages = prepare(audio.samples, audio.sample_rate, config.audio)
-    if augmenter is None:
-        return stages.prepared
-    return normalise_peak(fix_duration(augmenter.alter(stages.fixed, item.utterance.id, item.copy), config.audio))
+    return prepare(audio.samples, audio.sample_rate, config.audio)
