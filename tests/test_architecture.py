@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent / "src" / "ser"
 
 LAYERS = {
     "words, units, files": """
-        __init__ errors units emotions reasons files tables progress config config_file paths memory parallel
+        __init__ errors units emotions reasons files tables progress config config_file paths memory parallel wording style svg
     """,
     "one part, alone": """
         manifest containers decode audio metrics intervals calibration specaugment runtime
@@ -26,12 +26,12 @@ LAYERS = {
     """,
     "store": "shards store",
     "batches, checkpoints, runs": "data inference checkpoint runs",
-    "learning and scores": "training predictions evaluation fairness",
+    "learning and scores": "training predictions evaluation comparison fairness perception",
     "a trained model": "rebuild restore robustness",
-    "what people look at": "console style svg plots visualize",
+    "what people look at": "console plots visualize licences facts examples page report_scores report_model report model_card",
     "steps": """
         pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train pipeline.protocol_results pipeline.protocol
-        pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo
+        pipeline.compare pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report
     """,
     "command line": "cli",
 }

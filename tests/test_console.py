@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from ser import console
-from ser.console import Output, out, print_scores, print_split, print_table, say, set_up_logging, with_interval
+from ser.comparison import Comparison
+from ser.console import Output, out, print_comparison, print_scores, print_split, print_table, say, set_up_logging, with_interval
+from ser.intervals import no_interval
 from ser.manifest import read_manifest
 from ser.splits import read_split
 from workspace import Workspace, printed_rows
@@ -36,6 +38,12 @@ def test_scores_overall_for_each_corpus_and_as_the_mean(capsys: pytest.CaptureFi
     assert rows[0] == ["all", "840", "6", *["75.0 [70.0, 80.0]"] * 3]
     assert rows[1] == ["savee", "120", "1", *["25.0"] * 3]
     assert rows[2] == ["mean over corpora", "", "", "-", "-", "-"]
+
+
+def test_a_comparison_without_an_interval_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    of = Comparison("uar", 0.5, 0.625, -0.125, no_interval(4, "4 speakers"), None, None, 480, 4)
+    print_comparison([of], "one", "two")
+    assert printed_rows(capsys.readouterr().out) == [["UAR", "50.0", "62.5", "-12.5", "no verdict", "-"]]
 
 
 def test_a_split_adds_up(prepared: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,23 @@ from hypothesis import strategies as st
 
 from ser.certificate import Entry
 from ser.errors import ArtefactError
-from ser.evaluation import COLLAPSE, Predictions, relative_entropy, score, summarise_gates, write_confusion_matrix, write_predictions
-from ser.metrics import confusion_matrix, uar
+from ser.evaluation import (
+    COLLAPSE,
+    Predictions,
+    breakdown,
+    fold_scores,
+    genders,
+    pooled_scores,
+    relative_entropy,
+    score,
+    scores_of,
+    seed_spread,
+    speaker_matrices,
+    summarise_gates,
+    write_confusion_matrix,
+    write_predictions,
+)
+from ser.metrics import confusion_matrix, uar, wa
 
 CLASSES = ("neutral", "happy", "sad")
 
@@ -95,38 +111,95 @@ def test_a_probability_that_is_not_finite_names_the_utterance() -> None:
         Predictions(["a", "b"], ["crema"] * 2, ["crema/1"] * 2, np.array([0, 1]), probabilities, CLASSES)
 
 
-@pytest.mark.parametrize("gates", [False, True])
-def test_the_table_of_predictions_has_the_columns_of_the_contract(tmp_path: Path, gates: bool) -> None:
-    predictions = make_predictions({"crema": 2}, gates=gates)
-    write_predictions(tmp_path / "predictions.csv", {"val": predictions, "test": predictions})
-    rows = read_csv(tmp_path / "predictions.csv")
-    expected = ["split", "id", "corpus", "speaker", "truth", "prediction", "p_neutral", "p_happy", "p_sad"]
-    assert list(rows[0]) == expected + (["gate_mel", "gate_ssl"] if gates else [])
-    assert [row["split"] for row in rows] == ["val"] * 24 + ["test"] * 24
-    assert [row["truth"] for row in rows[:24]] == [CLASSES[label] for label in predictions.truth]
+def test_scores_of_a_gender_are_those_of_its_speakers() -> None:
+    predictions = make_predictions({"ravdess": 13, "toys": 1})
+    scores = score(predictions)["per_gender"]
+    assert {gender: of["speakers"] for gender, of in scores.items()} == {"female": 6, "male": 6, "unknown": 2}, "there is no ravdess/00"
+    women = np.array([gender == "female" for gender in genders(predictions)])
+    assert scores["female"] == scores_of(speaker_matrices(predictions.select(women))[1])
+    assert predictions.select(women).speakers[0] == "ravdess/02"
 
 
-def test_the_scores_can_be_computed_from_the_table_again(tmp_path: Path) -> None:
-    predictions = make_predictions({"crema": 5, "savee": 2})
-    write_predictions(tmp_path / "predictions.csv", {"test": predictions})
-    rows = read_csv(tmp_path / "predictions.csv")
-    again = Predictions(
-        ids=[row["id"] for row in rows],
-        corpora=[row["corpus"] for row in rows],
-        speakers=[row["speaker"] for row in rows],
-        truth=np.array([CLASSES.index(row["truth"]) for row in rows]),
-        probabilities=np.array([[row[f"p_{label}"] for label in CLASSES] for row in rows], dtype=np.float32),
-        classes=CLASSES,
-    )
-    np.testing.assert_array_equal(again.probabilities, predictions.probabilities)
-    assert score(again) == score(predictions)
-    assert [row["prediction"] for row in rows] == [CLASSES[label] for label in again.prediction]
+def test_scores_of_each_speaker() -> None:
+    predictions = make_predictions({"crema": 2, "savee": 1})
+    scores = score(predictions)["per_speaker"]
+    assert list(scores) == ["crema/00", "crema/01", "savee/00"]
+    own = predictions.select(np.array(predictions.speakers) == "crema/01")
+    assert scores["crema/01"] == {"corpus": "crema", "n": 12, "uar": float(uar(own.confusion)), "wa": float(wa(own.confusion))}
 
 
-def test_splits_with_different_classes_do_not_share_a_table(tmp_path: Path) -> None:
-    with_gates, without = make_predictions({"crema": 1}, gates=True), make_predictions({"crema": 1})
-    with pytest.raises(ValueError, match="differ"):
-        write_predictions(tmp_path / "predictions.csv", {"val": with_gates, "test": without})
+def test_any_grouping_can_be_scored() -> None:
+    predictions = make_predictions({"crema": 6})
+    found = breakdown(predictions, ["old" if index % 3 else "young" for index in range(72)])
+    assert {key: (of["n"], of["speakers"]) for key, of in found.items()} == {"old": (48, 6), "young": (24, 6)}
+
+
+def test_the_spread_of_a_single_seed_has_no_deviation() -> None:
+    assert seed_spread([0.5]) == {"mean": 0.5, "sd": None, "min": 0.5, "max": 0.5, "n": 1}
+
+
+# seeds and folds
+
+
+def test_the_scores_of_seeds_are_their_mean_on_as_many_utterances() -> None:
+    one = make_predictions({"crema": 6})
+    other = replace(one, probabilities=np.roll(one.probabilities, 1, axis=1))
+    found = pooled_scores([one, other])
+    assert found["uar"] == pytest.approx((score(one)["uar"] + score(other)["uar"]) / 2)
+    assert (found["n"], found["speakers"]) == (72, 6)
+    assert pooled_scores([one, one]) == pooled_scores([one]) == scores_of(speaker_matrices(one)[1])
+
+
+def test_seeds_on_different_utterances_are_refused() -> None:
+    one = make_predictions({"crema": 6})
+    with pytest.raises(ValueError, match="seeds differ"):
+        pooled_scores([one, one.select(np.arange(72) > 0)])
+
+
+def two_folds(corpora: tuple[str, str] = ("crema", "crema")) -> dict[str, list[Predictions]]:
+    """Of five and three speakers, with two seeds."""
+    everyone = make_predictions({"crema": 8})
+    first = np.array([name < "crema/05" for name in everyone.speakers])
+    folds = {}
+    for name, corpus, mask in zip(("1", "2"), corpora, (first, ~first), strict=True):
+        of = everyone.select(mask)
+        of = replace(of, corpora=[corpus] * len(of.ids))
+        folds[name] = [of, replace(of, probabilities=np.roll(of.probabilities, 1, axis=1))]
+    return folds
+
+
+def test_folds_count_equally_however_large() -> None:
+    folds = two_folds()
+    found = fold_scores(folds)
+    json.dumps(found, allow_nan=False)
+    by_fold = [np.mean([score(of)["uar"] for of in seeds]) for seeds in folds.values()]
+    of_mean = found["mean_over_folds"]
+    assert of_mean["uar"] == pytest.approx(np.mean(by_fold))
+    assert (of_mean["n"], of_mean["speakers"], of_mean["folds"]) == (96, 8, 2)
+    assert of_mean["intervals"]["uar"]["low"] < of_mean["uar"] < of_mean["intervals"]["uar"]["high"]
+    assert (found["pooled"]["n"], found["pooled"]["speakers"]) == (96, 8)
+    assert found["pooled"]["wa"] == pytest.approx(np.average([pooled_scores(seeds)["wa"] for seeds in folds.values()], weights=[60, 36]))
+
+
+def test_folds_that_differ_in_classes_have_a_mean_and_are_not_taken_together() -> None:
+    folds = two_folds()
+    of = folds["2"][0]
+    folds["2"] = [replace(of, truth=of.truth % 2, probabilities=of.probabilities[:, :2], classes=CLASSES[:2])]
+    found = fold_scores(folds)
+    assert found["pooled"] is None
+    assert found["mean_over_folds"]["intervals"]["uar"]["low"] is not None
+
+
+def test_folds_of_different_corpora_need_five_speakers_of_each() -> None:
+    interval = fold_scores(two_folds(("crema", "savee")))["mean_over_folds"]["intervals"]["uar"]
+    assert (interval["low"], interval["reason"]) == (None, "fewer than 5 speakers: savee has 3")
+
+
+def test_a_speaker_in_several_folds_is_still_one() -> None:
+    everyone = make_predictions({"crema": 5})
+    even = np.arange(60) % 2 == 0
+    found = fold_scores({"1": [everyone.select(even)], "2": [everyone.select(~even)]})["mean_over_folds"]
+    assert (found["speakers"], found["n"], found["intervals"]["uar"]["degrees"]) == (5, 60, 4)
 
 
 def test_the_confusion_matrix_is_written_with_names_on_both_sides(tmp_path: Path) -> None:

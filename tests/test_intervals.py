@@ -121,7 +121,7 @@ def test_a_class_of_a_single_speaker_leaves_the_mean_without_him() -> None:
     alone = np.pad(VARIED, ((0, 0), (0, 1), (0, 1)))
     alone[3, 2, :] = [1, 0, 9]
     without = pooled(alone, uar)(np.ones((1, 7)) - np.eye(7)[3])
-    assert without.tolist() == pytest.approx([uar(np.delete(VARIED, 3, axis=0).sum(axis=0))])
+    assert without.tolist() == pytest.approx([float(uar(np.delete(VARIED, 3, axis=0).sum(axis=0)))])
 
 
 def simulated(generator: np.random.Generator, speakers: int) -> Counts:

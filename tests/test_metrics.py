@@ -36,7 +36,7 @@ def test_scores_done_by_hand(truth: list[int], prediction: list[int], expected_u
 
 @given(pairs=PAIRS)
 @settings(max_examples=40, deadline=None)
-def test_agrees_with_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+def test_every_score_agrees_with_scikit_learn_where_the_definitions_agree(pairs: list[tuple[int, int]]) -> None:
     truth, prediction = (list(side) for side in zip(*pairs, strict=True))
     matrix = confusion_matrix(truth, prediction, CLASSES)
     np.testing.assert_array_equal(matrix, reference_confusion(truth, prediction, labels=range(CLASSES)))
@@ -60,6 +60,30 @@ def test_uar_differs_from_scikit_learns_macro_recall_when_an_absent_class_is_pre
     truth, prediction = [0, 0], [0, 1]
     assert uar(confusion_matrix(truth, prediction, 2)) == 0.5
     assert recall_score(truth, prediction, average="macro", zero_division=0) == 0.25
+
+
+def test_uar_agrees_with_balanced_accuracy_also_then() -> None:
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        assert balanced_accuracy_score([0, 0], [0, 1]) == uar(confusion_matrix([0, 0], [0, 1], 2)) == 0.5
+
+
+def test_macro_f1_agrees_with_scikit_learns_when_an_absent_class_is_predicted() -> None:
+    truth, prediction = [0, 0, 1], [0, 2, 1]
+    assert macro_f1(confusion_matrix(truth, prediction, 3)) == pytest.approx(f1_score(truth, prediction, average="macro"))
+
+
+def test_macro_f1_differs_from_scikit_learns_over_all_labels_when_a_class_is_in_neither() -> None:
+    """Told of three labels, scikit-learn gives the one that nobody has a zero; here it is left out."""
+    truth, prediction = [0, 0, 1], [0, 1, 1]
+    ours = macro_f1(confusion_matrix(truth, prediction, 3))
+    assert ours == pytest.approx(2 / 3)
+    assert f1_score(truth, prediction, labels=[0, 1, 2], average="macro", zero_division=0) == pytest.approx(ours * 2 / 3)
+
+
+def test_recall_of_an_absent_class_is_not_defined_here_and_zero_in_scikit_learn() -> None:
+    truth, prediction = [0, 0], [0, 1]
+    assert np.isnan(recalls(confusion_matrix(truth, prediction, 2))[1])
+    assert recall_score(truth, prediction, labels=[1], average=None, zero_division=0) == [0.0]
 
 
 def test_what_is_not_defined_is_nan() -> None:

@@ -12,6 +12,7 @@ from rich.logging import RichHandler
 from rich.table import Table
 
 from ser.certificate import SPLIT_NAMES
+from ser.comparison import TITLES, Comparison
 from ser.splits import Split
 
 LOG_WIDTH = 140
@@ -101,3 +102,25 @@ def with_interval(scores: Mapping[str, Any], metric: str) -> str:
         return "-"
     text = f"{100 * value:.1f}"
     return text if interval["low"] is None else f"{text} [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
+
+
+def print_comparison(comparisons: Sequence[Comparison], name_a: str, name_b: str) -> None:
+    """Two systems and their difference in each metric, in per cent."""
+    rows = [
+        (TITLES[of.metric], f"{100 * of.a:.1f}", f"{100 * of.b:.1f}", signed_with_interval(of), of.verdict or "no verdict", smallest(of))
+        for of in comparisons
+    ]
+    header = ("", name_a, name_b, "difference", f"{name_a} is", "smallest difference to be seen")
+    print_table("test, % and points with 95 % interval over speakers, paired", header, rows)
+
+
+def signed_with_interval(of: Comparison) -> str:
+    """`+3.1 [+1.0, +5.2]`; without an interval where there is none."""
+    text = f"{100 * of.difference:+.1f}"
+    if of.interval.low is None or of.interval.high is None:
+        return text
+    return f"{text} [{100 * of.interval.low:+.1f}, {100 * of.interval.high:+.1f}]"
+
+
+def smallest(of: Comparison) -> str:
+    return "-" if of.detectable is None else f"{100 * of.detectable:.1f}"

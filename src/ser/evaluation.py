@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.corpora import CORPORA
-from ser.intervals import MIN_SPEAKERS, Interval, Score, interval_of, mean_of, no_interval, pooled, value_of
+from ser.intervals import MIN_SPEAKERS, Interval, Metric, Score, interval_of, mean_of, no_interval, pooled, value_of
 from ser.metrics import METRICS, Counts, Floats, confusion_matrices, per_class, uar, wa
 from ser.predictions import (
     Predictions,
@@ -90,11 +90,11 @@ def speaker_matrices(predictions: Predictions, speakers: Sequence[str] | None = 
     return names, confusion_matrices(predictions.truth, predictions.prediction, group, num_groups=len(names), num_classes=num_classes)
 
 
-def scores_of(matrices: Counts, seeds: int = 1) -> dict[str, Any]:
-    """Each metric with n, the number of speakers, and the intervals, from (speakers, C, C), which may be sums over seeds."""
+def scores_of(matrices: Counts | Floats) -> dict[str, Any]:
+    """Each metric with n, the number of speakers, and the intervals, from (speakers, C, C), which may be means over seeds."""
     return {
         **summarise({name: pooled(matrices, metric) for name, metric in METRICS.items()}, ["all"] * len(matrices)),
-        "n": int(matrices.sum()) // seeds,
+        "n": round(float(matrices.sum())),
         "speakers": len(matrices),
     }
 
@@ -169,18 +169,13 @@ def pooled_scores(seeds: Sequence[Predictions]) -> dict[str, Any]:
         ValueError: the seeds differ in utterances, truths or classes.
     """
     require_same_rows(seeds)
-    return scores_of(sum_over_seeds(seeds, sorted(set(seeds[0].speakers))), len(seeds))
+    folds = {"all": seeds}
+    return scores_of(fold_matrices(folds, speakers_of(folds)))
 
 
 def require_same_rows(seeds: Sequence[Predictions]) -> None:
     if not all(same_rows(seeds[0], of) for of in seeds):
         raise ValueError("the seeds differ in utterances, truths or classes")
-
-
-def sum_over_seeds(seeds: Sequence[Predictions], speakers: Sequence[str]) -> Counts:
-    """(S, C, C) over seeds and, where there are several, folds."""
-    total: Counts = np.stack([speaker_matrices(of, speakers)[1] for of in seeds]).sum(axis=0)
-    return total
 
 
 def seed_spread(values: Sequence[float]) -> dict[str, float | int | None]:
@@ -194,42 +189,62 @@ def seed_spread(values: Sequence[float]) -> dict[str, float | int | None]:
     return {"mean": float(column.mean()), "sd": deviation, "min": float(column.min()), "max": float(column.max()), "n": len(column)}
 
 
-def fold_scores(folds: Mapping[str, Sequence[Predictions]]) -> dict[str, Any]:
+Folds = Mapping[str, Sequence[Predictions]]
+"""fold -> predictions of each seed on its test utterances."""
+
+
+def fold_scores(folds: Folds) -> dict[str, Any]:
     """Scores of a protocol: the mean over folds, and of all folds taken together.
 
-    `mean_over_folds`: every fold has equal weight, its score is the mean over its seeds; the interval leaves each speaker out of his fold,
-    and a fold without speakers drops out. Where folds differ in corpora, they are like a mean over corpora: each needs five speakers.
-    `pooled`: of the confusion matrices summed over folds and seeds; None where folds differ in classes or in the number of seeds.
-
-    Args:
-        folds: fold -> predictions of each seed on its test utterances.
+    `mean_over_folds`: every fold has equal weight, its score is the mean over its seeds. `pooled`: of the confusion matrices summed over
+    folds and seeds; None where folds differ in classes.
 
     Raises:
         ValueError: the seeds of a fold differ in utterances, truths or classes.
     """
     for seeds in folds.values():
         require_same_rows(seeds)
-    everything = [of for seeds in folds.values() for of in seeds]
-    names = sorted({name for of in everything for name in of.speakers})
-    corpus = {name: corpus for of in everything for name, corpus in zip(of.speakers, of.corpora, strict=True)}
-    several = len({frozenset(seeds[0].corpora) for seeds in folds.values()}) > 1
-    reason = too_few([corpus[name] for name in names]) if several else None
-    scores = {
-        name: mean_of([mean_of([pooled(speaker_matrices(of, names)[1], metric) for of in seeds]) for seeds in folds.values()])
-        for name, metric in METRICS.items()
-    }
-    facts = {"n": sum(len(seeds[0].ids) for seeds in folds.values()), "speakers": len(names), "folds": len(folds)}
-    alike = len({(of.classes, len(seeds)) for seeds in folds.values() for of in seeds}) == 1
+    speakers = speakers_of(folds)
+    scores = {name: mean_over_folds(folds, speakers, metric) for name, metric in METRICS.items()}
+    facts = {"n": sum(len(seeds[0].ids) for seeds in folds.values()), "speakers": len(speakers), "folds": len(folds)}
     return {
-        "mean_over_folds": {**summarise(scores, fold_strata(folds, names), reason), **facts},
-        "pooled": scores_of(sum_over_seeds(everything, names), len(everything) // len(folds)) if alike else None,
+        "mean_over_folds": {**summarise(scores, fold_strata(folds, speakers), few_in_folds(folds)), **facts},
+        "pooled": scores_of(fold_matrices(folds, speakers)) if one_set_of_classes(folds) else None,
     }
 
 
-def fold_strata(folds: Mapping[str, Sequence[Predictions]], speakers: Sequence[str]) -> list[str]:
+def speakers_of(folds: Folds) -> list[str]:
+    """Of all folds, sorted."""
+    return sorted({name for seeds in folds.values() for name in seeds[0].speakers})
+
+
+def one_set_of_classes(folds: Folds) -> bool:
+    return len({seeds[0].classes for seeds in folds.values()}) == 1
+
+
+def mean_over_folds(folds: Folds, speakers: Sequence[str], metric: Metric) -> Score:
+    """Mean over folds of the mean over seeds; a fold without speakers drops out."""
+    return mean_of([mean_of([pooled(speaker_matrices(of, speakers)[1], metric) for of in seeds]) for seeds in folds.values()])
+
+
+def fold_matrices(folds: Folds, speakers: Sequence[str]) -> Floats:
+    """Confusion matrices summed over folds, of each fold the mean over its seeds, (S, C, C)."""
+    means = [np.mean([speaker_matrices(of, speakers)[1] for of in seeds], axis=0) for seeds in folds.values()]
+    return np.asarray(np.sum(means, axis=0), np.float64)
+
+
+def fold_strata(folds: Folds, speakers: Sequence[str]) -> list[str]:
     """For each speaker, the folds that test him."""
     tested = {fold: set(seeds[0].speakers) for fold, seeds in folds.items()}
     return [" ".join(fold for fold, of in tested.items() if name in of) for name in speakers]
+
+
+def few_in_folds(folds: Folds) -> str | None:
+    """Why a mean over folds has no interval: where folds differ in corpora it is a mean over corpora too, and each needs five speakers."""
+    if len({frozenset(seeds[0].corpora) for seeds in folds.values()}) == 1:
+        return None
+    pairs = {pair for seeds in folds.values() for pair in zip(seeds[0].speakers, seeds[0].corpora, strict=True)}
+    return too_few([corpus for _, corpus in sorted(pairs)])
 
 
 def summarise_gates(predictions: Predictions) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Interval:
     """Of freedom, of Student's t."""
 
 
-def pooled(matrices: Counts, metric: Metric, members: Sequence[int] | slice = slice(None)) -> Score:
+def pooled(matrices: Counts | Floats, metric: Metric, members: Sequence[int] | slice = slice(None)) -> Score:
     """The score of the summed confusion matrices.
 
     Without the one speaker who has it, a class of the truth leaves the mean over classes. A class that the truth never has stays in

@@ -140,6 +140,12 @@ def read_protocol_predictions(path: Path) -> dict[str, list[Predictions]]:
     return folds
 
 
+def is_of_protocol(path: Path) -> bool:
+    """Whether the table has folds and seeds in place of splits, by its header alone."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+        return file.readline().startswith("fold,seed,")
+
+
 def same_rows(one: Predictions, other: Predictions) -> bool:
     """Whether two tables hold the same utterances in the same order, with the same truths and classes."""
     return list(one.ids) == list(other.ids) and one.classes == other.classes and np.array_equal(one.truth, other.truth)

@@ -1,0 +1,178 @@
+"""Is one system better than another? Paired over speakers, on the same test utterances."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scipy.special import stdtrit
+
+from ser.errors import DataError
+from ser.evaluation import (
+    Folds,
+    few_in_folds,
+    fold_matrices,
+    fold_strata,
+    mean_over_folds,
+    one_set_of_classes,
+    speakers_of,
+)
+from ser.intervals import LEVEL, Interval, Score, difference_of, interval_of, no_interval, pooled, value_of
+from ser.metrics import METRICS
+from ser.predictions import Predictions
+
+POWER = 0.8
+
+TITLES = {"uar": "UAR", "wa": "WA", "macro_f1": "macro-F1"}
+
+SHOWN = 3
+"""Examples in a message."""
+
+Verdict = Literal["better", "worse", "not distinguishable"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Of system A with system B in one metric."""
+
+    metric: str
+    a: float
+    b: float
+    difference: float
+    """A minus B."""
+    interval: Interval
+    """Of the difference, over speakers."""
+    detectable: float | None
+    """The smallest difference that this test set could show; None where there is no interval, or no speaker differs from another."""
+    verdict: Verdict | None
+    """On A: better or worse where the interval leaves 0 out. None where there is no interval."""
+    n: int
+    speakers: int
+
+
+def compare(a: Predictions, b: Predictions, metric: str = "uar") -> Comparison:
+    """Two runs on the same test utterances; as `compare_folds`."""
+    return compare_folds({"test": [a]}, {"test": [b]}, metric)
+
+
+def compare_folds(a: Folds, b: Folds, metric: str = "uar") -> Comparison:
+    """Two systems on the same folds, each with any number of seeds.
+
+    The score is that of all folds together, each as the mean of its seeds; where folds differ in classes, the mean over folds.
+
+    Raises:
+        DataError: the two differ in folds, test utterances, truths or classes.
+    """
+    require_pairs(a, b, ("the first", "the second"))
+    speakers = speakers_of(a)
+    one, other = (score_of(folds, speakers, metric) for folds in (a, b))
+    strata = ["all"] * len(speakers) if one_set_of_classes(a) else fold_strata(a, speakers)
+    reason = None if one_set_of_classes(a) else few_in_folds(a)
+    difference = difference_of(one, other)
+    interval = interval_of(difference, strata, difference=True) if reason is None else no_interval(len(speakers), reason)
+    return Comparison(
+        metric,
+        value_of(one, len(speakers)),
+        value_of(other, len(speakers)),
+        value_of(difference, len(speakers)),
+        interval,
+        detectable_difference(interval),
+        verdict_on(interval),
+        sum(len(seeds[0].ids) for seeds in a.values()),
+        len(speakers),
+    )
+
+
+def score_of(folds: Folds, speakers: Sequence[str], metric: str) -> Score:
+    if one_set_of_classes(folds):
+        return pooled(fold_matrices(folds, speakers), METRICS[metric])
+    return mean_over_folds(folds, speakers, METRICS[metric])
+
+
+def verdict_on(interval: Interval) -> Verdict | None:
+    """
+    >>> verdict_on(Interval(0.01, 0.05, 24)), verdict_on(Interval(-0.01, 0.05, 24)), verdict_on(Interval(None, None, 4, "4 speakers"))
+    ('better', 'not distinguishable', None)
+    """
+    if interval.low is None or interval.high is None:
+        return None
+    return "better" if interval.low > 0 else "worse" if interval.high < 0 else "not distinguishable"
+
+
+def detectable_difference(interval: Interval) -> float | None:
+    """The true difference that would be found, at the two-sided 5 % level, in 80 % of such test sets.
+
+    (t_.975 + t_.8) times the standard error of the paired difference (Bloom 1995: minimum detectable effects). It rests on the standard
+    error of this very pair: two systems that agree more with each other could be told apart by less.
+
+    >>> round(detectable_difference(Interval(-0.02, 0.03, 24, standard_error=0.01, degrees=23.0)), 4)
+    0.0293
+    """
+    if not interval.standard_error or interval.degrees is None:
+        return None
+    quantiles = stdtrit(interval.degrees, [(1 + LEVEL) / 2, POWER])
+    return float(quantiles.sum()) * interval.standard_error
+
+
+def require_pairs(a: Folds, b: Folds, names: tuple[str, str]) -> None:
+    """
+    Raises:
+        DataError: the two differ in folds, test utterances, truths or classes; counts and examples are named.
+    """
+    require_same("folds", dict.fromkeys(a), dict.fromkeys(b), names)
+    one, other = (facts(folds) for folds in (a, b))
+    require_same("test utterances", one, other, names)
+    differing = [f"{utterance} ({one[utterance]} / {other[utterance]})" for utterance in one if one[utterance] != other[utterance]]
+    if differing:
+        raise DataError(f"{names[0]} and {names[1]} differ in truth or speaker of {some(differing)}: they cannot be compared")
+    for fold in a:
+        require_same("classes", dict.fromkeys(a[fold][0].classes), dict.fromkeys(b[fold][0].classes), names)
+
+
+def facts(folds: Folds) -> dict[str, str]:
+    """Utterance, with its fold where there are several -> its truth and speaker."""
+    found = {}
+    for fold, seeds in folds.items():
+        of, prefix = seeds[0], f"{fold}: " if len(folds) > 1 else ""
+        for utterance, truth, speaker in zip(of.ids, of.truth.tolist(), of.speakers, strict=True):
+            found[prefix + utterance] = f"{of.classes[truth]} by {speaker}"
+    return found
+
+
+def require_same(what: str, one: Mapping[str, object], other: Mapping[str, object], names: tuple[str, str]) -> None:
+    missing = [
+        f"{some([key for key in of if key not in against])} only in {name}"
+        for name, of, against in ((names[0], one, other), (names[1], other, one))
+        if of.keys() - against.keys()
+    ]
+    if missing:
+        raise DataError(f"{names[0]} and {names[1]} differ in {what}, so they cannot be compared: {'; '.join(missing)}")
+
+
+def some(names: Iterable[str]) -> str:
+    """
+    >>> some(["a", "b"]), some("abcde")
+    ('2 (a, b)', '5 (a, b, c, ...)')
+    """
+    every = list(names)
+    return f"{len(every)} ({', '.join([*every[:SHOWN], *(['...'] if len(every) > SHOWN else [])])})"
+
+
+def sentence(comparison: Comparison, name_a: str, name_b: str) -> str:
+    """What the comparison says, in one plain sentence."""
+    title, interval = TITLES[comparison.metric], comparison.interval
+    on = f"on {comparison.n} utterances of {comparison.speakers} speaker{'' if comparison.speakers == 1 else 's'}"
+    by = f"{100 * comparison.difference:+.1f} points of {title}"
+    if interval.low is None or interval.high is None:
+        return f"No verdict on {name_a} and {name_b}, which differ by {by} {on}: {interval.reason}."
+    ends = sorted(100 * end for end in (interval.low, interval.high))
+    if comparison.verdict == "not distinguishable":
+        could = comparison.detectable
+        tail = (
+            "they score alike on every speaker"
+            if could is None
+            else f"this test set could show a difference of about {100 * could:.1f} points"
+        )
+        return f"{name_a} and {name_b} are not distinguishable: {by} [{ends[0]:+.1f}, {ends[1]:+.1f}] {on}; {tail}."
+    low, high = sorted(abs(end) for end in ends)
+    by = f"{100 * abs(comparison.difference):.1f} points of {title} [{low:.1f}, {high:.1f}]"
+    return f"{name_a} is {comparison.verdict} than {name_b} by {by} {on}."

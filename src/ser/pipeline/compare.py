@@ -1,0 +1,59 @@
+"""Compare two finished runs, or the results of a protocol of two systems: is one better than the other?"""
+
+from pathlib import Path
+
+from ser.comparison import TITLES, compare_folds, require_pairs, sentence
+from ser.console import print_comparison, say
+from ser.errors import ArtefactError, DataError
+from ser.evaluation import Folds
+from ser.predictions import is_of_protocol, read_predictions, read_protocol_predictions
+
+
+def compare_runs(folder_a: str | Path, folder_b: str | Path) -> None:
+    """Print the difference in every metric, with its interval over speakers, and in plain words what it means for UAR.
+
+    Args:
+        folder_a: folder of a run, or of the results of a protocol.
+
+    Raises:
+        DataError: a folder holds no predictions on test; the two differ in folds, test utterances, truths or classes.
+        ArtefactError: a table of predictions is damaged.
+    """
+    folders = Path(folder_a), Path(folder_b)
+    a, b = (read_results(folder) for folder in folders)
+    names = names_of(*folders)
+    require_pairs(a, b, names)
+    comparisons = [compare_folds(a, b, metric) for metric in TITLES]
+    print_comparison(comparisons, *names)
+    say(sentence(comparisons[0], *names))
+
+
+def read_results(folder: Path) -> Folds:
+    """The predictions on test: of a run as one fold with one seed, of a protocol as they are.
+
+    Raises:
+        DataError: there are none.
+        ArtefactError: the table is damaged.
+    """
+    path = folder / "predictions.csv"
+    if not path.is_file():
+        raise DataError(f"{folder} holds no predictions.csv: it is neither a finished run nor the results of a protocol")
+    if is_of_protocol(path):
+        folds = read_protocol_predictions(path)
+        if not folds:
+            raise ArtefactError(f"{path} holds no predictions")
+        return folds
+    splits = read_predictions(path)
+    if "test" not in splits:
+        raise DataError(f"{path} holds no predictions on test")
+    return {"test": [splits["test"]]}
+
+
+def names_of(a: Path, b: Path) -> tuple[str, str]:
+    """The folders' own names, or where these are equal the whole paths.
+
+    >>> names_of(Path("runs/one"), Path("runs/two/")), names_of(Path("old/one"), Path("new/one"))
+    (('one', 'two'), ('old/one', 'new/one'))
+    """
+    short = a.resolve().name, b.resolve().name
+    return short if short[0] != short[1] else (str(a), str(b))
