@@ -224,7 +224,13 @@ def one_set_of_classes(folds: Folds) -> bool:
 
 def mean_over_folds(folds: Folds, speakers: Sequence[str], metric: Metric) -> Score:
     """Mean over folds of the mean over seeds; a fold without speakers drops out."""
-    return mean_of([mean_of([pooled(speaker_matrices(of, speakers)[1], metric) for of in seeds]) for seeds in folds.values()])
+    position = {name: index for index, name in enumerate(speakers)}
+
+    def of_one(predictions: Predictions) -> Score:
+        names, matrices = speaker_matrices(predictions)
+        return pooled(matrices, metric, [position[name] for name in names])
+
+    return mean_of([mean_of([of_one(of) for of in seeds]) for seeds in folds.values()])
 
 
 def fold_matrices(folds: Folds, speakers: Sequence[str]) -> Floats:
