@@ -440,8 +440,8 @@ def test_of_a_backbone_the_first_dimensions_of_its_last_state_are_shown(with_bac
     stored = subject.source.groups[SSL].rows(subject.entry.id)
     assert stored.shape[1] == (LAYERS + 1) * DIM
     np.testing.assert_array_equal(panel.values, np.asarray(stored, np.float32)[:, -DIM:][:, :shown])
-    assert panel.title == f"SSL, hidden state {LAYERS}: {shown} of {DIM} dimensions, as stored"
-    assert (panel.first, panel.frame_rate, panel.rows.label) == (0.0, 25.0, "dimension")
+    assert panel.title == f"SSL, hidden state {LAYERS}, as stored"
+    assert (panel.first, panel.frame_rate, panel.rows.label) == (0.0, 25.0, f"dimension (of {DIM})")
 
 
 def test_a_mixture_of_experts_shows_attention_of_each_and_the_gate(draw: Any, with_backbone: Workspace) -> None:

@@ -226,7 +226,7 @@ def choose(config: ExperimentConfig, name: str, rows: Values, states: list[int],
         return rows, NAMES[name], {"mfcc": mfcc_rows, "chroma": chroma_rows}[name](rows.shape[1])
     dim = rows.shape[1] // len(states)
     shown = min(ssl_dims, dim)
-    return rows[:, -dim:][:, :shown], f"SSL, hidden state {states[-1]}: {shown} of {dim} dimensions", numbered("dimension", shown)
+    return rows[:, -dim:][:, :shown], f"SSL, hidden state {states[-1]}", numbered(f"dimension (of {dim})", shown)
 
 
 # -- altered copies -----------------------------------------------------------------------
