@@ -178,3 +178,55 @@ def test_a_model_without_gate_and_auxiliary_classifier_has_the_loss_of_its_logit
 def test_the_additional_losses_follow_the_config(name: str, moe: dict[str, object], expected: ExtraLosses) -> None:
     config = ModelConfig(name=name, ssl_spectral_moe=SslSpectralMoeConfig.model_validate(moe))  # type: ignore[arg-type]
     assert ExtraLosses.of(config) == expected
+
+
+# shares of the classes in place of a label
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
+def test_all_shares_on_one_class_are_its_label(weights: torch.Tensor | None, label_smoothing: float, loss: str) -> None:
+    logits, label = batch()
+    by_label, by_shares = (
+        make_loss(TrainConfig(loss=loss, label_smoothing=label_smoothing, targets=targets), weights)  # type: ignore[arg-type]
+        for targets in ("labels", "votes")
+    )
+    one_hot = nn.functional.one_hot(label, 3).float()
+    torch.testing.assert_close(by_shares(logits, one_hot), by_label(logits, label))
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_without_weights_shares_give_torchs_cross_entropy(label_smoothing: float) -> None:
+    logits, _ = batch()
+    shares = torch.rand(len(logits), 3, generator=torch.Generator().manual_seed(1)).softmax(dim=1)
+    expected = nn.CrossEntropyLoss(label_smoothing=label_smoothing)(logits, shares)
+    torch.testing.assert_close(make_loss(TrainConfig(targets="votes", label_smoothing=label_smoothing))(logits, shares), expected)
+
+
+def test_shares_with_weights_done_by_hand() -> None:
+    probabilities, shares = torch.tensor([[0.5, 0.3, 0.2]]), torch.tensor([[0.5, 0.5, 0.0]])
+    expected = -(0.5 * 0.5 * math.log(0.5) + 0.5 * 1.0 * math.log(0.3)) / (0.5 * 0.5 + 0.5 * 1.0)
+    assert make_loss(TrainConfig(targets="votes", label_smoothing=0), WEIGHTS)(probabilities.log(), shares).item() == pytest.approx(
+        expected
+    )
+
+
+def test_the_loss_of_shares_is_least_where_the_model_says_them() -> None:
+    shares = torch.tensor([[0.6, 0.3, 0.1]])
+    logits = torch.zeros(1, 3, requires_grad=True)
+    loss = make_loss(TrainConfig(targets="votes", label_smoothing=0))
+    for _ in range(300):
+        (gradient,) = torch.autograd.grad(loss(logits, shares), logits)
+        logits = (logits - gradient).detach().requires_grad_()
+    torch.testing.assert_close(logits.softmax(dim=1), shares, atol=1e-3, rtol=0)
+
+
+def test_class_weights_of_shares_make_every_class_weigh_the_same() -> None:
+    shares = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.25, 0.25], [0.5, 0.5, 0.0]])
+    weights = class_weights(shares, 3)
+    torch.testing.assert_close(shares.sum(dim=0) * weights, torch.ones(3))
+    labels = torch.tensor([0, 0, 1, 2])
+    torch.testing.assert_close(class_weights(nn.functional.one_hot(labels, 3).float(), 3), class_weights(labels, 3))
+    with pytest.raises(DataError, match="no clip of class 2"):
+        class_weights(shares[2:], 3)

@@ -41,11 +41,18 @@ class Batch:
     label: Tensor
     """(B,) index of the class."""
     ids: tuple[str, ...]
+    target: Tensor | None = None
+    """(B, C) shares of the classes that are to be learned; None where the label alone is."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        move = {name: feature.to(device) for name, feature in self.features.items()}
-        return Batch(move, {name: length.to(device) for name, length in self.lengths.items()}, self.label.to(device), self.ids)
+        return Batch(
+            features={name: feature.to(device) for name, feature in self.features.items()},
+            lengths={name: length.to(device) for name, length in self.lengths.items()},
+            label=self.label.to(device),
+            ids=self.ids,
+            target=None if self.target is None else self.target.to(device),
+        )
 
 
 class Stores:
@@ -177,11 +184,20 @@ class SpeechDataset:
         entries: rows of the split, in any order.
         names: features, in the order of the model's branches.
         normalisers: fitted on train.
+        targets: (n, C) shares of the classes, where not the label alone is to be learned.
     """
 
-    def __init__(self, source: FeatureSource, entries: Sequence[Entry], names: Sequence[str], normalisers: Normalisers) -> None:
+    def __init__(
+        self,
+        source: FeatureSource,
+        entries: Sequence[Entry],
+        names: Sequence[str],
+        normalisers: Normalisers,
+        targets: FloatArray | None = None,
+    ) -> None:
         self.entries = tuple(entries)
         self.labels = np.array([entry.label for entry in entries], np.int64)
+        self.targets = targets
         self.names = tuple(names)
         self.groups = []
         for group, stores in source.groups.items():
@@ -211,6 +227,7 @@ class SpeechDataset:
             lengths={name: lengths[name] for name in self.names},
             label=torch.from_numpy(self.labels[indices]),
             ids=tuple(self.entries[index].id for index in indices),
+            target=None if self.targets is None else torch.from_numpy(self.targets[indices]),
         )
 
     def block(self, group: Group, indices: Sequence[int] | Order) -> tuple[Tensor, Tensor]:

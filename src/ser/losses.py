@@ -18,11 +18,12 @@ SMALLEST = 1e-6
 class FocalLoss(nn.Module):
     """Focal loss (Lin et al. 2017, equation 5): mean of -w_y (1 - p_y)^gamma log p_y over a batch; gamma 0 is cross entropy.
 
-    Label smoothing e turns the one class y into all classes with target (1 - e) [c = y] + e / C. The mean divides by the sum of the
-    weights of the true classes, as torch's cross entropy does.
+    In place of the one class y, a target may be shares q of all classes: then it is the mean of -sum_c q_c w_c (1 - p_c)^gamma log p_c.
+    Label smoothing e makes (1 - e) q_c + e / C of them. The mean divides by the sum of the weights of the targets, as torch's cross
+    entropy does with labels (with shares it divides by B, and class weights would change the step): all shares on one class are its label.
 
     Shape:
-        logits (B, C), label (B,) -> scalar
+        logits (B, C), target (B,) of labels or (B, C) of shares -> scalar
     """
 
     weights: Tensor | None
@@ -33,23 +34,27 @@ class FocalLoss(nn.Module):
         self.label_smoothing = label_smoothing
         self.register_buffer("weights", weights)
 
-    def forward(self, logits: Tensor, label: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         log_p = functional.log_softmax(logits.float(), dim=1)
         num_classes = logits.shape[1]
         weights = log_p.new_ones(num_classes) if self.weights is None else self.weights
-        target = functional.one_hot(label, num_classes) * (1 - self.label_smoothing) + self.label_smoothing / num_classes
+        shares = target if target.ndim > 1 else functional.one_hot(target, num_classes)
+        smoothed = shares * (1 - self.label_smoothing) + self.label_smoothing / num_classes
         modulation = (-torch.expm1(log_p)).clamp(min=SMALLEST) ** self.gamma
-        return -(weights * target * modulation * log_p).sum() / weights[label].sum()
+        total = weights[target].sum() if target.ndim == 1 else (weights * shares).sum()
+        return -(weights * smoothed * modulation * log_p).sum() / total
 
 
 def make_loss(config: TrainConfig, weights: Tensor | None = None) -> nn.Module:
-    """The loss that the config asks for: logits (B, C), label (B,) -> scalar.
+    """The loss that the config asks for: logits (B, C), target (B,) or, of votes, (B, C) -> scalar.
 
     Args:
         weights: (C,) of `class_weights`, or None where every clip counts the same.
     """
     if config.loss == "focal":
         return FocalLoss(config.focal_gamma, weights, config.label_smoothing)
+    if config.targets == "votes":
+        return FocalLoss(0.0, weights, config.label_smoothing)
     return nn.CrossEntropyLoss(weight=weights, label_smoothing=config.label_smoothing)
 
 
@@ -70,11 +75,11 @@ class ExtraLosses:
         moe = config.ssl_spectral_moe
         return cls(moe.aux_weight if moe.aux_expert else 0.0, moe.gate_balance)
 
-    def total(self, loss: nn.Module, output: ModelOutput, label: Tensor) -> Tensor:
+    def total(self, loss: nn.Module, output: ModelOutput, target: Tensor) -> Tensor:
         """The loss of the logits, and what else the config asks for."""
-        total: Tensor = loss(output.logits, label)
+        total: Tensor = loss(output.logits, target)
         if output.aux_logits is not None and self.aux_weight:
-            total = total + self.aux_weight * loss(output.aux_logits, label)
+            total = total + self.aux_weight * loss(output.aux_logits, target)
         if output.gate is not None and self.gate_balance:
             total = total + self.gate_balance * gate_imbalance(output.gate)
         return total
@@ -96,8 +101,11 @@ def gate_imbalance(gate: Tensor) -> Tensor:
     return (experts * importance.square().sum() - 1) / max(experts - 1, 1)
 
 
-def class_weights(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:
+def class_weights(targets: Sequence[int] | Tensor, num_classes: int) -> Tensor:
     """Weight n / (num_classes * count) of each class, float32 (C,): every class weighs the same in the whole of the training set.
+
+    Args:
+        targets: n labels, or shares of the classes (n, C), which then add up to the counts.
 
     Raises:
         DataError: a class has no clip.
@@ -105,7 +113,8 @@ def class_weights(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:
     >>> class_weights([0, 0, 0, 1], num_classes=2)
     tensor([0.6667, 2.0000])
     """
-    counts = torch.bincount(torch.as_tensor(labels), minlength=num_classes)
+    targets = torch.as_tensor(targets)
+    counts = targets.sum(dim=0) if targets.ndim > 1 else torch.bincount(targets, minlength=num_classes)
     if not bool(counts.all()):
         raise DataError(f"no clip of class {int(counts.argmin())} to train on: balanced class weights do not exist")
     return counts.sum() / (num_classes * counts)

@@ -19,6 +19,11 @@ def skipped_file(project: ProjectConfig) -> Path:
     return processed(project) / "skipped.csv"
 
 
+def votes_file(project: ProjectConfig) -> Path:
+    """What listeners heard in the clips of CREMA-D; only where the owners' table lies beside the audio."""
+    return processed(project) / "votes.csv"
+
+
 def split_folder(config: ExperimentConfig) -> Path:
     """{train,val,test}.csv and the certificate."""
     return processed(config.project) / "splits" / config.split.name

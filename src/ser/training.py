@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,8 @@ class Trainer:
         self.model: nn.Module = model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.train, self.val = train, val
         self.num_classes = len(header["classes"])
-        weights = class_weights(train.labels.tolist(), self.num_classes) if self.config.class_weights == "balanced" else None
+        learned = torch.from_numpy(train.labels if train.targets is None else train.targets)
+        weights = class_weights(learned, self.num_classes) if self.config.class_weights == "balanced" else None
         self.loss = make_loss(self.config, weights).to(self.device)
         self.optimizer = make_optimizer(self.model, self.config)
         self.steps_per_epoch = len(self.batches(epoch=1))
@@ -153,7 +154,7 @@ class Trainer:
             group["lr"] = self.learning_rate(number)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             output = self.model(moved.features, moved.lengths)
-        loss = self.extra_losses.total(self.loss, output, moved.label)
+        loss = self.extra_losses.total(self.loss, output, moved.label if moved.target is None else moved.target)
         value = float(loss.detach())
         first = ", ".join(batch.ids[:3])
         if not math.isfinite(value):
@@ -171,7 +172,7 @@ class Trainer:
         features = {
             name: x if name == SSL else spec_augment(x, batch.lengths[name], self.specaugment, masks) for name, x in batch.features.items()
         }
-        return Batch(features, batch.lengths, batch.label, batch.ids)
+        return replace(batch, features=features)
 
     def learning_rate(self, step: int) -> float:
         """Linear warm-up, then half a cosine down to 0 (Loshchilov & Hutter 2017) or constant."""

@@ -1,18 +1,20 @@
-"""The extract step: data/raw -> manifest.csv, skipped.csv and the split."""
+"""The extract step: data/raw -> manifest.csv, skipped.csv, votes.csv and the split."""
 
 import logging
 from collections.abc import Iterable
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from ser import paths
 from ser.census import Census, Skipped, check_census, summary, take_census, write_skipped
-from ser.config import ExperimentConfig
+from ser.config import ExperimentConfig, ProjectConfig
 from ser.console import say
 from ser.corpora import CORPORA
 from ser.errors import AudioError
 from ser.files import exclusive_lock, remove_leftovers
-from ser.manifest import write_manifest
+from ser.manifest import Manifest, write_manifest
+from ser.search import find_corpus_folder
 from ser.splits import make_split, write_split
+from ser.votes import Votes, find_votes, write_votes
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +23,8 @@ def extract(config: ExperimentConfig) -> Census:
     """Index the corpora, and split them as the config asks.
 
     Raises:
-        DataError: no audio, too much of a corpus is damaged (skipped.csv then tells which files, the manifest stays as it was), or a
-            split that is impossible.
+        DataError: no audio, too much of a corpus is damaged (skipped.csv then tells which files, the manifest stays as it was), a
+            table of votes that is damaged, or a split that is impossible.
         LeakageError: the split is not what its config declares.
         LockedError: another process writes to the processed folder.
     """
@@ -30,6 +32,7 @@ def extract(config: ExperimentConfig) -> Census:
     with exclusive_lock(paths.lock_file(project)):
         for folder in (paths.processed(project), paths.split_folder(config)):
             remove_leftovers(folder)
+        votes = votes_of_crema(project)  # first, because it is quick: what is wrong with the table is not said after minutes
         census = take_census(config)
         write_skipped(paths.skipped_file(project), census.skipped)
         for line in summary(census):
@@ -37,10 +40,28 @@ def extract(config: ExperimentConfig) -> Census:
         check_census(census, project.max_unreadable)
         split = make_split(census.manifest, config.split, config.labels, skipped_ids(census.skipped))
         write_manifest(paths.manifest_file(project), census.manifest)
+        keep_votes(project, votes, census.manifest)
         write_split(paths.split_folder(config), split)
     counts = ", ".join(f"{name} {len(entries)}" for name, entries in split.splits.items())
     say(f"split {config.split.name} ({split.certificate.kind}): {counts}; {paths.split_folder(config)}")
     return census
+
+
+def votes_of_crema(project: ProjectConfig) -> Votes:
+    """Of the owners' table, wherever it lies in the corpus's folder; none where it is not there."""
+    folder = find_corpus_folder(Path(project.raw_dir), "crema") if "crema" in project.corpora else None
+    return (find_votes(folder) if folder else None) or {}
+
+
+def keep_votes(project: ProjectConfig, votes: Votes, manifest: Manifest) -> None:
+    """Those of the clips that are used; the file of an earlier extract goes where there are none."""
+    path = paths.votes_file(project)
+    used = {key: counts for key, counts in votes.items() if key in manifest}
+    if used:
+        write_votes(path, used)
+        say(f"votes on {len(used)} clips of CREMA-D, {sum(int(counts.sum()) for counts in used.values())} answers; {path}")
+    else:
+        path.unlink(missing_ok=True)
 
 
 def skipped_ids(skipped: Iterable[Skipped]) -> set[str]:

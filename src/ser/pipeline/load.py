@@ -1,10 +1,11 @@
 """The load step: does the store hold what the certified split needs? Fits the normaliser on train, and shows what stands where."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ser import paths
 from ser.certificate import Entry, Statistic, examples, made_from, make_statistic, record_statistic, write_certificate
@@ -17,6 +18,7 @@ from ser.manifest import Manifest, copy_id, original_id, read_manifest
 from ser.pipeline.stores import store_folders
 from ser.splits import CERTIFICATE_FILE, Split, read_split
 from ser.store import FeatureStore
+from ser.votes import HOW_TO_GET, Votes, read_votes, vote_targets
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,28 @@ class Loaded:
     split: Split
     source: FeatureSource
     normalisers: Normalisers
+    votes: Votes = field(default_factory=dict)
+    """On clips of CREMA-D, where the owners' table was beside the audio."""
 
     def dataset(self, config: ExperimentConfig, name: str) -> SpeechDataset | None:
-        """The utterances of `train` (with its augmented copies), `val` or `test`; None for a split that holds none."""
-        entries = self.split.splits[name]
+        """The utterances of `train` (with its augmented copies), `val` or `test`; None for a split that holds none.
+
+        Raises:
+            DataError: train is to be learned from votes, and there are none.
+        """
+        entries, targets = self.split.splits[name], None
         if name == "train":
             entries = with_copies(entries, config.augmentations.copies)
-        return SpeechDataset(self.source, entries, config.model.features, self.normalisers) if entries else None
+            targets = self.targets(entries) if config.train.targets == "votes" else None
+        return SpeechDataset(self.source, entries, config.model.features, self.normalisers, targets) if entries else None
+
+    def targets(self, entries: Sequence[Entry]) -> NDArray[np.float32]:
+        if not any(original_id(entry.id) in self.votes for entry in entries):
+            raise DataError(
+                f"train.targets asks for votes, and no training clip has any: {HOW_TO_GET}; put it anywhere below crema in "
+                "project.raw_dir and run the extract step"
+            )
+        return vote_targets(entries, self.votes, self.split.classes, self.split.certificate.labels)
 
 
 def load(config: ExperimentConfig) -> Loaded:
@@ -70,7 +87,7 @@ def read_loaded(config: ExperimentConfig) -> Loaded:
     """
     split, source = open_all(config)
     source.verify()
-    return Loaded(split, source, read_normalisers(config, source, split))
+    return Loaded(split, source, read_normalisers(config, source, split), read_votes(paths.votes_file(config.project)))
 
 
 def open_all(config: ExperimentConfig) -> tuple[Split, FeatureSource]:

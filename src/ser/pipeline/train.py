@@ -18,6 +18,7 @@ from ser.files import exclusive_lock, read_json, remove_leftovers, write_json
 from ser.inference import predict_dataset
 from ser.models import build_model
 from ser.models.ssl_spectral_moe import SslSpectralMoe
+from ser.perception import perceived_scores
 from ser.pipeline.load import Loaded, read_loaded, write_normalisers
 from ser.runs import Run, create_run, find_run
 from ser.runtime import memory_errors, prepare_process
@@ -59,6 +60,7 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
         progress = trainer.fit(run)
         metrics = measure(config, loaded, run, trainer, progress)
     print_scores(metrics)
+    say_perceived(metrics)
     say(f"best epoch {progress.best_epoch} of {progress.epoch}; everything is in {run.folder}")
     return run
 
@@ -74,6 +76,14 @@ def show_again(run: Run) -> None:
         raise ArtefactError(f"{run.metrics} holds no scores of this program ({error!r}): remove it and --resume to measure again") from None
 
 
+def say_perceived(metrics: Mapping[str, Any]) -> None:
+    """Where there are votes: one line that sets the model against what listeners heard, and beside a listener."""
+    found = metrics.get("perceived")
+    if found and found["n"] and found["human"]["ceiling"]["n"]:
+        model, human = (f"UAR {of['uar']:.1%} WA {of['wa']:.1%}" for of in (found, found["human"]["ceiling"]))
+        say(f"against what listeners heard in {found['n']} clips of CREMA-D: {model}; one listener against the others: {human}")
+
+
 def copy_split(loaded: Loaded, run: Run) -> None:
     """The run keeps the split, certificate and normaliser that it was given, whatever an extract makes of the common ones meanwhile."""
     remove_leftovers(run.split)
@@ -84,15 +94,20 @@ def copy_split(loaded: Loaded, run: Run) -> None:
 def make_trainer(config: ExperimentConfig, loaded: Loaded) -> Trainer:
     """
     Raises:
-        DataError: the split leaves nothing to train on or to test.
+        DataError: the split leaves nothing to train on, or votes are asked for and there are none.
     """
+    import torch
+
     datasets = {name: loaded.dataset(config, name) for name in ("train", "val")}
     if datasets["train"] is None:
         raise DataError("the train split is empty")
     if datasets["val"] is None:
         log.warning("no speaker is left for validation: the number of epochs comes from the config, and the last one counts")
     model = build_model(config.model, loaded.source.shapes, len(loaded.split.classes))
-    return Trainer(model, datasets["train"], datasets["val"], config, header(config, loaded))
+    about = header(config, loaded)
+    if datasets["train"].targets is not None:  # what is learned is no longer told by the certificate alone
+        about["targets"] = digest(torch.from_numpy(datasets["train"].targets))
+    return Trainer(model, datasets["train"], datasets["val"], config, about)
 
 
 def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, Any]:
@@ -135,6 +150,8 @@ def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer
     certificate = record_fits(loaded, calibration)
     metrics = score(predictions["test"]) | facts(config, certificate, progress, digest(best["weights"])) | {"ran_on": trainer.ran_on}
     metrics |= experts(loaded, trainer, predictions["test"]) | {"calibration": on_test(calibration)}
+    perceived = perceived_scores(predictions["test"], loaded.votes, certificate.labels)
+    metrics |= {"perceived": perceived} if perceived else {}
     write_predictions(run.predictions, predictions)
     write_confusion_matrix(run.confusion, predictions["test"].confusion, loaded.split.classes)
     write_certificate(run.split / CERTIFICATE_FILE, certificate)
