@@ -117,6 +117,7 @@ def fold_row(finished: Sequence[Finished], predictions: Mapping[int, Predictions
         "expected": first.fold.counts.model_dump(),
         "published": first.fold.published.model_dump() if first.fold.published else None,
         "train_speakers": len(first.split.certificate.splits["train"].speakers),
+        "test_speakers": list(first.split.certificate.splits["test"].speakers),
         "speaker_independent": all(one.independent for one in finished),
         **pooled_scores([predictions[one.seed] for one in finished]),
         "runs": [run_row(one) for one in finished],
@@ -193,6 +194,8 @@ def title(results: Results) -> str:
 
 def summary_rows(results: Results) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
+    if len(results["folds"]) == 1:
+        return rows
     for name, scores in (("mean over folds", results["mean_over_folds"]), ("all folds together", results["pooled"])):
         if scores is not None:
             cells = (with_interval(scores, metric) for metric in METRICS)
@@ -214,7 +217,8 @@ def remarks(results: Results) -> Iterable[str]:
     if len(results["seeds"]) > 1:
         yield f"spread over {spread['n']} seeds, UAR: {percent(spread['mean'])} mean, {percent(spread['min'])} to {percent(spread['max'])}"
     if results["speaker_independent"]:
-        yield f"speaker-independent: the certificates of all {len(results['folds'])} folds prove it"
+        folds = len(results["folds"])
+        yield f"speaker-independent: {'its certificate proves' if folds == 1 else f'the certificates of all {folds} folds prove'} it"
     elif results["protocol"]["speakers"] == "shared":
         yield "speakers stand on both sides: compare with results of this very protocol only"
     if not results["complete"]:

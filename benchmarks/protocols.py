@@ -1,0 +1,96 @@
+"""The results of protocols as tables in Markdown, from their protocol.json.
+
+ser protocol run ravdess/emobox --config spectral_crnn.yaml --seeds 1 --epochs 15     # and others
+python benchmarks/protocols.py runs/protocols/*/* [--out table.md]
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ser.console import with_interval
+from ser.files import read_json
+from ser.metrics import METRICS
+from ser.protocols import CELL
+
+COLUMNS = "| fold | train / val / test clips | test speakers | classes | UAR % | WA % | macro-F1 % |"
+SUMMARY = (
+    *("protocol", "folds", "test clips", "speakers", "classes", "seeds x epochs"),
+    *("UAR %, mean over folds", "UAR %, all folds together", "WA %, mean over folds", "speaker-independent"),
+)
+Row = Mapping[str, Any]
+
+
+def summary(results: Row) -> str:
+    """One line of the table of all protocols."""
+    folds, scores = results["folds"], results["mean_over_folds"]
+    clips = sum(row["clips"]["test"] for row in folds)
+    classes = sorted({len(row["classes"]) for row in folds})
+    cells = (
+        f"`{results['protocol']['name']}`",
+        len(folds),
+        clips,
+        len({speaker for row in folds for speaker in row["test_speakers"]}),
+        "-".join(str(number) for number in dict.fromkeys((classes[0], classes[-1]))),
+        f"{len(results['seeds'])} x {results['train']['epochs']}",
+        with_interval(scores, "uar"),
+        "" if results["pooled"] is None else with_interval(results["pooled"], "uar"),
+        with_interval(scores, "wa"),
+        "yes" if results["speaker_independent"] else "no",
+    )
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def folds_table(results: Row) -> Iterator[str]:
+    """Every fold with its counts and scores."""
+    yield f"\n**{results['protocol']['name']}**, version {results['protocol']['version']}: {results['protocol']['title']}.\n"
+    yield COLUMNS
+    yield "|---" * (COLUMNS.count("|") - 1) + "|"
+    for row in results["folds"]:
+        clips = " / ".join(str(count) for count in row["clips"].values())
+        if row["published"]:
+            clips += f" (published {row['published']['train']} / {row['published']['test']})"
+        scores = " | ".join(with_interval(row, metric) for metric in METRICS)
+        yield f"| {row['fold']} | {clips} | {row['speakers']} | {len(row['classes'])} | {scores} |"
+    leak = results["leak_delta"]
+    if leak:
+        ends = f" [{100 * leak['interval']['low']:.1f}, {100 * leak['interval']['high']:.1f}]" if leak["interval"] else ""
+        random, own = 100 * leak["uar_random_splits"], 100 * leak["uar"]
+        yield f"\nOn random splits of the same sizes: UAR {random:.1f} instead of {own:.1f}; leakage buys {100 * leak['delta']:.1f}{ends}."
+
+
+def matrix(results: Row) -> Iterator[str]:
+    """Training corpora in rows, test corpora in columns."""
+    cells = {tuple(row["fold"].split(CELL)): with_interval(row, "uar") for row in results["folds"]}
+    targets = sorted({target for _, target in cells})
+    yield f"\n| UAR %, trained on / tested on | {' | '.join(targets)} |"
+    yield "|---" * (len(targets) + 1) + "|"
+    for source in sorted({source for source, _ in cells}):
+        yield f"| {source} | {' | '.join(cells.get((source, target), '') for target in targets)} |"
+
+
+def tables(every: list[Row]) -> Iterator[str]:
+    yield f"| {' | '.join(SUMMARY)} |"
+    yield "|---" * len(SUMMARY) + "|"
+    yield from map(summary, every)
+    for results in every:
+        yield from folds_table(results)
+        if all(CELL in row["fold"] for row in results["folds"]):
+            yield from matrix(results)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    every = [read_json(folder / "protocol.json") for folder in arguments.folders if (folder / "protocol.json").exists()]
+    text = "\n".join(tables(every)) + "\n"
+    print(text)
+    if arguments.out:
+        arguments.out.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
