@@ -25,7 +25,7 @@ LAYERS = {
         features.base features.spectral features.backbone_files features.backbone features augment certificate splits protocols census votes
     """,
     "store": "shards store",
-    "batches, checkpoints, runs": "data inference checkpoint runs",
+    "batches, checkpoints, runs": "data inference checkpoint runs tracking",
     "learning and scores": "training predictions evaluation comparison fairness perception",
     "a trained model": "rebuild restore robustness",
     "what people look at": "console plots visualize licences facts examples page report_scores report_model report model_card",

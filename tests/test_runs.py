@@ -208,4 +208,4 @@ def test_the_files_of_a_run_have_the_names_of_the_contract(tmp_path: Path) -> No
         "predictions.csv",
         "calibration.json",
     ]
-    assert {path.parent for path in (*paths, run.split, run.lock)} == {tmp_path}
+    assert {path.parent for path in (*paths, run.split, run.tensorboard, run.lock)} == {tmp_path}

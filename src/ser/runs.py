@@ -59,6 +59,11 @@ class Run:
         return self.folder / "history.csv"
 
     @property
+    def tensorboard(self) -> Path:
+        """The numbers of history.csv once more, where tracking.tensorboard asks for them."""
+        return self.folder / "tensorboard"
+
+    @property
     def metrics(self) -> Path:
         return self.folder / "test_metrics.json"
 

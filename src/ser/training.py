@@ -23,6 +23,7 @@ from ser.progress import track
 from ser.runs import Run, contrast, flatten, write_history
 from ser.runtime import choose_device, resolved, use_bf16
 from ser.specaugment import spec_augment
+from ser.tracking import EventFile
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Trainer:
         header: dict[str, Any],
     ) -> None:
         self.config, self.specaugment, self.seed, self.header = config.train, config.specaugment, config.project.seed, header
-        self.extra_losses = ExtraLosses.of(config.model)
+        self.extra_losses, self.tensorboard = ExtraLosses.of(config.model), config.tracking.tensorboard
         self.device = choose_device(self.config)
         self.bf16 = use_bf16(self.config, self.device)
         self.ran_on = resolved(self.device, self.bf16)
@@ -84,8 +85,11 @@ class Trainer:
             DataError: the loss is not finite; the last good checkpoint stays.
         """
         self.announce()
+        events = EventFile(run.tensorboard, self.progress.history) if self.tensorboard else None
         while self.progress.epoch < self.config.epochs and not self.exhausted():
             self.run_epoch(run)
+            if events:
+                events.add(self.progress.history[-1])
         return self.progress
 
     def exhausted(self) -> bool:

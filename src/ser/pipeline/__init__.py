@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 from ser.config import SSL, ExperimentConfig
 from ser.errors import ConfigError
+from ser.tracking import check_installed
 
 
 def run_steps(
@@ -20,6 +21,8 @@ def run_steps(
             require("audiomentations", "augment", "--set augmentations.copies=0")
         if SSL in config.features.types:
             require("transformers", "ssl", "leave ssl out of features.types and model.features")
+    if "train" in steps:
+        check_installed(config.tracking)
     for step in steps:
         match step:
             case "doctor":

@@ -23,6 +23,7 @@ from ser.pipeline.load import Loaded, read_loaded, write_normalisers
 from ser.runs import Run, create_run, find_run
 from ser.runtime import memory_errors, prepare_process
 from ser.splits import CERTIFICATE_FILE, write_split
+from ser.tracking import check_installed
 from ser.training import Progress, Trainer
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
     """Train, select the epoch on val, measure on test.
 
     Raises:
-        ConfigError: a run of that name exists; the run to resume has another config; the device is not here.
+        ConfigError: a run of that name exists; the run to resume has another config; the device or an extra is not here.
         DataError: an earlier step has not run for this config, or not again since a change; the loss is not finite; nothing to resume; the
             memory does not suffice.
         ArtefactError: the store, the run to resume or its checkpoint is damaged, or of another network.
@@ -42,6 +43,7 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
     """
     import torch
 
+    check_installed(config.tracking)
     prepare_process(config.runtime)
     resumed = find_run(config, run_name) if resume else None
     loaded = read_loaded(config)

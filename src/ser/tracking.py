@@ -1,0 +1,64 @@
+"""TensorBoard, told of each epoch what history.csv is told. An extra: nothing else needs it."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+
+from ser.config import TrackingConfig
+from ser.errors import ConfigError
+from ser.files import atomic_write
+
+FORMAT = "brain.Event:2"
+"""What a file of events has to begin with."""
+
+
+def check_installed(config: TrackingConfig) -> None:
+    """
+    Raises:
+        ConfigError: TensorBoard is asked for and is not installed.
+    """
+    if config.tensorboard and find_spec("tensorboard") is None:
+        raise ConfigError("this config needs tensorboard: pip install 'ser[track]', or --set tracking.tensorboard=false")
+
+
+class EventFile:
+    """The scalars of each epoch as a file that TensorBoard reads while it grows.
+
+    A training that goes on begins a new file from its history and removes the old one, so no epoch stands there twice, wherever the first
+    attempt was stopped. Written without torch's SummaryWriter, whose thread prints a traceback of its own where the disk is full.
+    """
+
+    def __init__(self, folder: Path, history: Iterable[Mapping[str, Any]]) -> None:
+        before = list(folder.glob("*tfevents*"))
+        self.path = folder / f"events.out.tfevents.{time.time_ns()}"
+        with atomic_write(self.path) as file:
+            append(file, [event(file_version=FORMAT), *map(scalars, history)])
+        for path in before:
+            path.unlink()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """One more epoch, a row of history.csv."""
+        with self.path.open("ab") as file:
+            append(file, [scalars(row)])
+
+
+def scalars(row: Mapping[str, Any]) -> Any:
+    """The event of an epoch: every number of the row under its own name, at the step of the epoch's number."""
+    values = [{"tag": name, "simple_value": value} for name, value in row.items() if name != "epoch" and value is not None]
+    return event(step=row["epoch"], summary={"value": values})
+
+
+def event(**fields: Any) -> Any:
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    return Event(wall_time=time.time(), **fields)
+
+
+def append(file: IO[bytes], events: Sequence[Any]) -> None:
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    writer = RecordWriter(file)
+    for of in events:
+        writer.write(of.SerializeToString())
