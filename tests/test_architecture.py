@@ -30,7 +30,7 @@ LAYERS = {
     "a trained model": "rebuild restore robustness",
     "what people look at": "console plots visualize licences facts examples page report_scores report_model report model_card",
     "steps": """
-        pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train pipeline.protocol_results pipeline.protocol
+        pipeline.extras pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train pipeline.protocol_results pipeline.protocol
         pipeline.compare pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report
     """,
     "command line": "cli",

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ser import plots
-from ser.plots import Bins, CurvePoint, Dot, Heard, SpeakerPoint
+from ser.calibration import Reliability, RiskCoverage
+from ser.plots import CurvePoint, Dot, Heard, SpeakerPoint
 from ser.style import BLUE
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ pytest.importorskip("matplotlib", reason="the extra viz draws")
 
 CLASSES = ("neutral", "happy", "sad")
 COUNTS = np.array([[8, 1, 1], [0, 0, 0], [2, 3, 5]])
-BINS = Bins(np.linspace(0, 1, 4), np.array([np.nan, 0.5, 0.9]), np.array([np.nan, 0.4, 0.8]), np.array([0, 20, 30]))
+BINS = Reliability(np.linspace(0, 1, 4), np.array([np.nan, 0.5, 0.9]), np.array([np.nan, 0.4, 0.8]), np.array([0, 20, 30]))
+CURVE = RiskCoverage(np.linspace(0.01, 1, 100), np.linspace(0, 0.4, 100), np.linspace(1, 0.2, 100))
 HISTORY = [
     {"epoch": epoch, "train_loss": 1 / epoch, "train_uar": 0.2 * epoch, "val_loss": 1.1 / epoch, "val_uar": 0.1 * epoch}
     for epoch in (1, 2, 3)
@@ -57,7 +59,7 @@ FIGURES: dict[str, tuple[Any, set[str]]] = {
     "reliability": (lambda: plots.reliability_diagram(BINS, BINS), {"accuracy (%)", "confidence (%)", "clips"}),
     "reliability, before alone": (lambda: plots.reliability_diagram(BINS, None), {"accuracy (%)", "confidence (%)", "clips"}),
     "risk and coverage": (
-        lambda: plots.risk_coverage_curve(np.linspace(0.01, 1, 100), np.linspace(0, 0.4, 100), CurvePoint(0.5, 0.2, 0.7), 0.2),
+        lambda: plots.risk_coverage_curve(CURVE, CurvePoint(0.5, 0.2, 0.7), 0.2),
         {"answered (% of clips, the most confident first)", "wrong among the answered (%)"},
     ),
     "gates": (lambda: plots.gate_shares(GATES), {"mean weight in the mixture (%)"}),

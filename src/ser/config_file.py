@@ -32,6 +32,24 @@ def load_config(name: str | Path, settings: Sequence[str] = ()) -> ExperimentCon
     """
     path = find_config(str(name))
     merged, origins = read_layers(path)
+    return build(merged, origins, settings)
+
+
+def override(config: ExperimentConfig, settings: Sequence[str]) -> ExperimentConfig:
+    """Another config with `key.sub=value` settings on top.
+
+    Raises:
+        ConfigError: something in a setting that cannot be followed.
+    """
+    return build(config.model_dump(mode="json"), {}, settings)
+
+
+def build(merged: dict[str, Any], origins: dict[str, str], settings: Sequence[str]) -> ExperimentConfig:
+    """
+    Args:
+        merged: plain values, which are changed.
+        origins: where each dotted key stands.
+    """
     for setting in settings:
         apply_setting(merged, origins, setting)
     try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ser.calibration import Reliability, RiskCoverage
 from ser.features.spectral import hz_to_mel
 from ser.style import BLUE, GREY, INK, ORANGE, PURPLE, SERIES, SKY, VERMILION, new_figure, styled
 
@@ -24,7 +25,11 @@ GENDERS = {"female": (VERMILION, "o"), "male": (BLUE, "s"), "": (GREY, "D")}
 PALE_ONES = {ORANGE, PURPLE, SKY}
 """Colours on which dark text reads better."""
 FEWEST_IN_BIN = 10
-"""Clips below which the accuracy of a bin says nothing; also of the answered, on a risk-coverage curve."""
+"""Clips below which the accuracy of a bin says nothing."""
+LEAST_COVERAGE = 0.02
+"""Where a risk-coverage curve begins: of fewer clips it tells noise."""
+PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}
+"""Behind a number that stands on a line."""
 MEL_TICKS = (250, 500, 1000, 2000, 4000, 8000)
 """Hz"""
 
@@ -105,7 +110,9 @@ def draw_dot(axes: "Axes", place: float, row: Dot) -> None:
     if row.low is not None and row.high is not None:
         axes.plot([row.low, row.high], [place, place], color=BLUE, linewidth=2.2, solid_capstyle="butt")
     axes.plot(row.value, place, "o", color=BLUE, markersize=6.5, markerfacecolor="white" if row.low is None else BLUE)
-    axes.annotate(f"{row.value:.1f}", (row.value, place), (0, 5), textcoords="offset points", ha="center", size=8, color=GREY)
+    axes.annotate(
+        f"{row.value:.1f}", (row.value, place), (0, 5), textcoords="offset points", ha="center", size=8, color=GREY, bbox=PLATE, zorder=1.5
+    )
 
 
 @styled
@@ -240,27 +247,14 @@ def above(axes: "Axes", **settings: Any) -> None:
 # -- calibration --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Bins:
-    """A reliability diagram's bins; empty ones are NaN."""
-
-    edges: Floats
-    """(bins + 1,)"""
-    confidence: Floats
-    """(bins,) mean confidence, 0 to 1."""
-    accuracy: Floats
-    """(bins,)"""
-    count: NDArray[np.integer[Any]]
-    """(bins,)"""
-
-
 @styled
-def reliability_diagram(before: Bins, after: Bins | None) -> "Figure":
-    """Accuracy over confidence, before and after the temperature, and below it how many clips each confidence has."""
+def reliability_diagram(before: Reliability, after: Reliability | None) -> "Figure":
+    """Accuracy over confidence, before and after the temperature if there is one, and below it how many clips each confidence has."""
     figure = new_figure(5.2)
     upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
     upper.plot([0, 100], [0, 100], color=GREY, linewidth=0.9, linestyle="--", label="confidence = accuracy")
-    series = [(before, ORANGE, "s", "before")] + ([(after, BLUE, "o", "after")] if after is not None else [])
+    series = [(before, ORANGE, "s", "the network's own" if after is None else "before")]
+    series += [(after, BLUE, "o", "after")] if after is not None else []
     for bins, colour, marker, label in series:
         filled = bins.count >= FEWEST_IN_BIN
         upper.plot(100 * bins.confidence[filled], 100 * bins.accuracy[filled], color=colour, marker=marker, markersize=5, label=label)
@@ -286,37 +280,18 @@ class CurvePoint:
 
 
 @styled
-def risk_coverage_curve(coverage: Floats, risk: Floats, chosen: CurvePoint | None, max_error: float) -> "Figure":
+def risk_coverage_curve(curve: RiskCoverage, chosen: CurvePoint | None, max_error: float) -> "Figure":
     """Share of wrong answers among those given, against the share of clips that get an answer; the threshold of the run marked."""
     figure = new_figure(3.4)
     axes = figure.subplots()
-    axes.plot(100 * coverage[FEWEST_IN_BIN:], 100 * risk[FEWEST_IN_BIN:], color=BLUE)
-    axes.axhline(100 * max_error, color=GREY, linewidth=0.9, linestyle="--")
-    axes.annotate(
-        f"wanted: at most {100 * max_error:g} %",
-        (1, 100 * max_error),
-        (0, 3),
-        ("axes fraction", "data"),
-        "offset points",
-        color=GREY,
-        ha="right",
-        size=8.5,
-    )
+    shown = curve.coverage >= LEAST_COVERAGE
+    axes.plot(100 * curve.coverage[shown], 100 * curve.risk[shown], color=BLUE)
+    axes.axhline(100 * max_error, color=GREY, linewidth=0.9, linestyle="--", label=f"wanted: at most {100 * max_error:g} % wrong")
     if chosen is not None:
-        axes.plot(100 * chosen.coverage, 100 * chosen.risk, "o", color=VERMILION, markersize=8)
-        text = (
-            f"answer above {100 * chosen.threshold:.0f} % confidence:\n"
-            f"{100 * chosen.coverage:.0f} % answered, {100 * chosen.risk:.1f} % of them wrong"
-        )
-        left = chosen.coverage < 0.55
-        axes.annotate(
-            text,
-            (100 * chosen.coverage, 100 * chosen.risk),
-            (10 if left else -10, 12),
-            textcoords="offset points",
-            ha="left" if left else "right",
-            size=8.5,
-        )
+        cover, risk = 100 * chosen.coverage, 100 * chosen.risk
+        said = f"answer from {100 * chosen.threshold:.0f} % confidence on: {cover:.0f} % answered, {risk:.1f} % of them wrong"
+        axes.plot(cover, risk, "o", color=VERMILION, markersize=8, linestyle="none", label=said)
+    above(axes)
     axes.set_xlim(0, 100)
     axes.set_ylim(0, None)
     axes.set_xlabel("answered (% of clips, the most confident first)")
@@ -456,7 +431,7 @@ def draw_attention(axes: "Axes", heard: Heard) -> None:
     """Times the even weight, so that features with different numbers of steps share an axis: 1 is as much as any other step."""
     for (name, weights), colour in zip(heard.attention.items(), SERIES, strict=False):
         edges = np.arange(len(weights) + 1) / heard.attention_rate[name]
-        axes.stairs(weights * len(weights), edges, color=colour, linewidth=1.5, label=name)
+        axes.stairs(weights * len(weights), edges, baseline=None, color=colour, linewidth=1.5, label=name)
     axes.axhline(1, color=GREY, linewidth=0.8, linestyle="--")
     axes.set_ylim(0, None)
     axes.set_ylabel("attention\n(1 = even)")

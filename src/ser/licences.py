@@ -1,0 +1,55 @@
+"""What the licences of the corpora mean for a model that was trained on them, and for a page that holds their sound."""
+
+from collections.abc import Iterable
+
+from ser.corpora import CORPORA
+from ser.wording import listed
+
+ATTRIBUTION = frozenset({"crema"})
+"""Corpora that ask for no more than to be named. The others are not for commercial use, and their sound stays where it is."""
+BESIDES = {"tess": ", which forbids altered copies of its audio as well"}
+
+
+def short_title(corpus: str) -> str:
+    """
+    >>> short_title("crema"), short_title("ravdess")
+    ('CREMA-D', 'RAVDESS')
+    """
+    return CORPORA[corpus].title.partition(":")[0].partition(" (")[0]
+
+
+def named(corpus: str) -> str:
+    """
+    >>> named("savee")
+    'SAVEE (research use, after registration)'
+    """
+    return f"{short_title(corpus)} ({CORPORA[corpus].licence}{BESIDES.get(corpus, '')})"
+
+
+def model_licence(corpora: Iterable[str]) -> str:
+    """What holds for a model with these corpora in its training data, in one sentence.
+
+    >>> model_licence(["crema"])
+    'It was trained on CREMA-D (ODbL 1.0), which asks for attribution: name the corpus and its authors wherever the model goes.'
+    >>> model_licence(["ravdess"])
+    'Not for commercial use, because it was trained on RAVDESS (CC BY-NC-SA 4.0).'
+    """
+    bound = [named(corpus) for corpus in sorted(set(corpora) - ATTRIBUTION)]
+    free = [named(corpus) for corpus in sorted(set(corpora) & ATTRIBUTION)]
+    if not bound:
+        return f"It was trained on {listed(free)}, which asks for attribution: name the corpus and its authors wherever the model goes."
+    also = f"; {listed(free)} asks for attribution" if free else ""
+    return f"Not for commercial use, because it was trained on {listed(bound)}{also}."
+
+
+def sound_licence(corpora: Iterable[str]) -> str:
+    """What holds for a page with sound of these corpora.
+
+    >>> sound_licence(["crema"])
+    'The recordings keep the licence of CREMA-D (ODbL 1.0): pass the page on with the attribution below.'
+    """
+    whose, kept = [named(corpus) for corpus in sorted(corpora)], [short_title(corpus) for corpus in sorted(set(corpora) - ATTRIBUTION)]
+    keep = f"The recordings keep the licence{'' if len(whose) == 1 else 's'} of {listed(whose)}"
+    if kept:
+        return f"{keep}: do not pass this page on while it holds sound of {listed(kept)}; --no-audio writes one without."
+    return f"{keep}: pass the page on with the attribution below."

@@ -1,0 +1,102 @@
+"""The model card of a run: what the model is, what it may be used for, how good it is, and what binds whoever uses it. Markdown."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ser.config import SSL
+from ser.console import with_interval
+from ser.corpora import CORPORA
+from ser.facts import RunFacts
+from ser.fairness import measure_fairness
+from ser.licences import model_licence, short_title
+from ser.page import render
+from ser.report import headline
+from ser.report_model import told_of_temperature, told_of_threshold
+from ser.report_scores import backbone_name, distinct_parts, protocol_name, training
+from ser.wording import counted, listed, percent, signed
+
+SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")
+
+
+def model_card(facts: RunFacts, robustness: Mapping[str, Any] | str) -> str:
+    """
+    Args:
+        robustness: what was measured, or why it was not.
+    """
+    config = facts.config
+    entries = facts.entries["train"]
+    return render(
+        "model_card.md.j2",
+        autoescape=False,
+        plain=plain,
+        name=facts.name,
+        model=config.model.name,
+        features=listed(config.model.features),
+        classes=listed(facts.test.classes),
+        headline=headline(facts),
+        licence=model_licence(facts.corpora),
+        corpora=[(short_title(corpus), CORPORA[corpus]) for corpus in facts.corpora],
+        train=f"{counted(len(entries), 'clip')} of {counted(len({entry.speaker for entry in entries}), 'speaker')}",
+        training=training(facts),
+        backbone=backbone_name(facts) if SSL in config.model.features else None,
+        protocol=protocol_name(facts),
+        selection=facts.outcome.selection,
+        best_epoch=facts.outcome.best_epoch,
+        scores=[(part, of.get("n", ""), of.get("speakers", ""), *metrics(of)) for part, of in distinct_parts(facts.scores)],
+        emotions=[(emotion, *class_cells(facts.scores["per_class"][emotion])) for emotion in facts.test.classes],
+        calibration=[told_of_temperature(facts), told_of_threshold(facts)],
+        fairness=fairness_lines(measure_fairness(facts.test)),
+        robustness=robustness if isinstance(robustness, str) else None,
+        conditions=[] if isinstance(robustness, str) else condition_rows(robustness),
+        heard="" if isinstance(robustness, str) else f"{counted(robustness['n'], 'clip')} of {counted(robustness['speakers'], 'speaker')}",
+        weights=facts.outcome.weights,
+        certificate=facts.certificate,
+        finished=f"{facts.finished:%Y-%m-%d}",
+        versions=facts.environment,
+        rate=config.audio.sampling_rate,
+        calibrated_file=not facts.calibrated_now,
+    )
+
+
+def plain(text: object) -> str:
+    """Text in which Markdown finds nothing to format.
+
+    >>> print(plain("a_b | <script>"))
+    a\\_b \\| \\<script\\>
+    """
+    return SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def metrics(scores: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(with_interval(scores, metric) for metric in ("uar", "wa", "macro_f1"))
+
+
+def class_cells(scores: Mapping[str, Any]) -> tuple[str, ...]:
+    return (str(scores["support"]), *(percent(scores[of]) for of in ("recall", "precision", "f1")))
+
+
+def fairness_lines(measured: Mapping[str, Any]) -> list[str]:
+    """A sentence for each grouping over all corpora, and one for each corpus with women and men."""
+    lines = [
+        f"By {name}, UAR in per cent: "
+        + "; ".join(
+            f"{group} {with_interval(of, 'uar')} ({counted(of['speakers'], 'speaker')})" for group, of in measured[name]["all"].items()
+        )
+        + "."
+        for name in ("gender", "age")
+    ]
+    gaps = [
+        f"{corpus} {signed(gap)} ({gap['female']} women, {gap['male']} men)"
+        for corpus, gap in measured["female_minus_male"].items()
+        if gap["uar"] is not None
+    ]
+    return [
+        *lines,
+        f"Women minus men within a corpus, UAR in per cent points: {'; '.join(gaps)}." if gaps else "No corpus has both women and men.",
+    ]
+
+
+def condition_rows(measured: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    first = next(iter(measured["conditions"]))
+    return [(name, with_interval(of, "uar"), "" if name == first else signed(of["change"])) for name, of in measured["conditions"].items()]

@@ -1,0 +1,131 @@
+"""`ser report`: the page and the model card of a finished run, written into its folder."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ser import paths
+from ser.config import SSL, ExperimentConfig
+from ser.config_file import override
+from ser.console import say
+from ser.errors import ArtefactError, ConfigError, DataError, SerError
+from ser.examples import Listener
+from ser.facts import RunFacts, read_facts
+from ser.files import exclusive_lock, write_text
+from ser.manifest import Manifest, read_manifest
+from ser.model_card import model_card
+from ser.page import render_page
+from ser.report import build_page
+from ser.runs import flatten
+
+if TYPE_CHECKING:
+    from ser.restore import Recogniser
+
+log = logging.getLogger(__name__)
+
+REPORT, CARD = "report.html", "MODEL_CARD.md"
+SETTABLE = ("project.", "runtime.", "ssl.model_id", "ssl.device", "train.device")
+"""What a report may be told otherwise than the run was: where things stand, and on what to compute."""
+
+
+def report(run: str, *, audio: bool = True, clips: int = 400, settings: Sequence[str] = ()) -> Path:
+    """Write report.html and MODEL_CARD.md into the folder of a finished run; returns the path of the page.
+
+    Args:
+        audio: put the sound of the examples into the page.
+        clips: of test, to measure robustness with; 0 leaves it out.
+        settings: `key.sub=value` for what stands elsewhere than in training, as project.raw_dir.
+
+    Raises:
+        ConfigError: the extra `viz` is not installed, or a setting would change what was trained.
+        DataError: the folder is no finished run.
+        ArtefactError: something of the run is damaged.
+        LeakageError: the run's certificate does not hold.
+        LockedError: another process writes into the run's folder.
+    """
+    refuse_without_libraries()
+    facts = read_facts(Path(run))
+    here = located(facts.config, settings)
+    with exclusive_lock(facts.run.lock):
+        manifest = manifest_here(here)
+        recogniser, why_not = load_recogniser(facts, here)
+        listener = Listener(
+            manifest=manifest,
+            raw=Path(here.project.raw_dir),
+            samples=facts.certificate.splits["test"].samples,
+            audio=facts.config.audio,
+            features=facts.config.features,
+            recogniser=recogniser,
+        )
+        robustness = why_not or measure(facts, listener, clips)
+        page = render_page(build_page(facts, listener, why_not, robustness, audio))
+        write_text(facts.run.folder / CARD, model_card(facts, robustness))
+        write_text(facts.run.folder / REPORT, page)
+    say(f"{facts.run.folder / REPORT} ({len(page) / 1e6:.1f} MB) and {CARD}")
+    return facts.run.folder / REPORT
+
+
+def refuse_without_libraries() -> None:
+    absent = [module for module in ("matplotlib", "jinja2") if find_spec(module) is None]
+    if absent:
+        raise ConfigError(f"a report needs {' and '.join(absent)}: pip install 'ser[viz]'")
+
+
+def located(config: ExperimentConfig, settings: Sequence[str]) -> ExperimentConfig:
+    """The config of the run, with what stands elsewhere now.
+
+    Raises:
+        ConfigError: a setting cannot be followed, or is none of `SETTABLE`.
+    """
+    here = override(config, settings)
+    stored, wanted = (flatten(of.model_dump(mode="json")) for of in (config, here))
+    others = [key for key in wanted if stored.get(key) != wanted[key] and not key.startswith(SETTABLE)]
+    if others:
+        raise ConfigError(f"--set {', '.join(others)}: that is settled by the run; a report takes {', '.join(SETTABLE)}")
+    return here
+
+
+def manifest_here(config: ExperimentConfig) -> Manifest | None:
+    try:
+        return read_manifest(paths.manifest_file(config.project))
+    except DataError as error:
+        log.warning("no recordings: %s", error)
+        return None
+
+
+def load_recogniser(facts: RunFacts, config: ExperimentConfig) -> tuple["Recogniser | None", str | None]:
+    """The model, or why it cannot be asked here: its backbone is missing, or a version made it that computed other features.
+
+    Raises:
+        ArtefactError: best.pth is damaged, or holds other weights than those that were measured.
+    """
+    from ser.checkpoint import digest, load_checkpoint
+    from ser.restore import Recogniser
+    from ser.runtime import prepare_process
+
+    prepare_process(config.runtime)
+    best = facts.run.best
+    if digest(load_checkpoint(best).get("weights")) != facts.outcome.weights:
+        raise ArtefactError(f"{best} holds other weights than those that {facts.run.metrics} was measured with")
+    backbone = config.ssl.model_id if SSL in config.model.features else None
+    try:
+        return Recogniser.load(best, backbone, config.train.device), None
+    except SerError as error:
+        log.warning("the model cannot be asked here: %s", error)
+        return None, f"the model cannot be asked here ({error})."
+
+
+def measure(facts: RunFacts, listener: Listener, clips: int) -> Mapping[str, Any] | str:
+    """Robustness, or why it is not measured."""
+    from ser.robustness import measure_robustness
+
+    if not clips:
+        return "it was not asked for (--clips 0)."
+    if listener.manifest is None or listener.recogniser is None:
+        return "the manifest that says where the recordings lie is not here."
+    try:
+        return measure_robustness(listener.recogniser, facts.entries["test"], listener.manifest, listener.raw, clips)
+    except DataError as error:
+        return f"{error}."

@@ -1,0 +1,451 @@
+"""`ser report`: one page that needs nothing else, and a card that says what binds its reader."""
+
+import base64
+import io
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+import soundfile
+
+from backbones import tiny_backbone
+from conftest import Ser
+from ser import report_model
+from ser.certificate import read_certificate, write_certificate
+from ser.corpora import CORPORA
+from ser.examples import clear_cases, sound_uri, worst_confusions
+from ser.facts import Perceived, read_facts
+from ser.files import exclusive_lock
+from ser.licences import model_licence, sound_licence
+from ser.page import Note, Table
+from ser.pipeline.report import report
+from ser.predictions import Predictions
+from ser.report_scores import perceived_section
+from ser.runs import Run
+from trees import write_trees
+from workspace import Workspace, make_workspace
+
+pytest.importorskip("matplotlib", reason="the extra viz draws")
+pytest.importorskip("jinja2", reason="the extra viz writes the page")
+
+SECTIONS = [
+    "What was trained on what",
+    "Leakage certificate",
+    "Learning curves",
+    "Scores on test",
+    "Confusion matrices",
+    "Each speaker",
+    "Against what listeners heard",
+    "What its confidence is worth",
+    "Which expert counts",
+    "Where it listens",
+    "Surest mistakes",
+    "Robustness",
+    "Fairness",
+    "What the words mean",
+]
+CLAIM = "speaker-independent"
+VOID = {"meta", "link", "br", "hr", "img", "input", "source"}
+
+
+class Page(HTMLParser):
+    """A page as a browser sees it, and whether its elements are closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.labels: list[str] = []
+        self.words: list[str] = []
+        self.scopes = {"th": 0, "scope": 0}
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {key: value or "" for key, value in attrs}
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        self.ids += [values["id"]] if "id" in values else []
+        (self.links if tag == "a" else self.loads).extend(
+            values[key] for key in ("href", "src", "srcset", "data", "poster") if key in values
+        )
+        self.scopes["th"] += tag == "th"
+        self.scopes["scope"] += "scope" in values
+        if tag == "svg":
+            assert values["role"] == "img"
+            self.labels.append(values["aria-label"])
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def copy_of(run: Run, folder: Path) -> Run:
+    shutil.copytree(run.folder, folder)
+    return Run(folder)
+
+
+def page_of(run: Run) -> Page:
+    return Page((run.folder / "report.html").read_text())
+
+
+def card_of(run: Run) -> str:
+    return (run.folder / "MODEL_CARD.md").read_text()
+
+
+def told(ser: Ser, run: Run, *options: str) -> Page:
+    answer = ser("report", run.folder, *options)
+    assert answer.code == 0, answer.err
+    assert str(run.folder / "report.html") in answer.out
+    return page_of(run)
+
+
+def few_examples(patch: pytest.MonkeyPatch) -> None:
+    """One picture of a right answer and one of a mistake, where the others would only take time."""
+    patch.setattr(report_model, "clear_cases", lambda test: clear_cases(test)[:1])
+    patch.setattr(report_model, "worst_confusions", lambda test: worst_confusions(test)[:1])
+
+
+@pytest.fixture
+def run(tmp_path: Path, finished: Run) -> Run:
+    """A whole run that may be spoiled, with its recordings where they were."""
+    return copy_of(finished, tmp_path / "finished")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    few_examples(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory, finished: Run) -> Run:
+    """With a report without sound and without robustness. Not to be changed."""
+    run = copy_of(finished, tmp_path_factory.mktemp("reported") / "finished")
+    with pytest.MonkeyPatch.context() as patch:
+        few_examples(patch)
+        report(str(run.folder), audio=False, clips=0)
+    return run
+
+
+# -- the page --------------------------------------------------------------------------------
+
+
+def test_a_report_is_one_page_that_asks_for_nothing_else(run: Run, ser: Ser) -> None:
+    page = told(ser, run, "--clips", "12")
+    assert [title for title in SECTIONS if title not in page.text] == []
+    assert len(set(page.ids)) == len(page.ids)
+    assert [link for link in page.links if link[1:] not in page.ids] == [], "the table of contents leads somewhere"
+    assert all(load.startswith(("data:image/png;base64,", "data:audio/wav;base64,", "#")) for load in page.loads)
+    source = (run.folder / "report.html").read_text()
+    assert "url(http" not in source
+    assert "@import" not in source
+    assert not {"script", "iframe", "link", "object", "embed"} & set(page.tags)
+    assert page.scopes["th"] == page.scopes["scope"] > 50
+    assert all(len(label) > 20 for label in page.labels)
+    assert "audio" in page.tags
+    assert "do not pass this page on while it holds sound" in page.text
+    assert "UAR under each condition" in " ".join(page.labels)
+    assert {path.name for path in run.folder.iterdir()} >= {"report.html", "MODEL_CARD.md"}
+
+
+def test_what_is_certified_may_be_called_speaker_independent(reported: Run) -> None:
+    page = page_of(reported)
+    assert f"The result is {CLAIM}" in page.text
+    assert f"The result is {CLAIM}" in card_of(reported)
+    assert f"{100 * json.loads(reported.metrics.read_text())['uar']:.1f} %" in page.text
+
+
+def test_what_was_not_asked_for_is_not_there_and_told(reported: Run) -> None:
+    page = page_of(reported)
+    assert "audio" not in page.tags
+    assert "No sound: the report was asked for without." in page.text
+    assert "Not measured: it was not asked for (--clips 0)." in page.text
+
+
+def test_equal_runs_give_equal_pages(reported: Run, tmp_path: Path, quick: None) -> None:
+    again = copy_of(reported, tmp_path / reported.folder.name)
+    report(str(again.folder), audio=False, clips=0)
+    for name in ("report.html", "MODEL_CARD.md"):
+        assert (again.folder / name).read_bytes() == (reported.folder / name).read_bytes()
+
+
+def test_the_words_stand_nowhere_in_the_report_of_a_random_split_and_absent_recordings_are_told_once(
+    workspace: Workspace, quick: None, ser: Ser
+) -> None:
+    split = "split={name: random, rule: random, kind: sample-disjoint}"
+    workspace.run("extract,load", split)
+    run = workspace.train("random", split, "train.epochs=1")
+    page = told(ser, run, "--set", f"project.processed_dir={workspace.root / 'nowhere'}")
+    for text in (page.text, card_of(run)):
+        assert CLAIM not in text
+        assert "independent" not in text
+        assert re.search(r"training heard \d+ of the \d+ test speakers as well", text)
+    assert page.text.count("the manifest that says where its recording lies is not here") == 2, "for attention and for mistakes"
+    assert "Not measured: the manifest that says where the recordings lie is not here." in page.text
+
+
+def test_a_run_without_val_says_so(savee: Workspace, quick: None, ser: Ser) -> None:
+    split = "split={rule: explicit-speakers, test_speakers: [savee/DC]}"
+    savee.run("extract,transform,load", split)
+    run = savee.train("no-val", split, "train.epochs=1")
+    run.calibration.unlink()  # as in runs of old versions
+    page = told(ser, run, "--clips", "0", "--no-audio")
+    assert "no speaker was left for validation, and nothing is fitted on test" in page.text
+    assert "1 speaker: an interval over fewer than 5 means nothing" in page.text
+    assert "No corpus of test has both women and men" in page.text
+    assert "calibration.json" not in card_of(run), "it is not there to be read"
+
+
+def test_a_mixture_of_experts_tells_whom_it_listened_to(tmp_path: Path, quick: None, ser: Ser) -> None:
+    write_trees(tmp_path / "raw", ["savee"], takes=1)
+    space = make_workspace(tmp_path, tmp_path / "raw", tiny_backbone("wavlm"))
+    space.run("extract,transform,load")
+    run = space.train("moe")
+    page = told(ser, run, "--clips", "0", "--no-audio")
+    labels = " ".join(page.labels)
+    assert "Mean weight of each expert" in labels
+    assert "hidden states, number" in labels
+    assert "waveform, log-mel and attention of savee_" in labels
+    assert f"The backbone {tiny_backbone('wavlm').name}".replace("_", r"\_") in card_of(run)
+    assert str(tiny_backbone("wavlm").parent) not in page.text + card_of(run), "where it stands is nobody's business"
+    absent = told(ser, run, "--clips", "0", "--set", f"ssl.model_id={tmp_path / 'elsewhere'}")
+    assert "the model cannot be asked here" in absent.text
+    assert "Mean weight of each expert" in " ".join(absent.labels)
+    assert "and attention of" not in " ".join(absent.labels)
+    assert "audio" in absent.tags, "the recordings are here all the same"
+
+
+def test_names_are_text_and_nothing_else(tmp_path: Path, finished: Run, quick: None, ser: Ser) -> None:
+    run = copy_of(finished, tmp_path / "<script>alert(1)<|script> *x* {{ 7*7 }}")
+    page = told(ser, run, "--clips", "0", "--no-audio")
+    assert "script" not in page.tags
+    assert "<script>alert(1)<|script> *x* {{ 7*7 }}: spectral_crnn" in page.text
+    assert card_of(run).startswith(r"# \<script\>alert(1)\<\|script\> \*x\* \{\{ 7\*7 \}\}: spectral\_crnn")
+
+
+def test_the_recordings_may_have_changed_since(tmp_path: Path, finished: Run, prepared: Workspace, quick: None, ser: Ser) -> None:
+    """One was replaced by another of the same length; the page does not show what the model never heard."""
+    run = copy_of(finished, tmp_path / "run")
+    shutil.copytree(prepared.raw, tmp_path / "raw")
+    for path in (tmp_path / "raw").rglob("*.wav"):
+        path.write_bytes(path.read_bytes()[:-2] + b"\x01\x01")
+    page = told(ser, run, "--clips", "0", "--set", f"project.raw_dir={tmp_path / 'raw'}")
+    assert page.text.count("its recording has changed since the run") == 2
+    assert "audio" not in page.tags
+
+
+# -- the card ------------------------------------------------------------------------------------
+
+
+def test_the_card_says_how_to_use_the_model_and_that_works(
+    run: Run, ser: Ser, prepared: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(ser, run, "--clips", "0", "--no-audio")
+    card = card_of(run)
+    assert "Not for commercial use, because it was trained on RAVDESS (CC BY-NC-SA 4.0)" in card
+    assert read_certificate(run.split / "leakage.json").digest in card
+    assert "No decisions about people" in card
+    assert "doi:10.1109/TAFFC.2014.2336244" in card
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    shutil.copy(next(prepared.raw.rglob("*.wav")), run.folder / "speech.wav")
+    monkeypatch.chdir(run.folder)
+    exec(code, {})
+
+
+# -- what cannot be told ----------------------------------------------------------------------------
+
+
+def refused(ser: Ser, run: Run, code: int, words: str, *options: str) -> None:
+    answer = ser("report", run.folder, "--clips", "0", *options)
+    assert answer.code == code, answer.err
+    assert words in answer.err
+    assert len(answer.err.splitlines()) == 1
+    assert not (run.folder / "report.html").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, ser: Ser) -> None:
+    refused(ser, Run(tmp_path / "nothing"), 3, "is no run")
+
+
+def test_a_run_that_is_not_finished_is_refused(run: Run, ser: Ser) -> None:
+    run.metrics.unlink()
+    refused(ser, run, 3, "is not finished")
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def drop_line(path: Path) -> None:
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+def forge(run: Run) -> None:
+    path = run.split / "leakage.json"
+    write_certificate(path, read_certificate(path).model_copy(update={"kind": "none"}))
+
+
+DAMAGES: Sequence[tuple[str, Any, int, str]] = [
+    ("predictions cut", lambda run: run.predictions.write_text(run.predictions.read_text()[:-30]), 4, "predictions.csv"),
+    ("predictions gone", lambda run: run.predictions.unlink(), 4, "lacks predictions.csv"),
+    ("a row is missing", lambda run: drop_line(run.predictions), 4, "does not hold the utterances of"),
+    ("scores edited", lambda run: edit(run.metrics, '"uar": 0.', '"uar": 0.0'), 4, "gives another UAR"),
+    ("scores damaged", lambda run: run.metrics.write_text("{}"), 4, "holds no scores of this program (uar: Field required)"),
+    ("scores are no JSON", lambda run: run.metrics.write_text("{"), 4, "test_metrics.json is damaged"),
+    ("history damaged", lambda run: edit(run.history, "0.", "zero."), 4, "history.csv is damaged"),
+    ("calibration edited", lambda run: edit(run.calibration, '"bins": 15', '"bins": 16'), 4, "calibration.json is damaged"),
+    ("certificate edited", lambda run: edit(run.split / "leakage.json", '"seed": 42', '"seed": 43'), 3, "was edited"),
+    ("split edited", lambda run: drop_line(run.split / "test.csv"), 3, "test.csv differs from its certificate"),
+    ("weights damaged", lambda run: run.best.write_bytes(run.best.read_bytes()[:-100]), 4, "best.pth"),
+    ("weights of another epoch", lambda run: shutil.copy(run.last, run.best), 4, "holds other weights than those"),
+    ("another split's certificate", forge, 3, "was measured under another certificate"),
+]
+
+
+@pytest.mark.parametrize(("damage", "code", "words"), [case[1:] for case in DAMAGES], ids=[case[0] for case in DAMAGES])
+def test_what_is_damaged_or_does_not_fit_is_told_in_one_line(run: Run, ser: Ser, damage: Any, code: int, words: str) -> None:
+    damage(run)
+    refused(ser, run, code, words)
+
+
+def test_a_certificate_that_proves_less_than_the_scores_claim_is_refused(run: Run, ser: Ser) -> None:
+    forge(run)
+    old = json.loads(run.metrics.read_text())
+    run.metrics.write_text(json.dumps(old | {"certificate": read_certificate(run.split / "leakage.json").digest}))
+    refused(ser, run, 3, "claims what the certificate")
+
+
+def test_without_the_extra_it_is_named(run: Run, ser: Ser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ser.pipeline.report.find_spec", lambda name: None)
+    refused(ser, run, 2, "a report needs matplotlib and jinja2: pip install 'ser[viz]'")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("train.epochs=3", "train.epochs: that is settled by the run"),
+        ("project.raw=x", "unknown key project.raw"),
+        ("nonsense", "expected key.sub=value"),
+    ],
+)
+def test_a_setting_that_would_tell_another_story_is_refused(run: Run, ser: Ser, setting: str, words: str) -> None:
+    refused(ser, run, 2, words, "--set", setting)
+
+
+def test_two_reports_of_one_run_do_not_write_at_once(run: Run, ser: Ser) -> None:
+    with exclusive_lock(run.lock):
+        refused(ser, run, 5, "is being written by process")
+
+
+# -- in words --------------------------------------------------------------------------------------
+
+
+LICENCES = [
+    (["crema"], ["attribution"], ["commercial"]),
+    (["ravdess"], ["Not for commercial use", "RAVDESS (CC BY-NC-SA 4.0)"], ["CREMA", "altered"]),
+    (["savee"], ["Not for commercial use", "SAVEE (research use, after registration)"], ["altered"]),
+    (["tess"], ["Not for commercial use", "TESS (CC BY-NC-ND 4.0, which forbids altered copies of its audio as well)"], []),
+    (["crema", "tess"], ["Not for commercial use", "altered copies", "CREMA-D (ODbL 1.0) asks for attribution"], []),
+    (["crema", "ravdess", "savee", "tess"], ["Not for commercial use", "RAVDESS", "SAVEE", "TESS", "CREMA-D"], []),
+]
+
+
+@pytest.mark.parametrize(("corpora", "said", "unsaid"), LICENCES, ids=["+".join(case[0]) for case in LICENCES])
+def test_a_model_carries_the_licences_of_its_training_corpora_in_one_sentence(
+    corpora: list[str], said: list[str], unsaid: list[str]
+) -> None:
+    sentence = model_licence(corpora)
+    assert [words for words in said if words not in sentence] == []
+    assert [words for words in unsaid if words in sentence] == []
+    assert sentence.endswith(".")
+    assert ". " not in sentence
+
+
+def test_every_corpus_that_is_not_free_keeps_its_sound() -> None:
+    for corpus in CORPORA:
+        kept = "do not pass this page on" in sound_licence([corpus])
+        assert kept == (corpus != "crema")
+
+
+def test_what_listeners_heard_stands_beside_what_people_reach(finished: Run) -> None:
+    facts = read_facts(finished.folder)
+    people = {"uar": 0.4, "wa": 0.45}
+    found = {
+        **facts.scores,
+        "clips": 80,
+        "cross_entropy": 1.5,
+        "entropy": 1.1,
+        "human": {"answers": 900, "single": people, "plurality": people, "ceiling": people | {"n": 850}},
+    }
+    outcome = facts.outcome.model_copy(update={"perceived": Perceived.model_validate(found)})
+    note, table, _ = perceived_section(replace(facts, outcome=outcome)).items
+    assert isinstance(note, Note)
+    assert not note.missing
+    assert isinstance(table, Table)
+    assert list(table.rows[0][:2]) == ["the model", "what most listeners heard"]
+    assert table.rows[1][2:] == ["850 answers", "40.0", "45.0"]
+    (absent,) = perceived_section(facts).items
+    assert isinstance(absent, Note)
+    assert absent.missing
+
+
+def predictions(rows: Sequence[Sequence[float]], truth: Sequence[int], ids: Sequence[str] | None = None) -> Predictions:
+    n = len(rows)
+    names = ids or [f"tess_{index}" for index in range(n)]
+    return Predictions(names, ["tess"] * n, ["tess/OAF"] * n, np.array(truth), np.array(rows), ("happy", "sad"))
+
+
+def test_the_clear_cases_are_the_surest_right_answers() -> None:
+    table = predictions([[0.6, 0.4], [0.9, 0.1], [0.95, 0.05], [0.2, 0.8]], [0, 0, 1, 0])
+    assert clear_cases(table) == [1], "of sad there is no right answer"
+
+
+def test_mistakes_of_equal_confidence_come_by_id_and_each_pair_once() -> None:
+    table = predictions([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.2, 0.8]], [1, 1, 0, 1], ["b", "a", "c", "d"])
+    assert worst_confusions(table) == [1, 2]
+    assert worst_confusions(table, count=1) == [1]
+
+
+def test_a_sound_is_a_wav_of_the_same_samples() -> None:
+    wave = np.array([0.5, -1.0, 0.25], np.float32)
+    head, _, code = sound_uri(wave, 16_000).partition(",")
+    samples, rate = soundfile.read(io.BytesIO(base64.b64decode(code)))
+    assert head == "data:audio/wav;base64"
+    assert rate == 16_000
+    np.testing.assert_allclose(samples, wave, atol=2**-15)
+
+
+def test_the_wheel_holds_the_templates(tmp_path: Path) -> None:
+    wheel = pytest.importorskip("hatchling.builders.wheel", reason="hatchling builds the wheel; the dev extra brings it")
+    root = Path(__file__).parent.parent
+    (built,) = wheel.WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"])
+    templates = {f"ser/templates/{path.name}" for path in (root / "src/ser/templates").iterdir()}
+    assert templates <= set(ZipFile(built).namelist())
+    assert len(templates) == 2
