@@ -31,6 +31,8 @@ CORE = ("numpy", "scipy", "soundfile", "soxr", "torch", "pydantic", "rich", "rua
 EXTRAS: dict[str, tuple[str, Callable[[ExperimentConfig], object]]] = {
     "augment": ("audiomentations", lambda config: config.augmentations.copies and config.augmentations.needs_library),
     "ssl": ("transformers", lambda config: SSL in config.features.types),
+    "viz": ("matplotlib", lambda _config: False),
+    "track": ("tensorboard", lambda config: config.tracking.tensorboard),
 }
 """extra -> its module, and whether a config needs it."""
 ALL_CLIPS, CLIP_SECONDS = 12_154, 2.4

@@ -26,6 +26,7 @@ from ser.errors import ConfigError, DataError
 from ser.files import digest_json, exclusive_lock
 from ser.manifest import Manifest, read_manifest
 from ser.pipeline.extract import extract, skipped_ids
+from ser.pipeline.extras import check_extras
 from ser.pipeline.load import load
 from ser.pipeline.protocol_results import Finished, print_results, write_results
 from ser.pipeline.train import train
@@ -104,6 +105,7 @@ def run_protocol(
         raise ConfigError(
             f"--leak-delta: in {protocol.name} speakers stand on both sides already; no honest score is there to compare with"
         )
+    check_extras(config, ("transform", "train"))
     chosen = [fold.name for fold in protocol.choose(folds)]
     if not paths.manifest_file(config.project).exists():
         extract(config)
