@@ -1,4 +1,4 @@
-"""The scores of finished runs as one table in Markdown, from their test_metrics.json.
+"""The scores of finished runs as one table in Markdown, computed again from their predictions.csv.
 
 python benchmarks/scores.py runs/eight runs/six [--out table.md]
 """
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ser.console import score_parts, with_interval
+from ser.evaluation import score
 from ser.files import read_json
+from ser.predictions import read_predictions
 from ser.tables import read_table
 
 METRICS = ("uar", "wa", "macro_f1")
@@ -17,7 +19,7 @@ METRICS = ("uar", "wa", "macro_f1")
 
 def rows(folder: Path) -> Iterator[str]:
     """One row overall, one for each corpus, one for the mean over corpora."""
-    metrics = read_json(folder / "test_metrics.json")
+    metrics = read_json(folder / "test_metrics.json") | score(read_predictions(folder / "predictions.csv")["test"])
     minutes = sum(float(row["seconds"]) for row in read_table(folder / "history.csv", ("seconds",))) / 60
     label = f"{folder.name}: {len(metrics['classes'])} classes, seed {metrics['seed']}, {metrics['epochs']} epochs in {minutes:.0f} min"
     for name, scores in score_parts(metrics):

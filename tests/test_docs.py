@@ -77,7 +77,7 @@ def test_commands_name_files_configs_and_keys_that_exist(page: Path) -> None:
         assert (ROOT / "src" / "ser" / "configs" / config).exists(), config
     sections = {part for key in KEYS for part in (key, *prefixes(key))}
     for key in re.findall(rf"`(?:--set )?((?:{'|'.join(ExperimentConfig.model_fields)})\.[\w.]+)[`=:]", text):
-        assert key in sections or key.endswith(".py"), key
+        assert key in sections or key.endswith((".py", ".json")), key
 
 
 def prefixes(key: str) -> Iterator[str]:
