@@ -123,6 +123,14 @@ def test_a_dot_without_interval_is_empty_and_a_missing_value_is_no_dot() -> None
     assert ticks(axes) == ["all", "few", "none"]
 
 
+@pytest.mark.parametrize(("values", "span"), [((50.0, 51.0), 20), ((20.0, 90.0), 70)])
+def test_a_small_difference_is_not_drawn_as_a_large_one(values: tuple[float, float], span: float) -> None:
+    (axes,) = plots.dots([Dot("a", values[0]), Dot("b", values[1])], "UAR (%)").axes
+    low, high = axes.get_xlim()
+    assert high - low >= span
+    assert low < values[0] < values[1] < high
+
+
 def test_the_speakers_of_a_corpus_are_counted_and_the_ends_are_named() -> None:
     (axes,) = plots.speaker_strip(SPEAKERS, "UAR (%)").axes
     assert ticks(axes) == ["crema\n2 speakers, 80-82 clips each", "tess\n1 speaker, 1400 clips"]

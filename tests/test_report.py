@@ -20,6 +20,7 @@ from backbones import tiny_backbone
 from conftest import Ser
 from ser import report_model
 from ser.certificate import read_certificate, write_certificate
+from ser.config import ProtocolConfig
 from ser.corpora import CORPORA
 from ser.examples import clear_cases, sound_uri, worst_confusions
 from ser.facts import Perceived, read_facts
@@ -28,7 +29,7 @@ from ser.licences import model_licence, sound_licence
 from ser.page import Note, Table
 from ser.pipeline.report import report
 from ser.predictions import Predictions
-from ser.report_scores import perceived_section
+from ser.report_scores import perceived_section, protocol_name, protocol_title
 from ser.runs import Run
 from trees import write_trees
 from workspace import Workspace, make_workspace
@@ -449,3 +450,21 @@ def test_the_wheel_holds_the_templates(tmp_path: Path) -> None:
     templates = {f"ser/templates/{path.name}" for path in (root / "src/ser/templates").iterdir()}
     assert templates <= set(ZipFile(built).namelist())
     assert len(templates) == 2
+
+
+@pytest.mark.parametrize(
+    ("protocol", "split", "title"),
+    [
+        ({}, "default", ""),
+        ({"name": "ravdess/emobox", "fold": "2"}, "ravdess-emobox-v1-2", "ravdess/emobox, fold 2"),
+        ({"name": "ravdess/emobox", "fold": "2"}, "ravdess-emobox-v1-2-leaky", "a random split beside ravdess/emobox, fold 2"),
+    ],
+)
+def test_a_fold_is_named_after_its_protocol_and_not_taken_for_its_result(
+    finished: Run, protocol: dict[str, str], split: str, title: str
+) -> None:
+    facts = read_facts(finished.folder)
+    config = facts.config.model_copy(update={"protocol": ProtocolConfig.model_validate(protocol)})
+    known = replace(facts, config=config, certificate=facts.certificate.model_copy(update={"name": split}))
+    assert protocol_title(known) == title
+    assert ("not the protocol's result" in protocol_name(known)) == bool(title)

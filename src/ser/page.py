@@ -3,9 +3,12 @@
 Text is plain text everywhere and escaped by the template; only what `Picture.svg` holds, our own drawings, stands in the page as it is.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+INTERVAL = re.compile(r"(\[[-+]?[\d.]+), ")
 
 
 @dataclass(frozen=True)
@@ -107,5 +110,15 @@ def render(template: str, *, autoescape: bool, **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=together if autoescape else None,
     )
     return environment.get_template(template).render(context)
+
+
+def together(value: Any) -> Any:
+    """A number and its sign stay on one line, and so do the ends of an interval.
+
+    >>> together("of 20 % [1.0, 2.0]")
+    'of 20\\xa0% [1.0,\\xa02.0]'
+    """
+    return INTERVAL.sub("\\1,\u00a0", value.replace(" %", "\u00a0%")) if type(value) is str else value

@@ -30,6 +30,8 @@ LEAST_COVERAGE = 0.02
 """Where a risk-coverage curve begins: of fewer clips it tells noise."""
 PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}
 """Behind a number that stands on a line."""
+LEAST_SPAN = 20.0
+"""Per cent points that an axis of scores covers."""
 MEL_TICKS = (250, 500, 1000, 2000, 4000, 8000)
 """Hz"""
 
@@ -97,11 +99,19 @@ def dots(rows: Sequence[Dot], label: str, reference: float | None = None, refere
         )
     axes.set_yticks(places, [row.label for row in rows])
     axes.set_ylim((places[-1] if places else 0) + 0.6, -0.6)
+    widen(axes)
     axes.set_xlabel(label)
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     return figure
+
+
+def widen(axes: "Axes", least: float = LEAST_SPAN) -> None:
+    """A narrow axis would make much of a small difference."""
+    low, high = axes.get_xlim()
+    if high - low < least:
+        axes.set_xlim((low + high - least) / 2, (low + high + least) / 2)
 
 
 def draw_dot(axes: "Axes", place: float, row: Dot) -> None:
@@ -175,6 +185,7 @@ def speaker_strip(points: Sequence[SpeakerPoint], label: str) -> "Figure":
     axes.set_ylim(place, 0)
     axes.set_xlabel(label)
     axes.margins(x=0.13)
+    widen(axes)
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     legend_of_genders(axes, {point.gender for point in points})

@@ -16,6 +16,7 @@ from ser.report_scores import (
     data_section,
     fairness_section,
     perceived_section,
+    protocol_title,
     robustness_section,
     scores_section,
     speakers_section,
@@ -60,7 +61,7 @@ def build_page(facts: RunFacts, listener: Listener, why_no_model: str | None, ro
         Section("words", "What the words mean", [Facts(WORDS)]),
     ]
     return Page(
-        title=f"{facts.name}: {facts.config.model.name}",
+        title=f"{facts.name}: {facts.config.model.name}" + (f" on {where}" if (where := protocol_title(facts)) else ""),
         number=f"{percent(scores['uar'])} %",
         number_name="UAR on test",
         between=interval["reason"] or f"95 % interval {percent(interval['low'])} to {percent(interval['high'])}",

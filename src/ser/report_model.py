@@ -91,7 +91,8 @@ def quality_rows(effect: Mapping[str, Any]) -> list[list[str]]:
         for when in ("before", "after"):
             of = (effect[split] or {}).get(when)
             if of is not None:
-                rows.append([f"{split}, {when}", str(effect[split]["n"]), *(quality_cell(name, of[name]) for name in QUALITIES)])
+                label = split if (effect[split] or {}).get("after") is None else f"{split}, {when}"
+                rows.append([label, str(effect[split]["n"]), *(quality_cell(name, of[name]) for name in QUALITIES)])
     return rows
 
 

@@ -99,11 +99,24 @@ def backbone_name(facts: RunFacts) -> str:
     return model_id if model_id.count("/") == 1 and not model_id.startswith((".", "/")) else model_id.rstrip("/").rpartition("/")[2]
 
 
+LEAKY = "-leaky"
+"""Ends the name of the random split that `ser protocol run --leak-delta` makes beside that of a fold."""
+
+
 def protocol_name(facts: RunFacts) -> str:
+    known = protocol_title(facts)
+    if not known:
+        return f"split {facts.certificate.name}, rule {facts.certificate.rule}, seed {facts.certificate.seed}"
+    return f"{known}: one of several, not the protocol's result" if facts.config.protocol.fold else known
+
+
+def protocol_title(facts: RunFacts) -> str:
+    """Of a run of `ser protocol run`, else empty."""
     protocol = facts.config.protocol
     if protocol.name is None:
-        return f"split {facts.certificate.name}, rule {facts.certificate.rule}, seed {facts.certificate.seed}"
-    return protocol.name + (f", fold {protocol.fold}: one of several, not the protocol's result" if protocol.fold else "")
+        return ""
+    beside = "a random split beside " if facts.certificate.name.endswith(LEAKY) else ""
+    return beside + protocol.name + (f", fold {protocol.fold}" if protocol.fold else "")
 
 
 def corpus_rows(facts: RunFacts) -> list[list[str]]:
