@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent / "src" / "ser"
 
 LAYERS = {
     "words, units, files": """
-        __init__ errors units emotions reasons files tables progress config config_file paths memory parallel wording style svg
+        __init__ errors units emotions reasons files tables progress config config_file paths memory parallel wording style
     """,
     "one part, alone": """
         manifest containers decode audio metrics intervals calibration specaugment runtime
@@ -28,10 +28,14 @@ LAYERS = {
     "batches, checkpoints, runs": "data inference checkpoint runs tracking",
     "learning and scores": "training predictions evaluation comparison fairness perception",
     "a trained model": "rebuild restore robustness",
-    "what people look at": "console plots visualize licences facts examples page report_scores report_model report model_card",
+    "what people look at": """
+        console licences visualize
+        report.svg report.plots report.facts report.page report.examples report.scores report.model report.build report.card report
+    """,
     "steps": """
-        pipeline.extras pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train pipeline.protocol_results pipeline.protocol
-        pipeline.compare pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report
+        pipeline.extras pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train
+        pipeline.protocol_results pipeline.protocol pipeline.compare
+        pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report
     """,
     "command line": "cli",
 }

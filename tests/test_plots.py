@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ser import plots
 from ser.calibration import Reliability, RiskCoverage
-from ser.plots import CurvePoint, Dot, Heard, SpeakerPoint
+from ser.report import plots
+from ser.report.plots import CurvePoint, Dot, Heard, SpeakerPoint
 from ser.style import BLUE
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ def test_every_axis_says_what_it_shows_and_in_which_unit(name: str) -> None:
     figure.draw_without_rendering()
 
 
-@pytest.mark.parametrize("name", ["plots", "style", "svg"])
+@pytest.mark.parametrize("name", ["report/plots", "style", "report/svg"])
 def test_pyplot_is_never_imported(name: str) -> None:
-    tree = ast.parse((Path(plots.__file__).parent / f"{name}.py").read_text())
+    tree = ast.parse((Path(plots.__file__).parent.parent / f"{name}.py").read_text())
     names = [
         alias.name if isinstance(node, ast.Import) else f"{node.module}.{alias.name}"
         for node in ast.walk(tree)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -18,18 +17,18 @@ import soundfile
 
 from backbones import tiny_backbone
 from conftest import Ser
-from ser import report_model
 from ser.certificate import read_certificate, write_certificate
 from ser.config import ProtocolConfig
 from ser.corpora import CORPORA
-from ser.examples import clear_cases, sound_uri, worst_confusions
-from ser.facts import Perceived, read_facts
 from ser.files import exclusive_lock
 from ser.licences import model_licence, sound_licence
-from ser.page import Note, Table
 from ser.pipeline.report import report
 from ser.predictions import Predictions
-from ser.report_scores import perceived_section, protocol_name, protocol_title
+from ser.report import model as report_model
+from ser.report.examples import clear_cases, sound_uri, worst_confusions
+from ser.report.facts import Perceived, read_facts
+from ser.report.page import Note, Table
+from ser.report.scores import perceived_section, protocol_name, protocol_title
 from ser.runs import Run
 from trees import write_trees
 from workspace import Workspace, make_workspace
@@ -441,15 +440,6 @@ def test_a_sound_is_a_wav_of_the_same_samples() -> None:
     assert head == "data:audio/wav;base64"
     assert rate == 16_000
     np.testing.assert_allclose(samples, wave, atol=2**-15)
-
-
-def test_the_wheel_holds_the_templates(tmp_path: Path) -> None:
-    wheel = pytest.importorskip("hatchling.builders.wheel", reason="hatchling builds the wheel; the dev extra brings it")
-    root = Path(__file__).parent.parent
-    (built,) = wheel.WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"])
-    templates = {f"ser/templates/{path.name}" for path in (root / "src/ser/templates").iterdir()}
-    assert templates <= set(ZipFile(built).namelist())
-    assert len(templates) == 2
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,10 @@ def test_the_licence_note_names_each_speaker() -> None:
     assert all(speaker in note for speaker in WOMEN | MEN)
 
 
-def test_the_wheel_holds_the_sample_and_the_configs(tmp_path: Path) -> None:
+def test_the_wheel_holds_the_sample_and_all_other_data(tmp_path: Path) -> None:
     wheel = pytest.importorskip("hatchling.builders.wheel", reason="hatchling builds the wheel; the dev extra brings it")
     (built,) = wheel.WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     names = set(zipfile.ZipFile(built).namelist())
     assert {f"ser/sample/crema/AudioWAV/{path.name}" for path in CLIPS} < names
-    assert {"ser/sample/LICENSE.md", "ser/configs/spectral_crnn.yaml", "ser/py.typed"} < names
+    assert {"ser/sample/LICENSE.md", "ser/configs/spectral_crnn.yaml", "ser/protocols.json", "ser/py.typed"} < names
+    assert {"ser/report/templates/report.html.j2", "ser/report/templates/model_card.md.j2"} < names

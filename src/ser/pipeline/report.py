@@ -11,13 +11,13 @@ from ser.config import SSL, ExperimentConfig
 from ser.config_file import override
 from ser.console import say
 from ser.errors import ArtefactError, ConfigError, DataError, SerError
-from ser.examples import Listener
-from ser.facts import RunFacts, read_facts
 from ser.files import exclusive_lock, write_text
 from ser.manifest import Manifest, read_manifest
-from ser.model_card import model_card
-from ser.page import render_page
-from ser.report import build_page
+from ser.report.build import build_page
+from ser.report.card import model_card
+from ser.report.examples import Listener
+from ser.report.facts import RunFacts, read_facts
+from ser.report.page import render_page
 from ser.runs import flatten
 
 if TYPE_CHECKING:

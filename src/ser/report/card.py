@@ -7,13 +7,13 @@ from typing import Any
 from ser.config import SSL
 from ser.console import with_interval
 from ser.corpora import CORPORA
-from ser.facts import RunFacts
 from ser.fairness import measure_fairness
 from ser.licences import model_licence, short_title
-from ser.page import render
-from ser.report import headline
-from ser.report_model import told_of_temperature, told_of_threshold
-from ser.report_scores import backbone_name, distinct_parts, protocol_name, training
+from ser.report.build import headline
+from ser.report.facts import RunFacts
+from ser.report.model import told_of_temperature, told_of_threshold
+from ser.report.page import render
+from ser.report.scores import backbone_name, distinct_parts, protocol_name, training
 from ser.wording import counted, listed, percent, signed
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")

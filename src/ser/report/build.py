@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ser.corpora import CORPORA
-from ser.examples import Listener
-from ser.facts import RunFacts
 from ser.licences import model_licence
-from ser.page import Facts, Page, Section
-from ser.report_model import attention_section, calibration_section, gates_section, mistakes_section
-from ser.report_scores import (
+from ser.report.examples import Listener
+from ser.report.facts import RunFacts
+from ser.report.model import attention_section, calibration_section, gates_section, mistakes_section
+from ser.report.page import Facts, Page, Section
+from ser.report.scores import (
     certificate_section,
     confusion_section,
     curves_section,

@@ -49,7 +49,7 @@ class Table:
 @dataclass(frozen=True)
 class Picture:
     svg: str
-    """An `<svg>` of `ser.svg`."""
+    """An `<svg>` of `ser.report.svg`."""
     caption: str = ""
     title: str = ""
 
@@ -100,11 +100,11 @@ def render_page(page: Page) -> str:
 
 
 def render(template: str, *, autoescape: bool, **context: Any) -> str:
-    """A template of `ser/templates`; a name that it does not know is an error of ours."""
+    """A template of `ser/report/templates`; a name that it does not know is an error of ours."""
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ser"),
+        loader=jinja2.PackageLoader("ser.report"),
         autoescape=autoescape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ser import plots
 from ser.calibration import reliability, risk_coverage
 from ser.errors import DataError
 from ser.evaluation import summarise_gates
-from ser.examples import Listener, clear_cases, sound_uri, worst_confusions
-from ser.facts import RunFacts
 from ser.licences import sound_licence
-from ser.page import Example, Item, Note, Section, Table
 from ser.predictions import Predictions
-from ser.report_scores import picture
+from ser.report import plots
+from ser.report.examples import Listener, clear_cases, sound_uri, worst_confusions
+from ser.report.facts import RunFacts
+from ser.report.page import Example, Item, Note, Section, Table
+from ser.report.scores import picture
 from ser.wording import listed, percent
 
 FEW_LEFT_OUT = f"Test; bins with fewer than {plots.FEWEST_IN_BIN} clips are left out of the upper part."

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ser import plots
 from ser.certificate import SPLIT_NAMES
 from ser.config import SSL
 from ser.console import score_parts, with_interval
 from ser.evaluation import breakdown, gender_of
-from ser.facts import RunFacts
 from ser.fairness import UNKNOWN, measure_fairness
 from ser.metrics import METRICS
-from ser.page import Facts, Item, Note, Picture, Section, Table
 from ser.predictions import Predictions
-from ser.svg import inline_svg
+from ser.report import plots
+from ser.report.facts import RunFacts
+from ser.report.page import Facts, Item, Note, Picture, Section, Table
+from ser.report.svg import inline_svg
 from ser.wording import counted, listed, percent, signed
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from ser.decode import Audio, audio_hash, read_audio
 from ser.errors import AudioError, DataError
 from ser.features.spectral import SpectralExtractor
 from ser.manifest import Manifest
-from ser.plots import Heard
 from ser.predictions import Predictions
+from ser.report.plots import Heard
 
 if TYPE_CHECKING:
     from ser.restore import Recogniser
