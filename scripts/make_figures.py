@@ -25,8 +25,8 @@ from ser.config_file import load_config
 from ser.errors import SerError
 from ser.files import atomic_write
 from ser.pipeline.visualize import visualize
-from ser.plots import confusion, reliability_diagram
 from ser.predictions import Predictions, read_predictions
+from ser.report.plots import confusion, reliability_diagram
 from ser.runs import Run
 from ser.visualize import save_figure
 

@@ -183,9 +183,7 @@ def draw_val(training: Sequence[str]) -> Iterator[str]:
             yield from chosen[: round(VAL_SHARE * len(chosen))]
 
 
-def protocol(
-    name: str, title: str, source: str, validation: str, folds: Sequence[Fold], shared: bool = False
-) -> Plain:
+def protocol(name: str, title: str, source: str, validation: str, folds: Sequence[Fold], shared: bool = False) -> Plain:
     plain = {
         "name": name,
         "version": VERSION,
