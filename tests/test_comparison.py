@@ -9,9 +9,11 @@ import pytest
 from scipy import stats
 
 from conftest import Ser
-from ser.comparison import compare, compare_folds, sentence
+from ser.comparison import compare, compare_folds, detectable_difference, sentence, verdict_on
 from ser.errors import DataError
 from ser.evaluation import score
+from ser.intervals import Interval, Score, interval_of
+from ser.metrics import Floats
 from ser.predictions import Predictions, write_predictions, write_protocol_predictions
 from workspace import printed_rows
 
@@ -62,12 +64,20 @@ def test_the_interval_is_that_of_a_paired_t_test_over_speakers() -> None:
 
 
 def test_the_smallest_difference_is_found_in_four_of_five_test_sets() -> None:
-    """Its power, by simulating the paired t-test with the true standard error."""
+    """Its power, by drawing speakers who differ by so much in truth and asking for the verdict on each such test set."""
     speakers, spread = 12, 0.06
-    found = sum(stats.t.ppf(q, speakers - 1) for q in (0.975, 0.8)) * spread / np.sqrt(speakers)
-    draws = np.random.default_rng(0).normal(found, spread, (4000, speakers))
-    power = np.mean(stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05)
-    assert power == pytest.approx(0.8, abs=0.03)
+    true = detectable_difference(Interval(None, None, speakers, standard_error=spread / np.sqrt(speakers), degrees=speakers - 1))
+    assert true is not None
+    draws = np.random.default_rng(0).normal(true, spread, (2000, speakers))
+    verdicts = [verdict_on(interval_of(mean_by_weight(drawn), ["all"] * speakers, difference=True)) for drawn in draws]
+    assert verdicts.count("better") / len(draws) == pytest.approx(0.8, abs=0.03)
+
+
+def mean_by_weight(values: Floats) -> Score:
+    return lambda weights: np.asarray(weights @ values / weights.sum(axis=1))
+
+
+def test_the_smallest_difference_rests_on_the_standard_error_of_the_pair() -> None:
     comparison = compare(GOOD, BAD)
     assert comparison.interval.standard_error is not None
     assert comparison.detectable == pytest.approx(sum(stats.t.ppf(q, 7) for q in (0.975, 0.8)) * comparison.interval.standard_error)
@@ -144,12 +154,20 @@ def in_folds(of: Predictions, folds: int = 4) -> dict[str, list[Predictions]]:
 
 
 def test_folds_with_the_same_classes_are_taken_together() -> None:
-    assert compare_folds(in_folds(GOOD), in_folds(BAD)) == compare(GOOD, BAD)
+    found = compare_folds(in_folds(GOOD), in_folds(BAD))
+    assert found == replace(compare(GOOD, BAD), over="all 4 folds together")
+    assert "on 240 utterances of 8 speakers (all 4 folds together)" in sentence(found, "one", "two")
 
 
 def test_a_second_seed_that_says_the_same_changes_nothing() -> None:
     twice = {fold: [*seeds, *seeds] for fold, seeds in in_folds(GOOD).items()}
-    assert compare_folds(twice, in_folds(BAD)) == compare(GOOD, BAD)
+    assert compare_folds(twice, in_folds(BAD)) == compare_folds(in_folds(GOOD), in_folds(BAD))
+
+
+@pytest.mark.parametrize("metric", ["uar", "wa", "macro_f1"])
+def test_several_seeds_count_with_the_mean_of_their_scores(metric: str) -> None:
+    found = compare_folds({"test": [GOOD, BAD]}, {"test": [BAD]}, metric)
+    assert found.a == pytest.approx((score(GOOD)[metric] + score(BAD)[metric]) / 2)
 
 
 def with_other_classes(folds: dict[str, list[Predictions]]) -> dict[str, list[Predictions]]:
@@ -160,6 +178,7 @@ def with_other_classes(folds: dict[str, list[Predictions]]) -> dict[str, list[Pr
 def test_folds_with_other_classes_are_compared_by_their_mean() -> None:
     found = compare_folds(with_other_classes(in_folds(GOOD)), with_other_classes(in_folds(BAD)))
     assert found.verdict == "better"
+    assert "of 8 speakers (the mean over 4 folds)" in sentence(found, "one", "two")
     assert found.a == pytest.approx(np.mean([score(of)["uar"] for (of,) in in_folds(GOOD).values()]))
 
 
@@ -198,7 +217,18 @@ def test_the_command_compares_the_results_of_protocols(tmp_path: Path, ser: Ser)
         write_protocol_predictions(tmp_path / name / "predictions.csv", seeds)
     answer = ser("report", "--compare", tmp_path / "bad", tmp_path / "good")
     assert answer.code == 0, answer.err
-    assert answer.out.splitlines()[-1] == sentence(compare(BAD, GOOD), "bad", "good")
+    assert answer.out.splitlines()[0].startswith("test, all 4 folds together, % and points")
+    assert answer.out.splitlines()[-1] == sentence(compare_folds(in_folds(BAD), in_folds(GOOD)), "bad", "good")
+
+
+def test_the_command_says_in_one_line_that_seeds_disagree_on_who_speaks(tmp_path: Path, ser: Ser) -> None:
+    (good,) = in_folds(GOOD, folds=1).values()
+    renamed = replace(good[0], speakers=["crema/other", *good[0].speakers[1:]])
+    for name, seed in (("one", good[0]), ("two", renamed)):
+        write_protocol_predictions(tmp_path / name / "predictions.csv", {"1": {1: good[0], 2: seed}})
+    answer = ser("report", "--compare", tmp_path / "one", tmp_path / "two")
+    assert (answer.code, answer.out, len(answer.err.splitlines())) == (4, "", 1)
+    assert "the seeds of fold 1 differ in utterances, speakers, truths or classes" in answer.err
 
 
 def test_the_command_says_in_one_line_what_it_cannot_compare(tmp_path: Path, ser: Ser) -> None:

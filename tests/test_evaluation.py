@@ -14,7 +14,6 @@ from ser.certificate import Entry
 from ser.errors import ArtefactError
 from ser.evaluation import (
     COLLAPSE,
-    Predictions,
     breakdown,
     fold_scores,
     genders,
@@ -26,9 +25,9 @@ from ser.evaluation import (
     speaker_matrices,
     summarise_gates,
     write_confusion_matrix,
-    write_predictions,
 )
-from ser.metrics import confusion_matrix, uar, wa
+from ser.metrics import METRICS, confusion_matrix, uar, wa
+from ser.predictions import Predictions, write_predictions
 
 CLASSES = ("neutral", "happy", "sad")
 
@@ -64,7 +63,7 @@ def test_scores_have_every_part_of_the_contract_and_are_strict_json() -> None:
         *("classes", "per_class", "per_corpus", "mean_over_corpora", "per_gender", "per_speaker"),
     }
     assert (scores["n"], scores["speakers"], scores["classes"]) == (84, 7, list(CLASSES))
-    assert set(scores["per_class"]["sad"]) == {"precision", "recall", "f1", "support"}
+    assert set(scores["per_class"]["sad"]) == {"precision", "recall", "f1", "support", "intervals"}
     assert set(scores["per_corpus"]["crema"]) == {"uar", "wa", "macro_f1", "n", "speakers", "intervals"}
     assert scores["intervals"]["uar"]["low"] < scores["uar"] < scores["intervals"]["uar"]["high"]
 
@@ -89,8 +88,34 @@ def test_a_corpus_with_few_speakers_has_no_interval_and_says_why() -> None:
 def test_a_class_that_is_absent_from_the_test_split_scores_none() -> None:
     predictions = Predictions(["a", "b"], ["crema"] * 2, ["crema/1"] * 2, np.array([0, 1]), np.eye(3)[:2], CLASSES)
     scores = score(predictions)
-    assert scores["per_class"]["sad"] == {"precision": None, "recall": None, "f1": None, "support": 0}
+    of_sad = scores["per_class"]["sad"]
+    assert {name: of_sad[name] for name in ("precision", "recall", "f1", "support")} == {
+        "precision": None,
+        "recall": None,
+        "f1": None,
+        "support": 0,
+    }
+    assert of_sad["intervals"]["recall"]["reason"].startswith("0 speakers")
     assert scores["uar"] == 1.0
+
+
+def test_the_recall_of_a_class_has_the_interval_of_the_uar_of_its_clips() -> None:
+    predictions = make_predictions({"crema": 7})
+    by_class = breakdown(predictions, np.array(CLASSES)[predictions.truth].tolist())
+    for label, of in score(predictions)["per_class"].items():
+        assert of["intervals"]["recall"] == by_class[label]["intervals"]["uar"]
+        assert of["intervals"]["f1"]["low"] < of["f1"] < of["intervals"]["f1"]["high"]
+
+
+def test_a_class_that_few_speakers_have_gets_no_interval_and_the_reason() -> None:
+    predictions = make_predictions({"crema": 8})
+    told = np.array([name < "crema/04" for name in predictions.speakers])
+    scores = score(replace(predictions, truth=np.where(told | (predictions.truth != 2), predictions.truth, 0)))["per_class"]
+    for name in ("recall", "f1"):
+        interval = scores["sad"]["intervals"][name]
+        assert (interval["low"], interval["high"], interval["speakers"]) == (None, None, 4)
+        assert interval["reason"] == "4 speakers: an interval over fewer than 5 means nothing"
+    assert scores["neutral"]["intervals"]["recall"]["speakers"] == 8
 
 
 def test_no_predictions_score_none() -> None:
@@ -145,7 +170,8 @@ def test_the_scores_of_seeds_are_their_mean_on_as_many_utterances() -> None:
     one = make_predictions({"crema": 6})
     other = replace(one, probabilities=np.roll(one.probabilities, 1, axis=1))
     found = pooled_scores([one, other])
-    assert found["uar"] == pytest.approx((score(one)["uar"] + score(other)["uar"]) / 2)
+    for metric in METRICS:
+        assert found[metric] == pytest.approx((score(one)[metric] + score(other)[metric]) / 2)
     assert (found["n"], found["speakers"]) == (72, 6)
     assert pooled_scores([one, one]) == pooled_scores([one]) == scores_of(speaker_matrices(one)[1])
 
@@ -154,6 +180,8 @@ def test_seeds_on_different_utterances_are_refused() -> None:
     one = make_predictions({"crema": 6})
     with pytest.raises(ValueError, match="seeds differ"):
         pooled_scores([one, one.select(np.arange(72) > 0)])
+    with pytest.raises(ValueError, match="seeds differ"):
+        fold_scores({"1": [one, replace(one, speakers=["crema/other", *one.speakers[1:]])]})
 
 
 def two_folds(corpora: tuple[str, str] = ("crema", "crema")) -> dict[str, list[Predictions]]:
@@ -179,6 +207,26 @@ def test_folds_count_equally_however_large() -> None:
     assert of_mean["intervals"]["uar"]["low"] < of_mean["uar"] < of_mean["intervals"]["uar"]["high"]
     assert (found["pooled"]["n"], found["pooled"]["speakers"]) == (96, 8)
     assert found["pooled"]["wa"] == pytest.approx(np.average([pooled_scores(seeds)["wa"] for seeds in folds.values()], weights=[60, 36]))
+
+
+def test_every_score_of_a_protocol_is_the_mean_of_those_of_its_seeds() -> None:
+    """Also macro-F1, whose value for summed confusion matrices is another."""
+    folds = two_folds()
+    alone = [fold_scores({name: [seeds[place]] for name, seeds in folds.items()}) for place in range(2)]
+    for part in ("pooled", "mean_over_folds"):
+        for metric in METRICS:
+            assert fold_scores(folds)[part][metric] == pytest.approx(np.mean([of[part][metric] for of in alone]))
+    in_one_fold = {"1": folds["1"]}
+    found = fold_scores(in_one_fold)
+    assert {found["pooled"][metric] for metric in METRICS} == {found["mean_over_folds"][metric] for metric in METRICS}
+    assert found["pooled"]["intervals"] == found["mean_over_folds"]["intervals"] == pooled_scores(folds["1"])["intervals"]
+
+
+def test_every_seed_of_a_fold_counts_equally_where_another_fold_has_more() -> None:
+    folds = two_folds()
+    folds["1"].append(folds["1"][0])
+    first, second = ([wa(of.confusion) for of in seeds] for seeds in folds.values())
+    assert fold_scores(folds)["pooled"]["wa"] == pytest.approx((60 * np.mean(first) + 36 * np.mean(second)) / 96)
 
 
 def test_folds_that_differ_in_classes_have_a_mean_and_are_not_taken_together() -> None:

@@ -62,7 +62,7 @@ def test_the_metrics_have_the_documented_keys(finished: Run) -> None:
     scores = {"uar", "wa", "macro_f1", "n", "speakers", "intervals"}
     assert scores | {"classes", "per_class", "per_corpus", "mean_over_corpora", "best_epoch", "protocol", "certificate"} <= set(metrics)
     assert set(metrics["per_class"]) == set(EMOTIONS)
-    assert all(set(of) == {"precision", "recall", "f1", "support"} for of in metrics["per_class"].values())
+    assert all(set(of) == {"precision", "recall", "f1", "support", "intervals"} for of in metrics["per_class"].values())
     assert set(metrics["per_corpus"]) == {"crema", "ravdess", "savee", "tess"}
     assert all(set(of) == scores for of in metrics["per_corpus"].values())
     assert metrics["speaker_independent"] is True

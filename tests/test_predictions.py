@@ -152,9 +152,18 @@ def test_a_damaged_table_is_an_error_that_says_what_is_wrong(tmp_path: Path, old
         read_predictions(path)
 
 
-def test_seeds_of_a_fold_that_differ_in_truth_are_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(SMALL, truth=np.array([1, 1, 1])),
+        replace(SMALL, speakers=["tess/OAF", "tess/OAF", "tess/other"]),
+        replace(SMALL, corpora=["tess", "tess", "crema"]),
+        replace(SMALL, ids=["a", "b", "d"]),
+    ],
+)
+def test_seeds_of_a_fold_that_are_not_of_the_same_rows_are_an_error(tmp_path: Path, other: Predictions) -> None:
     path = tmp_path / "predictions.csv"
-    write_protocol_predictions(path, {"1": {1: SMALL, 2: replace(SMALL, truth=np.array([1, 1, 1]))}})
+    write_protocol_predictions(path, {"1": {1: SMALL, 2: other}})
     with pytest.raises(ArtefactError, match="the seeds of fold 1 differ"):
         read_protocol_predictions(path)
 

@@ -10,13 +10,14 @@ from ser.errors import DataError
 from ser.evaluation import (
     Folds,
     few_in_folds,
-    fold_matrices,
     fold_strata,
     mean_over_folds,
+    mean_over_seeds,
     one_set_of_classes,
+    seed_matrices,
     speakers_of,
 )
-from ser.intervals import LEVEL, Interval, Score, difference_of, interval_of, no_interval, pooled, value_of
+from ser.intervals import LEVEL, Interval, Score, difference_of, interval_of, no_interval, value_of
 from ser.metrics import METRICS
 from ser.predictions import Predictions
 
@@ -47,6 +48,8 @@ class Comparison:
     """On A: better or worse where the interval leaves 0 out. None where there is no interval."""
     n: int
     speakers: int
+    over: str = ""
+    """What of several folds is compared; empty of one."""
 
 
 def compare(a: Predictions, b: Predictions, metric: str = "uar") -> Comparison:
@@ -79,12 +82,20 @@ def compare_folds(a: Folds, b: Folds, metric: str = "uar") -> Comparison:
         verdict_on(interval),
         sum(len(seeds[0].ids) for seeds in a.values()),
         len(speakers),
+        over_folds(a),
     )
+
+
+def over_folds(folds: Folds) -> str:
+    """What `score_of` takes of several folds, in words."""
+    if len(folds) == 1:
+        return ""
+    return f"all {len(folds)} folds together" if one_set_of_classes(folds) else f"the mean over {len(folds)} folds"
 
 
 def score_of(folds: Folds, speakers: Sequence[str], metric: str) -> Score:
     if one_set_of_classes(folds):
-        return pooled(fold_matrices(folds, speakers), METRICS[metric])
+        return mean_over_seeds(seed_matrices(folds, speakers), METRICS[metric])
     return mean_over_folds(folds, speakers, METRICS[metric])
 
 
@@ -161,6 +172,7 @@ def sentence(comparison: Comparison, name_a: str, name_b: str) -> str:
     """What the comparison says, in one plain sentence."""
     title, interval = TITLES[comparison.metric], comparison.interval
     on = f"on {comparison.n} utterances of {comparison.speakers} speaker{'' if comparison.speakers == 1 else 's'}"
+    on += f" ({comparison.over})" if comparison.over else ""
     by = f"{100 * comparison.difference:+.1f} points of {title}"
     if interval.low is None or interval.high is None:
         return f"No verdict on {name_a} and {name_b}, which differ by {by} {on}: {interval.reason}."

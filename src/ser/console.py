@@ -111,7 +111,8 @@ def print_comparison(comparisons: Sequence[Comparison], name_a: str, name_b: str
         for of in comparisons
     ]
     header = ("", name_a, name_b, "difference", f"{name_a} is", "smallest difference to be seen")
-    print_table("test, % and points with 95 % interval over speakers, paired", header, rows)
+    what = f"test, {comparisons[0].over}" if comparisons[0].over else "test"
+    print_table(f"{what}, % and points with 95 % interval over speakers, paired", header, rows)
 
 
 def signed_with_interval(of: Comparison) -> str:

@@ -1,7 +1,9 @@
 """From a table of predictions to scores. Every score is computed from the table alone."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +12,9 @@ from numpy.typing import NDArray
 
 from ser.corpora import CORPORA
 from ser.intervals import MIN_SPEAKERS, Interval, Metric, Score, interval_of, mean_of, no_interval, pooled, value_of
-from ser.metrics import METRICS, Counts, Floats, confusion_matrices, per_class, uar, wa
-from ser.predictions import (
-    Predictions,
-    read_predictions,
-    read_protocol_predictions,
-    same_rows,
-    write_predictions,
-    write_protocol_predictions,
-)
+from ser.metrics import METRICS, Counts, Floats, confusion_matrices, f1_scores, per_class, recalls, uar, wa
+from ser.predictions import Predictions, same_rows
 from ser.tables import write_table
-
-__all__ = [
-    "Predictions",
-    "breakdown",
-    "fold_scores",
-    "pooled_scores",
-    "read_predictions",
-    "read_protocol_predictions",
-    "score",
-    "seed_spread",
-    "summarise_gates",
-    "write_confusion_matrix",
-    "write_predictions",
-    "write_protocol_predictions",
-]
 
 COLLAPSE = 0.95
 """Mean weight of one expert over a test split, above which the others hardly count."""
@@ -90,13 +70,19 @@ def speaker_matrices(predictions: Predictions, speakers: Sequence[str] | None = 
     return names, confusion_matrices(predictions.truth, predictions.prediction, group, num_groups=len(names), num_classes=num_classes)
 
 
-def scores_of(matrices: Counts | Floats) -> dict[str, Any]:
-    """Each metric with n, the number of speakers, and the intervals, from (speakers, C, C), which may be means over seeds."""
+def scores_of(*seeds: Counts) -> dict[str, Any]:
+    """Each metric with n, the number of speakers, and the intervals, from (speakers, C, C); of several seeds the mean of their scores."""
+    speakers = len(seeds[0])
     return {
-        **summarise({name: pooled(matrices, metric) for name, metric in METRICS.items()}, ["all"] * len(matrices)),
-        "n": round(float(matrices.sum())),
-        "speakers": len(matrices),
+        **summarise({name: mean_over_seeds(seeds, metric) for name, metric in METRICS.items()}, ["all"] * speakers),
+        "n": int(seeds[0].sum()),
+        "speakers": speakers,
     }
+
+
+def mean_over_seeds(seeds: Sequence[Counts], metric: Metric) -> Score:
+    """Of the scores of each seed: the macro-F1 of summed matrices would be another number, that no training ever had."""
+    return mean_of([pooled(matrices, metric) for matrices in seeds])
 
 
 def summarise(scores: Mapping[str, Score], strata: Sequence[str], reason: str | None = None, *, difference: bool = False) -> dict[str, Any]:
@@ -121,7 +107,7 @@ def mean_over_corpora(predictions: Predictions) -> dict[str, Any]:
     corpora = corpora_of(predictions, names)
     members = {corpus: [index for index, of in enumerate(corpora) if of == corpus] for corpus in sorted(set(corpora))}
     scores = {name: mean_of([pooled(matrices[of], metric, of) for of in members.values()]) for name, metric in METRICS.items()}
-    return {**summarise(scores, corpora, too_few(corpora)), "corpora": list(members)}
+    return {**summarise(scores, corpora, too_few(Counter(sorted(corpora)))), "corpora": list(members)}
 
 
 def corpora_of(predictions: Predictions, speakers: Sequence[str]) -> list[str]:
@@ -130,15 +116,14 @@ def corpora_of(predictions: Predictions, speakers: Sequence[str]) -> list[str]:
     return [known[name] for name in speakers]
 
 
-def too_few(corpora: Sequence[str]) -> str | None:
-    """Why a mean over corpora has no interval, from the corpus of each speaker.
+def too_few(speakers: Mapping[str, int]) -> str | None:
+    """Why a score that several corpora (or women and men) make up has no interval, from the number of speakers of each.
 
-    >>> too_few(["crema"] * 5 + ["tess"])
+    >>> too_few({"crema": 5, "tess": 1})
     'fewer than 5 speakers: tess has 1'
     """
-    counts = {corpus: corpora.count(corpus) for corpus in sorted(set(corpora))}
-    few = [f"{corpus} has {count}" for corpus, count in counts.items() if count < MIN_SPEAKERS]
-    return f"fewer than {MIN_SPEAKERS} speakers: {', '.join(few) or 'no corpus'}" if few or not counts else None
+    few = [f"{group} has {count}" for group, count in speakers.items() if count < MIN_SPEAKERS]
+    return f"fewer than {MIN_SPEAKERS} speakers: {', '.join(few) or 'no corpus'}" if few or not speakers else None
 
 
 def speaker_scores(predictions: Predictions) -> dict[str, dict[str, Any]]:
@@ -148,34 +133,46 @@ def speaker_scores(predictions: Predictions) -> dict[str, dict[str, Any]]:
     return {name: {"corpus": corpus, "n": n, "uar": or_none(one), "wa": or_none(other)} for name, corpus, n, one, other in columns}
 
 
-def class_scores(predictions: Predictions) -> dict[str, dict[str, float | int | None]]:
-    """label -> precision, recall, f1, support."""
-    scores = per_class(predictions.confusion)
+def class_scores(predictions: Predictions) -> dict[str, dict[str, Any]]:
+    """label -> precision, recall, f1, support, and intervals of recall and f1 over speakers."""
+    scores, matrices = per_class(predictions.confusion), speaker_matrices(predictions)[1]
     return {
         label: {
             "precision": or_none(scores.precision[index]),
             "recall": or_none(scores.recall[index]),
             "f1": or_none(scores.f1[index]),
             "support": int(scores.support[index]),
+            "intervals": {name: asdict(interval) for name, interval in class_intervals(matrices, index).items()},
         }
         for index, label in enumerate(predictions.classes)
     }
 
 
+def class_intervals(matrices: Counts, index: int) -> dict[str, Interval]:
+    """Of a class's recall, over the speakers who have it, and of its F1, over all: clips of the others may be taken for it.
+
+    With fewer than five speakers who have the class there is neither.
+    """
+    having = matrices[matrices[:, index].sum(axis=1) > 0]
+    recall = interval_of(pooled(having, lambda of: recalls(of)[..., index]), ["all"] * len(having))
+    if recall.reason is not None:
+        return {"recall": recall, "f1": no_interval(len(having), recall.reason)}
+    return {"recall": recall, "f1": interval_of(pooled(matrices, lambda of: f1_scores(of)[..., index]), ["all"] * len(matrices))}
+
+
 def pooled_scores(seeds: Sequence[Predictions]) -> dict[str, Any]:
-    """Scores of the confusion matrices summed over seeds, with speakers as units: UAR and WA are then the means over seeds.
+    """Each score as its mean over seeds, with speakers as units.
 
     Raises:
-        ValueError: the seeds differ in utterances, truths or classes.
+        ValueError: the seeds differ in utterances, speakers, truths or classes.
     """
     require_same_rows(seeds)
-    folds = {"all": seeds}
-    return scores_of(fold_matrices(folds, speakers_of(folds)))
+    return scores_of(*(speaker_matrices(of)[1] for of in seeds))
 
 
 def require_same_rows(seeds: Sequence[Predictions]) -> None:
     if not all(same_rows(seeds[0], of) for of in seeds):
-        raise ValueError("the seeds differ in utterances, truths or classes")
+        raise ValueError("the seeds differ in utterances, speakers, truths or classes")
 
 
 def seed_spread(values: Sequence[float]) -> dict[str, float | int | None]:
@@ -196,11 +193,11 @@ Folds = Mapping[str, Sequence[Predictions]]
 def fold_scores(folds: Folds) -> dict[str, Any]:
     """Scores of a protocol: the mean over folds, and of all folds taken together.
 
-    `mean_over_folds`: every fold has equal weight, its score is the mean over its seeds. `pooled`: of the confusion matrices summed over
-    folds and seeds; None where folds differ in classes.
+    `mean_over_folds`: every fold has equal weight, its score is the mean over its seeds. `pooled`: of all folds together, as the mean over
+    seeds; None where folds differ in classes.
 
     Raises:
-        ValueError: the seeds of a fold differ in utterances, truths or classes.
+        ValueError: the seeds of a fold differ in utterances, speakers, truths or classes.
     """
     for seeds in folds.values():
         require_same_rows(seeds)
@@ -209,7 +206,7 @@ def fold_scores(folds: Folds) -> dict[str, Any]:
     facts = {"n": sum(len(seeds[0].ids) for seeds in folds.values()), "speakers": len(speakers), "folds": len(folds)}
     return {
         "mean_over_folds": {**summarise(scores, fold_strata(folds, speakers), few_in_folds(folds)), **facts},
-        "pooled": scores_of(fold_matrices(folds, speakers)) if one_set_of_classes(folds) else None,
+        "pooled": scores_of(*seed_matrices(folds, speakers)) if one_set_of_classes(folds) else None,
     }
 
 
@@ -233,10 +230,14 @@ def mean_over_folds(folds: Folds, speakers: Sequence[str], metric: Metric) -> Sc
     return mean_of([mean_of([of_one(of) for of in seeds]) for seeds in folds.values()])
 
 
-def fold_matrices(folds: Folds, speakers: Sequence[str]) -> Floats:
-    """Confusion matrices summed over folds, of each fold the mean over its seeds, (S, C, C)."""
-    means = [np.mean([speaker_matrices(of, speakers)[1] for of in seeds], axis=0) for seeds in folds.values()]
-    return np.asarray(np.sum(means, axis=0), np.float64)
+def seed_matrices(folds: Folds, speakers: Sequence[str]) -> list[Counts]:
+    """Of each seed the confusion matrices summed over folds, (S, C, C).
+
+    Where folds differ in the number of their seeds, each of them is repeated equally often, until there are as many of every fold.
+    """
+    matrices = [[speaker_matrices(of, speakers)[1] for of in seeds] for seeds in folds.values()]
+    rounds = lcm(*(len(seeds) for seeds in matrices))
+    return [np.sum([seeds[number % len(seeds)] for seeds in matrices], axis=0) for number in range(rounds)]
 
 
 def fold_strata(folds: Folds, speakers: Sequence[str]) -> list[str]:
@@ -250,7 +251,7 @@ def few_in_folds(folds: Folds) -> str | None:
     if len({frozenset(seeds[0].corpora) for seeds in folds.values()}) == 1:
         return None
     pairs = {pair for seeds in folds.values() for pair in zip(seeds[0].speakers, seeds[0].corpora, strict=True)}
-    return too_few([corpus for _, corpus in sorted(pairs)])
+    return too_few(Counter(sorted(corpus for _, corpus in pairs)))
 
 
 def summarise_gates(predictions: Predictions) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ser.corpora import CORPORA
-from ser.evaluation import breakdown, gender_of, speaker_matrices, summarise
-from ser.intervals import MIN_SPEAKERS, difference_of, pooled
+from ser.evaluation import breakdown, gender_of, speaker_matrices, summarise, too_few
+from ser.intervals import difference_of, pooled
 from ser.metrics import METRICS
 from ser.predictions import Predictions
 
@@ -68,13 +68,5 @@ def gender_difference(predictions: Predictions) -> dict[str, Any]:
     scores = {
         name: difference_of(pooled(matrices[women], metric, women), pooled(matrices[men], metric, men)) for name, metric in METRICS.items()
     }
-    return {**summarise(scores, genders, too_few(len(women), len(men)), difference=True), "female": len(women), "male": len(men)}
-
-
-def too_few(women: int, men: int) -> str | None:
-    """
-    >>> too_few(5, 4)
-    'fewer than 5 speakers: male has 4'
-    """
-    few = [f"{gender} has {count}" for gender, count in zip(GENDERS, (women, men), strict=True) if count < MIN_SPEAKERS]
-    return f"fewer than {MIN_SPEAKERS} speakers: {', '.join(few)}" if few else None
+    speakers_of = {"female": len(women), "male": len(men)}
+    return {**summarise(scores, genders, too_few(speakers_of), difference=True), **speakers_of}

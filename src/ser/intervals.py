@@ -55,8 +55,6 @@ class Interval:
     """An interval is worth no more than their number."""
     reason: str | None = None
     level: float = LEVEL
-    resamples: int = 0
-    """Scores that were computed with a speaker left out."""
     method: str = METHOD
     standard_error: float | None = None
     degrees: float | None = None
@@ -130,7 +128,7 @@ def interval_of(score: Score, strata: Sequence[Hashable], difference: bool = Fal
     if not np.isfinite(value) or not np.isfinite(error):
         return Interval(None, None, speakers, "without some speaker there is no score", method=method)
     low, high = student(value, error, degrees, difference)
-    return Interval(low, high, speakers, resamples=speakers, method=method, standard_error=error, degrees=degrees)
+    return Interval(low, high, speakers, method=method, standard_error=error, degrees=degrees)
 
 
 def no_interval(speakers: int, reason: str) -> Interval:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ser.calibration import SMALLEST
 from ser.config import LabelsConfig
-from ser.evaluation import Predictions, or_none, scores_of, speaker_matrices
+from ser.evaluation import or_none, scores_of, speaker_matrices
 from ser.metrics import Counts, Floats, uar, wa
+from ser.predictions import Predictions
 from ser.votes import Votes, on_classes, plurality
 
 

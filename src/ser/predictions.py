@@ -129,14 +129,14 @@ def read_protocol_predictions(path: Path) -> dict[str, list[Predictions]]:
     """What `write_protocol_predictions` wrote: fold -> predictions of each seed, in the order of the table.
 
     Raises:
-        ArtefactError: the table is damaged, or not one of ours; the seeds of a fold differ in utterances, truths or classes.
+        ArtefactError: the table is damaged, or not one of ours; the seeds of a fold differ in utterances, speakers, truths or classes.
     """
     folds: dict[str, list[Predictions]] = {}
     for (fold, _seed), of in read_parts(path, ("fold", "seed")).items():
         folds.setdefault(fold, []).append(of)
     for fold, seeds in folds.items():
         if not all(same_rows(seeds[0], of) for of in seeds):
-            raise ArtefactError(f"{path}: the seeds of fold {fold} differ in utterances, truths or classes")
+            raise ArtefactError(f"{path}: the seeds of fold {fold} differ in utterances, speakers, truths or classes")
     return folds
 
 
@@ -147,8 +147,13 @@ def is_of_protocol(path: Path) -> bool:
 
 
 def same_rows(one: Predictions, other: Predictions) -> bool:
-    """Whether two tables hold the same utterances in the same order, with the same truths and classes."""
-    return list(one.ids) == list(other.ids) and one.classes == other.classes and np.array_equal(one.truth, other.truth)
+    """Whether two tables hold the same utterances in the same order, with the same speakers, corpora, truths and classes."""
+    names = all(list(mine) == list(its) for mine, its in zip(names_in(one), names_in(other), strict=True))
+    return names and np.array_equal(one.truth, other.truth)
+
+
+def names_in(of: Predictions) -> tuple[Sequence[str], ...]:
+    return of.ids, of.speakers, of.corpora, of.classes
 
 
 Key = tuple[str, ...]

@@ -13,13 +13,14 @@ from ser.config import SSL, ExperimentConfig
 from ser.console import print_scores, say
 from ser.data import SpeechDataset
 from ser.errors import ArtefactError, DataError
-from ser.evaluation import Predictions, score, summarise_gates, write_confusion_matrix, write_predictions
+from ser.evaluation import score, summarise_gates, write_confusion_matrix
 from ser.files import exclusive_lock, read_json, remove_leftovers, write_json
 from ser.inference import predict_dataset
 from ser.models import build_model
 from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.perception import perceived_scores
 from ser.pipeline.load import Loaded, read_loaded, write_normalisers
+from ser.predictions import Predictions, write_predictions
 from ser.runs import Run, create_run, find_run
 from ser.runtime import memory_errors, prepare_process
 from ser.splits import CERTIFICATE_FILE, write_split
@@ -103,7 +104,7 @@ def make_trainer(config: ExperimentConfig, loaded: Loaded) -> Trainer:
     datasets = {name: loaded.dataset(config, name) for name in ("train", "val")}
     if datasets["train"] is None:
         raise DataError("the train split is empty")
-    if datasets["val"] is None:
+    if datasets["val"] is None and config.protocol.name is None:  # a protocol states it itself
         log.warning("no speaker is left for validation: the number of epochs comes from the config, and the last one counts")
     model = build_model(config.model, loaded.source.shapes, len(loaded.split.classes))
     about = header(config, loaded)

@@ -12,8 +12,9 @@ from ser.calibration import Calibration, calibrate, read_calibration
 from ser.certificate import SPLIT_NAMES, Certificate, Entries, check_rows, read_certificate, speaker_independent
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, DataError, LeakageError
-from ser.evaluation import Predictions, read_predictions, score
+from ser.evaluation import score
 from ser.files import read_json
+from ser.predictions import Predictions, read_predictions
 from ser.runs import HISTORY_COLUMNS, Run, stored_config
 from ser.splits import CERTIFICATE_FILE, read_entries
 from ser.tables import read_table

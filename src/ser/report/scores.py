@@ -9,7 +9,7 @@ import numpy as np
 from ser.certificate import SPLIT_NAMES
 from ser.config import SSL
 from ser.console import score_parts, with_interval
-from ser.evaluation import breakdown, gender_of
+from ser.evaluation import gender_of
 from ser.fairness import UNKNOWN, measure_fairness
 from ser.metrics import METRICS
 from ser.predictions import Predictions
@@ -199,7 +199,6 @@ def scores_section(facts: RunFacts) -> Section:
     parts = distinct_parts(scores)
     rows = [dot(name, part, name if name in {"all", parts[-1][0]} else "corpus") for name, part in parts]
     chance = 100 / len(test.classes)
-    by_emotion = breakdown(test, np.asarray(test.classes)[test.truth].tolist())
     return Section(
         "scores",
         "Scores on test",
@@ -215,7 +214,7 @@ def scores_section(facts: RunFacts) -> Section:
             Table(
                 "By emotion, in per cent; recall with 95 % interval over speakers",
                 ["", "clips", "speakers", "recall", "precision", "F1"],
-                [emotion_cells(emotion, by_emotion.get(emotion), scores["per_class"][emotion]) for emotion in test.classes],
+                [emotion_cells(emotion, scores["per_class"][emotion]) for emotion in test.classes],
             ),
         ],
     )
@@ -237,10 +236,9 @@ def reasons(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Item]:
     return [Note(f"No interval for {listed(why)}.")] if why else []
 
 
-def emotion_cells(emotion: str, recall: Mapping[str, Any] | None, scores: Mapping[str, Any]) -> list[str]:
-    """The recall of one emotion is the UAR of its clips alone."""
-    cells = ["0", "0", "-"] if recall is None else [str(recall["n"]), str(recall["speakers"]), with_interval(recall, "uar")]
-    return [emotion, *cells, percent(scores["precision"]), percent(scores["f1"])]
+def emotion_cells(emotion: str, scores: Mapping[str, Any]) -> list[str]:
+    known = [scores["support"], scores["intervals"]["recall"]["speakers"], with_interval(scores, "recall")]
+    return [emotion, *map(str, known), percent(scores["precision"]), percent(scores["f1"])]
 
 
 # -- confusions ---------------------------------------------------------------------------------
