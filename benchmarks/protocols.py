@@ -12,7 +12,7 @@ from typing import Any
 from ser.console import with_interval
 from ser.files import read_json
 from ser.metrics import METRICS
-from ser.protocols import CELL
+from ser.pipeline.protocol_results import is_matrix, matrix_rows
 
 COLUMNS = "| fold | train / val / test clips | test speakers | classes | UAR % | WA % | macro-F1 % |"
 SUMMARY = (
@@ -28,7 +28,7 @@ def summary(results: Row) -> str:
     clips = sum(row["clips"]["test"] for row in folds)
     classes = sorted({len(row["classes"]) for row in folds})
     cells = (
-        f"`{results['protocol']['name']}`",
+        f"`{results['protocol']['name']}`{'' if results['complete'] and results['whole_corpora'] else ' (NOT COMPLETE)'}",
         len(folds),
         clips,
         len({speaker for row in folds for speaker in row["test_speakers"]}),
@@ -62,12 +62,10 @@ def folds_table(results: Row) -> Iterator[str]:
 
 def matrix(results: Row) -> Iterator[str]:
     """Training corpora in rows, test corpora in columns."""
-    cells = {tuple(row["fold"].split(CELL)): with_interval(row, "uar") for row in results["folds"]}
-    targets = sorted({target for _, target in cells})
-    yield f"\n| UAR %, trained on / tested on | {' | '.join(targets)} |"
-    yield "|---" * (len(targets) + 1) + "|"
-    for source in sorted({source for source, _ in cells}):
-        yield f"| {source} | {' | '.join(cells.get((source, target), '') for target in targets)} |"
+    header, *rows = matrix_rows(results["folds"])
+    yield f"\n| UAR %, {' | '.join(header)} |"
+    yield "|---" * len(header) + "|"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
 
 
 def tables(every: list[Row]) -> Iterator[str]:
@@ -76,7 +74,7 @@ def tables(every: list[Row]) -> Iterator[str]:
     yield from map(summary, every)
     for results in every:
         yield from folds_table(results)
-        if all(CELL in row["fold"] for row in results["folds"]):
+        if is_matrix(dict(results)):
             yield from matrix(results)
 
 

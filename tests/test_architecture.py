@@ -34,7 +34,7 @@ LAYERS = {
     """,
     "steps": """
         pipeline.extras pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train
-        pipeline.protocol_results pipeline.protocol pipeline.compare
+        pipeline.protocol_show pipeline.protocol_results pipeline.protocol pipeline.compare
         pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report
     """,
     "command line": "cli",

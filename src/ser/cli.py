@@ -146,7 +146,7 @@ def protocol_list() -> None:
     """One line for each protocol."""
     with exit_codes():
         from ser.console import set_up_logging
-        from ser.pipeline.protocol import print_list
+        from ser.pipeline.protocol_show import print_list
 
         set_up_logging(0)
         print_list()
@@ -157,7 +157,7 @@ def protocol_show(name: Annotated[str, typer.Argument(help="As in `ser protocol 
     """What a protocol demands: corpora, classes, folds with speakers and counts, checksum, source."""
     with exit_codes():
         from ser.console import set_up_logging
-        from ser.pipeline.protocol import print_protocol
+        from ser.pipeline.protocol_show import print_protocol
 
         set_up_logging(0)
         print_protocol(name)

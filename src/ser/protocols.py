@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from ser.config import Config, Corpus, LabelsConfig, SplitConfig
 from ser.config_file import suggestion
+from ser.corpora import CORPORA
 from ser.errors import ArtefactError, ConfigError
 from ser.files import digest_json, read_json
 
@@ -58,6 +59,17 @@ class Fold(Config):
         """Whether clips are listed, not speakers."""
         return bool(self.test_ids)
 
+    @property
+    def tested_corpora(self) -> set[str]:
+        """With a listed speaker or clip in test."""
+        return {speaker.partition("/")[0] for speaker in self.test_speakers} | {i.partition("_")[0] for i in self.test_ids}
+
+    @property
+    def training_corpora(self) -> set[str]:
+        """With a speaker who trains, of the complete corpora."""
+        held_out = {*self.val_speakers, *self.test_speakers}
+        return {corpus for corpus in self.corpora if any(f"{corpus}/{name}" not in held_out for name in CORPORA[corpus].speakers)}
+
     def split(self, name: str) -> SplitConfig:
         """As a split of this name. Lists of clips promise nothing about speakers."""
         if self.by_id:
@@ -95,11 +107,6 @@ class Protocol(Config):
     def slug(self) -> str:
         """A name for folders."""
         return f"{self.name.replace('/', '-')}-v{self.version}"
-
-    @property
-    def is_matrix(self) -> bool:
-        """Whether its folds are the cells of a table, training corpus x test corpus."""
-        return all(CELL in fold.name for fold in self.folds)
 
     def split_name(self, fold: Fold) -> str:
         return f"{self.slug}-{fold.name}"

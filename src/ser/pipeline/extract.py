@@ -30,21 +30,39 @@ def extract(config: ExperimentConfig) -> Census:
     """
     project = config.project
     with exclusive_lock(paths.lock_file(project)):
-        for folder in (paths.processed(project), paths.split_folder(config)):
-            remove_leftovers(folder)
-        votes = votes_of_crema(project)  # first, because it is quick: what is wrong with the table is not said after minutes
-        census = take_census(config)
-        write_skipped(paths.skipped_file(project), census.skipped)
-        for line in summary(census):
-            say(line)
-        check_census(census, project.max_unreadable)
+        remove_leftovers(paths.split_folder(config))
+        census, votes = look(config)
         split = make_split(census.manifest, config.split, config.labels, skipped_ids(census.skipped))
-        write_manifest(paths.manifest_file(project), census.manifest)
-        keep_votes(project, votes, census.manifest)
+        keep(project, census.manifest, votes)
         write_split(paths.split_folder(config), split)
     counts = ", ".join(f"{name} {len(entries)}" for name, entries in split.splits.items())
     say(f"split {config.split.name} ({split.certificate.kind}): {counts}; {paths.split_folder(config)}")
     return census
+
+
+def index(config: ExperimentConfig) -> None:
+    """The manifest alone, for whoever brings splits of his own; errors as of `extract`."""
+    with exclusive_lock(paths.lock_file(config.project)):
+        census, votes = look(config)
+        keep(config.project, census.manifest, votes)
+
+
+def look(config: ExperimentConfig) -> tuple[Census, Votes]:
+    """What is below data/raw. skipped.csv is written in any case, so that it can tell why nothing else was."""
+    project = config.project
+    remove_leftovers(paths.processed(project))
+    votes = votes_of_crema(project)  # first, because it is quick: what is wrong with the table is not said after minutes
+    census = take_census(config)
+    write_skipped(paths.skipped_file(project), census.skipped)
+    for line in summary(census):
+        say(line)
+    check_census(census, project.max_unreadable)
+    return census, votes
+
+
+def keep(project: ProjectConfig, manifest: Manifest, votes: Votes) -> None:
+    write_manifest(paths.manifest_file(project), manifest)
+    keep_votes(project, votes, manifest)
 
 
 def votes_of_crema(project: ProjectConfig) -> Votes:

@@ -11,35 +11,42 @@ are computed once and serve all folds.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import TypeVar
 
 from ser import paths
 from ser.census import SKIPPED_COLUMNS, Skipped
 from ser.certificate import read_certificate
+from ser.checkpoint import first_line
 from ser.config import ExperimentConfig, SplitConfig
-from ser.console import print_table, say
-from ser.errors import ConfigError, DataError
-from ser.files import digest_json, exclusive_lock
+from ser.console import say
+from ser.errors import ConfigError, DataError, LockedError, SerError
+from ser.files import digest_json, exclusive_lock, remove_leftovers
 from ser.manifest import Manifest, read_manifest
-from ser.pipeline.extract import extract, skipped_ids
+from ser.pipeline.extract import index, skipped_ids
 from ser.pipeline.extras import check_extras
 from ser.pipeline.load import load
 from ser.pipeline.protocol_results import Finished, print_results, write_results
 from ser.pipeline.train import train
 from ser.pipeline.transform import transform
-from ser.protocols import Fold, Protocol, find_protocol, read_protocols
-from ser.runs import Run, differences
+from ser.protocols import Fold, Protocol, find_protocol
+from ser.runs import MAY_DIFFER, Run, differences
 from ser.splits import CERTIFICATE_FILE, Split, drawing_key, make_split, read_split, write_split
 from ser.tables import read_table
 
 log = logging.getLogger(__name__)
 
-NOT_IN_KEY = {"project", "split", "labels", "protocol", "calibration", "tracking", "runtime"}
-"""Sections that the protocol sets itself, or that change no prediction."""
+Argument = TypeVar("Argument")
+
+NOT_IN_KEY = {*MAY_DIFFER, "split", "labels"}
+"""Sections that change no prediction, or that the protocol sets itself."""
+WAIT_SECONDS = 5.0
+"""Between two looks whether another process still writes to the processed folder."""
 
 
 @dataclass(frozen=True)
@@ -95,29 +102,30 @@ def run_protocol(
         incomplete: go on without speakers and clips that the manifest lacks; the results say so.
 
     Raises:
-        ConfigError: no such protocol or fold, or `leak_delta` for a protocol in which speakers stand on both sides anyway.
-        DataError: the corpora are not complete; else as of the steps.
+        ConfigError: no such protocol or fold, or `leak_delta` where it means nothing.
+        DataError: the corpora are not complete; finished folds were trained on something else; else as of the steps.
         ArtefactError, LeakageError: as of the steps.
-        LockedError: another process runs this protocol with these settings, or writes to the processed folder.
+        LockedError: another process runs this protocol with these settings.
     """
     protocol = find_protocol(name or config.protocol.name or unnamed())
-    if leak_delta and protocol.speakers == "shared":
-        raise ConfigError(
-            f"--leak-delta: in {protocol.name} speakers stand on both sides already; no honest score is there to compare with"
-        )
+    chosen = [fold.name for fold in protocol.choose(folds or (config.protocol.fold and [config.protocol.fold]) or None)]
+    if leak_delta:
+        refuse_leak_delta(protocol)
     check_extras(config, ("transform", "train"))
-    chosen = [fold.name for fold in protocol.choose(folds)]
     if not paths.manifest_file(config.project).exists():
-        extract(config)
-    with muted("ser.splits"):  # the protocol itself states what it leaves empty
-        jobs = list(plan_jobs(protocol, config, leak_delta, incomplete))
+        patiently(index, config)
     folder = results_folder(protocol, config)
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(folder / ".lock"):
+        remove_leftovers(folder)
+        leaky_too = leak_delta or any(folder.glob("*-leaky"))
+        with muted("ser.splits"):  # the protocol itself states what it leaves empty
+            jobs = list(plan_jobs(protocol, config, leaky_too, incomplete))
         for job in jobs:
-            if job.fold.name in chosen:
+            if job.fold.name in chosen and (leak_delta or not job.leaky):
                 run_job(job)
-        results = write_results(folder, protocol, config, [finished for job in jobs for finished in finished_of(job)])
+                refuse_mixed(all_finished(jobs))
+        results = write_results(folder, protocol, config, all_finished(jobs))
     print_results(results)
     say(f"everything is in {folder}")
     return folder
@@ -129,30 +137,61 @@ def unnamed() -> str:
     )
 
 
+def refuse_leak_delta(protocol: Protocol) -> None:
+    """
+    Raises:
+        ConfigError: a random split would not differ from the protocol's own by its speakers alone.
+    """
+    if protocol.speakers == "shared":
+        raise ConfigError(
+            f"--leak-delta: in {protocol.name} speakers stand on both sides already; there is no honest score to compare with"
+        )
+    if any(not fold.tested_corpora <= fold.training_corpora for fold in protocol.folds):
+        raise ConfigError(f"--leak-delta: {protocol.name} tests corpora that it does not train on; a random split would test others")
+
+
+def refuse_mixed(finished: Sequence[Finished]) -> None:
+    """
+    Raises:
+        DataError: folds were trained on features of different settings, versions or backbones.
+    """
+    for one in finished:
+        if one.stores != finished[0].stores:
+            raise DataError(
+                f"{one.run.folder} and {finished[0].run.folder} were trained on features of another version or backbone: "
+                "remove the older one to train the fold again"
+            )
+
+
 def results_folder(protocol: Protocol, config: ExperimentConfig) -> Path:
     """Other settings, another folder. What is left at its default is not in the name: a setting that a later version adds moves nothing."""
     key = digest_json(config.model_dump(mode="json", exclude=NOT_IN_KEY, exclude_defaults=True))[:10]
     return Path(config.project.runs_dir) / "protocols" / protocol.slug / f"{config.model.name}-{key}"
 
 
-def plan_jobs(protocol: Protocol, config: ExperimentConfig, leak_delta: bool, incomplete: bool) -> Iterator[Job]:
+def plan_jobs(protocol: Protocol, config: ExperimentConfig, leaky_too: bool, incomplete: bool) -> Iterator[Job]:
     """Every fold, certified; errors as of `run_protocol`, before anything is trained."""
     manifest = read_manifest(paths.manifest_file(config.project))
     skipped = screened_ids(config)
+    tested = 0
     for fold in protocol.folds:
         part = fold_of_present(fold, manifest, skipped) if incomplete else fold
-        if part is None:
-            log.warning("%s, fold %s: nobody is here to be tested; it is left out", protocol.name, fold.name)
+        try:
+            honest = part.split(protocol.split_name(fold))
+            split = make_split(manifest, honest, fold.labels, skipped)
+        except (DataError, ValueError) as error:
+            if not incomplete:
+                raise
+            log.warning("%s, fold %s is left out: %s", protocol.name, fold.name, first_line(error))
             continue
-        honest = part.split(protocol.split_name(fold))
-        split = make_split(manifest, honest, fold.labels, skipped)
         if not incomplete:
             refuse_incomplete(protocol, fold, split)
         yield Job(protocol, fold, split, fold_config(protocol, fold, config, honest), leaky=False)
-        if leak_delta:
-            random = random_split(honest, split, fold)
-            split = make_split(manifest, random, fold.labels, skipped)
-            yield Job(protocol, fold, split, fold_config(protocol, fold, config, random), leaky=True)
+        if leaky_too:
+            random = random_split(honest, split, tested)
+            leaky = make_split(manifest, random, fold.labels, skipped)
+            yield Job(protocol, fold, leaky, fold_config(protocol, fold, config, random), leaky=True)
+        tested += len(split.splits["test"])
 
 
 def screened_ids(config: ExperimentConfig) -> set[str]:
@@ -160,16 +199,13 @@ def screened_ids(config: ExperimentConfig) -> set[str]:
     return skipped_ids(Skipped(**row) for row in read_table(paths.skipped_file(config.project), SKIPPED_COLUMNS))
 
 
-def fold_of_present(fold: Fold, manifest: Manifest, skipped: Collection[str]) -> Fold | None:
-    """The fold without speakers and clips that are not here; None where that leaves nobody to train or to test."""
+def fold_of_present(fold: Fold, manifest: Manifest, skipped: Collection[str]) -> Fold:
+    """The fold without speakers and clips that are not here."""
     speakers = {utterance.speaker for utterance in manifest}
     corpora = tuple(corpus for corpus in fold.corpora if any(speaker.startswith(f"{corpus}/") for speaker in speakers))
     lists = {key: tuple(s for s in getattr(fold, key) if s in speakers) for key in ("val_speakers", "test_speakers")}
     lists |= {key: tuple(i for i in getattr(fold, key) if i in manifest or i in skipped) for key in ("val_ids", "test_ids")}
-    part = fold.model_copy(update={"corpora": corpora, **lists})
-    held_out = {*part.val_speakers, *part.test_speakers}
-    trains = any(utterance.corpus in corpora and utterance.speaker not in held_out for utterance in manifest)
-    return part if trains and (part.test_speakers or part.test_ids) else None
+    return fold.model_copy(update={"corpora": corpora, **lists})
 
 
 def refuse_incomplete(protocol: Protocol, fold: Fold, split: Split) -> None:
@@ -188,9 +224,14 @@ def refuse_incomplete(protocol: Protocol, fold: Fold, split: Split) -> None:
         )
 
 
-def random_split(honest: SplitConfig, split: Split, fold: Fold) -> SplitConfig:
-    """As many clips of the same ones in each part, drawn without regard to speakers."""
-    ids = sorted((entry.id for rows in split.splits.values() for entry in rows), key=lambda i: drawing_key(honest.seed, f"{fold.name}/{i}"))
+def random_split(honest: SplitConfig, split: Split, tested: int) -> SplitConfig:
+    """As many of the same clips in each part, drawn without regard to speakers.
+
+    Args:
+        tested: clips that the folds before this one test. Folds that share their clips deal them out in one order, each once.
+    """
+    ids = sorted((entry.id for rows in split.splits.values() for entry in rows), key=lambda i: drawing_key(honest.seed, i))
+    ids = ids[tested % len(ids) :] + ids[: tested % len(ids)]
     val, test = len(split.splits["val"]), len(split.splits["test"])
     return SplitConfig(
         name=f"{honest.name}-leaky",
@@ -220,7 +261,7 @@ def run_job(job: Job) -> None:
     if not seeds:
         return
     with quiet():
-        prepare(job)
+        patiently(prepare, job)
     for seed in seeds:
         with quiet():
             train(job.with_seed(seed), run_name=job.name(seed), resume=job.run(seed).config.exists())
@@ -230,14 +271,32 @@ def run_job(job: Job) -> None:
 
 def prepare(job: Job) -> None:
     """The split in its place, missing features computed, the normalisers fitted on its training speakers."""
-    folder = paths.split_folder(job.config)
     with exclusive_lock(paths.lock_file(job.config.project)):
-        manifest = read_manifest(paths.manifest_file(job.config.project))
-        stands = (folder / CERTIFICATE_FILE).exists()
-        if not stands or read_split(folder, manifest).certificate.split_digest != job.split.certificate.split_digest:
-            write_split(folder, job.split)
+        if not stands(job):
+            write_split(paths.split_folder(job.config), job.split)
     transform(job.config)
     load(job.config)
+
+
+def stands(job: Job) -> bool:
+    """Whether the job's split is there. It follows from protocol and manifest: whatever else stands in its place is written over."""
+    try:
+        manifest = read_manifest(paths.manifest_file(job.config.project))
+        stored = read_split(paths.split_folder(job.config), manifest)
+    except SerError:
+        return False
+    return stored.certificate.split_digest == job.split.certificate.split_digest
+
+
+def patiently(step: Callable[[Argument], object], argument: Argument) -> None:
+    """Wait while another process writes to the processed folder: another protocol, maybe, which does so between its folds."""
+    while True:
+        try:
+            step(argument)
+            return
+        except LockedError as error:
+            log.info("%s: waiting", error)
+            time.sleep(WAIT_SECONDS)
 
 
 def quiet() -> AbstractContextManager[object]:
@@ -257,51 +316,12 @@ def muted(name: str) -> Iterator[None]:
         logger.setLevel(level)
 
 
+def all_finished(jobs: Sequence[Job]) -> list[Finished]:
+    return [finished for job in jobs for finished in finished_of(job)]
+
+
 def finished_of(job: Job) -> Iterator[Finished]:
     """What is there of a job, with every seed of the config."""
     for seed in job.config.protocol.seeds:
         if job.finished(seed):
             yield Finished.read(job.fold, seed, job.leaky, job.run(seed), job.split)
-
-
-def print_list() -> None:
-    """One line for each protocol."""
-    rows = [
-        (p.name, p.version, ", ".join(p.corpora), len(p.folds), p.speakers, p.checksum[:12], p.title) for p in read_protocols().values()
-    ]
-    print_table("protocols", ("name", "version", "corpora", "folds", "speakers", "checksum", ""), rows, text_columns=7)
-
-
-def print_protocol(name: str) -> None:
-    """Everything about one.
-
-    Raises:
-        ConfigError: there is none of this name.
-    """
-    protocol = find_protocol(name)
-    say(f"{protocol.name}, version {protocol.version}: {protocol.title}")
-    say(f"source: {protocol.source}")
-    say(f"validation: {protocol.validation}")
-    say("speakers: " + ("stand on both sides" if protocol.speakers == "shared" else "those of test never train"))
-    say(f"transductive: {'yes' if protocol.transductive else 'no'}")
-    say(f"checksum: {protocol.checksum}")
-    rows = [
-        (
-            fold.name,
-            ", ".join(fold.corpora),
-            len(fold.labels.keep),
-            *fold.counts.model_dump().values(),
-            f"{fold.published.train} / {fold.published.test}" if fold.published else "",
-            those_tested(fold),
-        )
-        for fold in protocol.folds
-    ]
-    header = ("fold", "corpora", "classes", "train", "val", "test", "published train / test", "tested")
-    print_table("clips after screening, on the complete corpora", header, rows, text_columns=2)
-
-
-def those_tested(fold: Fold, shown: int = 8) -> str:
-    if fold.by_id:
-        return f"{len(fold.test_ids)} listed clips"
-    names = fold.test_speakers
-    return ", ".join(names) if len(names) <= shown else f"{len(names)} speakers"

@@ -1,5 +1,6 @@
 """From the finished folds of a protocol to predictions.csv, protocol.json and the printed table."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from ser.certificate import read_certificate, speaker_independent
 from ser.config import ExperimentConfig
 from ser.console import print_table, say, with_interval
 from ser.errors import ArtefactError, DataError
-from ser.evaluation import fold_scores, pooled_scores, seed_spread
+from ser.evaluation import fold_scores, pooled_scores, score, seed_spread
 from ser.files import read_json, write_json
+from ser.intervals import MIN_SPEAKERS
 from ser.metrics import METRICS
 from ser.predictions import Predictions, read_predictions, write_protocol_predictions
 from ser.protocols import CELL, Fold, Protocol
@@ -40,24 +42,43 @@ class Finished:
     independent: bool
     """Whether the run's certificate proves that nobody in test was heard in training or in selection."""
 
+    stores: Any
+    """Fingerprints of the feature stores that it was trained on."""
+
     @classmethod
     def read(cls, fold: Fold, seed: int, leaky: bool, run: Run, split: Split) -> "Finished":
         """
         Raises:
             ArtefactError: scores or certificate are damaged.
         """
-        metrics = read_json(run.metrics)
-        if not isinstance(metrics, dict) or not {"uar", "n", "best_epoch", "epochs", "certificate"} <= metrics.keys():
-            raise ArtefactError(f"{run.metrics} holds no scores of this program: remove {run.folder} to train the fold again")
-        return cls(fold, seed, leaky, run, split, metrics, speaker_independent(read_certificate(run.split / CERTIFICATE_FILE)))
+        certificate = read_certificate(run.split / CERTIFICATE_FILE)
+        try:
+            metrics, stores = read_json(run.metrics), read_json(run.split / "normaliser.json")["stores"]
+            whole = all(math.isfinite(metrics[key]) for key in (*METRICS, "n", "best_epoch", "epochs"))
+        except (KeyError, TypeError):
+            whole = False
+        if not whole:
+            raise ArtefactError(f"{run.folder} holds no whole scores of this program: remove it to train the fold again")
+        return cls(fold, seed, leaky, run, split, metrics, speaker_independent(certificate), stores)
 
-    @property
     def predictions(self) -> Predictions:
-        """Of its test part."""
-        found = read_predictions(self.run.predictions)
-        if "test" not in found:
-            raise ArtefactError(f"{self.run.predictions} has no predictions for test: remove {self.run.folder} to train the fold again")
-        return found["test"]
+        """Of its test part.
+
+        Raises:
+            ArtefactError: the table is damaged, or not of the clips that the certificate speaks of.
+        """
+        found = read_predictions(self.run.predictions).get("test")
+        entries = self.split.splits["test"]
+        certified = [(entry.id, entry.corpus, entry.speaker, entry.emotion) for entry in entries]
+        if found is None or certified != said_of(found):
+            raise ArtefactError(f"{self.run.predictions} is not of the fold's test clips: remove {self.run.folder} to train the fold again")
+        return found
+
+
+def said_of(found: Predictions) -> list[tuple[str, str, str, str]]:
+    """id, corpus, speaker and truth of every row."""
+    truths = [found.classes[label] for label in found.truth]
+    return list(zip(found.ids, found.corpora, found.speakers, truths, strict=True))
 
 
 def write_results(folder: Path, protocol: Protocol, config: ExperimentConfig, finished: Sequence[Finished]) -> Results:
@@ -70,7 +91,7 @@ def write_results(folder: Path, protocol: Protocol, config: ExperimentConfig, fi
     honest = by_fold([one for one in finished if not one.leaky])
     if not honest:
         raise DataError(f"no fold of {protocol.name} is finished: nothing to tell")
-    predictions = {name: {one.seed: one.predictions for one in of} for name, of in honest.items()}
+    predictions = {name: {one.seed: one.predictions() for one in of} for name, of in honest.items()}
     seeds = config.protocol.seeds
     # a seed counts only where all folds have it: else its mean would be over others than that of its neighbour
     whole = [seed for seed in seeds if all(seed in of for of in predictions.values())] or [seeds[0]]
@@ -82,12 +103,14 @@ def write_results(folder: Path, protocol: Protocol, config: ExperimentConfig, fi
         "train": config.train.model_dump(mode="json"),
         "augmented_copies": config.augmentations.copies,
         "seeds": list(seeds),
+        "folds_in_all": len(protocol.folds),
         "complete": len(honest) == len(protocol.folds) and all(len(of) == len(seeds) for of in honest.values()),
         "whole_corpora": all(one.fold.counts.model_dump() == sizes(one.split) for one in finished),
         "speaker_independent": all(one.independent for of in honest.values() for one in of),
         "folds": [fold_row(of, predictions[name]) for name, of in honest.items()],
         **fold_scores({name: of for name, of in shared.items() if of}),
         "by_seed": by_seed(shared, whole),
+        "parts": parts(shared, whole),
         "leak_delta": leak_delta(honest, by_fold([one for one in finished if one.leaky])),
     }
     write_protocol_predictions(folder / "predictions.csv", predictions)
@@ -138,18 +161,44 @@ def by_seed(shared: Mapping[str, Sequence[Predictions]], seeds: Sequence[int]) -
     return {metric: {"values": [mean[metric] for mean in means], **seed_spread([mean[metric] for mean in means])} for metric in METRICS}
 
 
+def parts(shared: Mapping[str, Sequence[Predictions]], seeds: Sequence[int]) -> list[Results]:
+    """For each seed the scores of each class, corpus, gender and speaker over all folds; nothing where folds differ in classes, or where an
+    utterance is tested in several."""
+    found = []
+    for place, seed in enumerate(seeds):
+        of = [fold[place] for fold in shared.values() if len(fold) > place]
+        ids = [utterance for one in of for utterance in one.ids]
+        if len({one.classes for one in of}) == 1 and len(set(ids)) == len(ids):
+            scores = score(joined(of))
+            found.append({"seed": seed, **{key: scores[key] for key in ("per_class", "per_corpus", "per_gender", "per_speaker")}})
+    return found
+
+
+def joined(of: Sequence[Predictions]) -> Predictions:
+    """One behind the other; without gates, which no score needs."""
+    return Predictions(
+        ids=[utterance for one in of for utterance in one.ids],
+        corpora=[corpus for one in of for corpus in one.corpora],
+        speakers=[speaker for one in of for speaker in one.speakers],
+        truth=np.concatenate([one.truth for one in of]),
+        probabilities=np.concatenate([one.probabilities for one in of]),
+        classes=of[0].classes,
+    )
+
+
 def leak_delta(honest: Mapping[str, Sequence[Finished]], leaky: Mapping[str, Sequence[Finished]]) -> Results | None:
     """UAR on random splits of the same sizes, minus UAR on the protocol's own; None where no random split was trained.
 
-    Each fold counts with the mean over its seeds; the interval is Student's t over folds, from three folds on.
+    Each fold counts with the mean over the seeds that both sides have; the interval is Student's t over folds, from five folds on.
     """
-    folds = [name for name in honest if name in leaky]
+    pairs = {name: common_seeds(of, leaky[name]) for name, of in honest.items() if name in leaky}
+    folds = [name for name, (own, _) in pairs.items() if own]
     if not folds:
         return None
-    means = [np.array([np.mean([one.metrics["uar"] for one in of[name]]) for name in folds]) for of in (honest, leaky)]
+    means = [np.array([np.mean(pairs[name][side]) for name in folds]) for side in (0, 1)]
     difference = means[1] - means[0]
     interval = None
-    if len(folds) >= 3:
+    if len(folds) >= MIN_SPEAKERS:
         half = stats.t.ppf(0.975, len(folds) - 1) * difference.std(ddof=1) / np.sqrt(len(folds))
         interval = {"low": float(difference.mean() - half), "high": float(difference.mean() + half), "method": "Student's t over folds"}
     return {
@@ -159,6 +208,13 @@ def leak_delta(honest: Mapping[str, Sequence[Finished]], leaky: Mapping[str, Seq
         "delta": float(difference.mean()),
         "interval": interval,
     }
+
+
+def common_seeds(own: Sequence[Finished], random: Sequence[Finished]) -> tuple[list[float], list[float]]:
+    """UAR of each seed that both have."""
+    one, other = ({run.seed: float(run.metrics["uar"]) for run in of} for of in (own, random))
+    seeds = sorted(one.keys() & other.keys())
+    return [one[seed] for seed in seeds], [other[seed] for seed in seeds]
 
 
 def print_results(results: Results) -> None:
@@ -179,7 +235,7 @@ def print_results(results: Results) -> None:
         ]
         + summary_rows(results),
     )
-    if results["folds"] and all(CELL in row["fold"] for row in results["folds"]):
+    if is_matrix(results):
         print_matrix(results["folds"])
     for line in remarks(results):
         say(line)
@@ -203,12 +259,21 @@ def summary_rows(results: Results) -> list[tuple[object, ...]]:
     return rows
 
 
-def print_matrix(folds: Iterable[Results]) -> None:
-    """Training corpora in rows, test corpora in columns."""
+def is_matrix(results: Results) -> bool:
+    """Whether its folds are the cells of a table, training corpus x test corpus."""
+    return all(CELL in row["fold"] for row in results["folds"])
+
+
+def matrix_rows(folds: Iterable[Results]) -> list[tuple[str, ...]]:
+    """The header, then UAR with its interval: training corpora in rows, test corpora in columns."""
     cells = {tuple(row["fold"].split(CELL)): with_interval(row, "uar") for row in folds}
     sources, targets = (sorted({pair[place] for pair in cells}) for place in (0, 1))
-    rows = [(source, *(cells.get((source, target), "") for target in targets)) for source in sources]
-    print_table("UAR %", ("trained on / tested on", *targets), rows)
+    return [("trained on / tested on", *targets), *((source, *(cells.get((source, to), "") for to in targets)) for source in sources)]
+
+
+def print_matrix(folds: Iterable[Results]) -> None:
+    header, *rows = matrix_rows(folds)
+    print_table("UAR %", header, rows)
 
 
 def remarks(results: Results) -> Iterable[str]:
@@ -216,13 +281,16 @@ def remarks(results: Results) -> Iterable[str]:
     spread = results["by_seed"]["uar"]
     if len(results["seeds"]) > 1:
         yield f"spread over {spread['n']} seeds, UAR: {percent(spread['mean'])} mean, {percent(spread['min'])} to {percent(spread['max'])}"
+    folds, every = len(results["folds"]), results["folds_in_all"]
     if results["speaker_independent"]:
-        folds = len(results["folds"])
-        yield f"speaker-independent: {'its certificate proves' if folds == 1 else f'the certificates of all {folds} folds prove'} it"
+        proof = (
+            "its certificate proves" if folds == 1 else f"the certificates of {'all' if folds == every else 'these'} {folds} folds prove"
+        )
+        yield f"speaker-independent: {proof} it"
     elif results["protocol"]["speakers"] == "shared":
         yield "speakers stand on both sides: compare with results of this very protocol only"
     if not results["complete"]:
-        yield "not complete: folds or seeds are missing; run the command again"
+        yield f"not complete: {folds} of {every} folds{' are here' if folds < every else ', but not with every seed'}"
     if not results["whole_corpora"]:
         yield "the corpora are not complete here: not comparable with the protocol's other results"
     leak = results["leak_delta"]

@@ -1,0 +1,53 @@
+"""`ser protocol list` and `ser protocol show`: what the protocols demand. Loads nothing that trains."""
+
+from collections.abc import Sequence
+
+from ser.console import print_table, say
+from ser.protocols import Fold, find_protocol, read_protocols
+
+
+def print_list() -> None:
+    """One line for each protocol."""
+    rows = [
+        (p.name, p.version, ", ".join(p.corpora), len(p.folds), p.speakers, p.checksum[:12], p.title) for p in read_protocols().values()
+    ]
+    print_table("protocols", ("name", "version", "corpora", "folds", "speakers", "checksum", ""), rows, text_columns=7)
+
+
+def print_protocol(name: str) -> None:
+    """Everything about one, down to its speakers.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    protocol = find_protocol(name)
+    say(f"{protocol.name}, version {protocol.version}: {protocol.title}")
+    say(f"source: {protocol.source}")
+    say(f"validation: {protocol.validation}")
+    say("speakers: " + ("stand on both sides" if protocol.speakers == "shared" else "those of test never train"))
+    say(f"transductive: {'yes' if protocol.transductive else 'no'}")
+    say(f"checksum: {protocol.checksum}")
+    rows = [
+        (
+            fold.name,
+            ", ".join(fold.corpora),
+            *fold.counts.model_dump().values(),
+            f"{fold.published.train} / {fold.published.test}" if fold.published else "",
+        )
+        for fold in protocol.folds
+    ]
+    header = ("fold", "corpora", "train", "val", "test", "published train / test")
+    print_table("clips after screening, on the complete corpora", header, rows, text_columns=2)
+    for fold in protocol.folds:
+        val = f"; validation {listed(fold.val_speakers, fold.val_ids)}" if fold.val_speakers or fold.val_ids else ""
+        say(f"{fold.name}: test {listed(fold.test_speakers, fold.test_ids)}{val}; classes {classes_of_fold(fold)}")
+
+
+def listed(speakers: Sequence[str], ids: Sequence[str]) -> str:
+    """Every speaker, or how many clips."""
+    return f"{len(ids)} listed clips" if ids else ", ".join(speakers)
+
+
+def classes_of_fold(fold: Fold) -> str:
+    merged = [f"{source} counted as {target}" for source, target in fold.labels.merge.items()]
+    return ", ".join([*map(str, fold.labels.keep), *merged])
