@@ -223,8 +223,9 @@ def main() -> None:
     arguments = parser.parse_args()
     error = 100 * np.sqrt(0.95 * 0.05 / arguments.simulations)
     lines = [
-        "Coverage of 95 % intervals in %, in brackets their mean width in points, by number of speakers. Monte Carlo error at 95 %:",
-        f"{error:.1f} with {arguments.simulations} simulations, twice that with a quarter of them, nearly three times with an eighth.",
+        "Coverage of 95 % intervals in %, in brackets their mean width in points, by number of speakers. Standard error where coverage",
+        f"is 95 %: {error:.1f} with {arguments.simulations} simulations, twice that with a quarter of them, nearly three times with an "
+        "eighth.",
         "",
         f"| population | score | method | simulations | {' | '.join(map(str, SPEAKERS))} |",
         "|---" * (4 + len(SPEAKERS)) + "|",

@@ -83,12 +83,13 @@ def test_json_refuses_what_json_has_not_and_keeps_the_old_file(tmp_path: Path, v
     assert read_json(path) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff\xfe\x00", b"[1] [2]"])
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff\xfe\x00", b"[1] [2]", b"[" * 200_000])
 def test_damaged_json_is_an_artefact_error_that_names_the_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "index.json"
     path.write_bytes(content)
-    with pytest.raises(ArtefactError, match=r"index\.json is damaged"):
+    with pytest.raises(ArtefactError, match=r"index\.json is damaged") as error:
         read_json(path)
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_digests_tell_different_values_apart() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -293,6 +294,81 @@ def test_a_checkpoint_that_lacks_a_part_is_refused_in_one_line(finished: Run, tm
 def test_what_this_version_does_not_know_is_said(finished: Run, tmp_path: Path, part: str, value: Any, message: str) -> None:
     with pytest.raises(ArtefactError, match=message):
         Recogniser.load(changed(finished, tmp_path / "model.pth", **{part: value}))
+
+
+def nested(content: dict[str, Any], value: Any, *keys: Any) -> dict[str, Any]:
+    """With one value deep inside replaced."""
+    inner = content
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    return content
+
+
+SPECTRAL = ("extractors", "spectral")
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        ((*SPECTRAL, "ingredients"), None),
+        ((*SPECTRAL, "ingredients"), [1]),
+        ((*SPECTRAL, "ingredients", "features"), {"hop_length": "many"}),
+        ((*SPECTRAL, "ingredients", "features", "mel", "n_mels"), 20),
+        ((*SPECTRAL, "ingredients", "features", "hop_length"), 300),
+        ((*SPECTRAL, "ingredients", "layers"), 3),
+        ((*SPECTRAL, "dtype"), "nonsense"),
+        ((*SPECTRAL, "dtype"), "int64"),
+        ((*SPECTRAL, "frame_rate"), 0.0),
+        ((*SPECTRAL, "dims"), [["mel", 5]]),
+        (("shapes", "mel", "rows"), 5),
+        (("shapes", "mel", "frame_rate"), "fast"),
+        (("classes", 0), 7),
+        (("normalisers", "spectral", "mean"), torch.zeros(3)),
+        (("normalisers", "spectral", "deviation"), torch.ones(3)),
+        (("normalisers", "spectral", "mean"), None),
+        (("weights",), {0: torch.zeros(1)}),
+        (("weights",), [1]),
+        (("weights",), None),
+    ],
+)
+def test_odd_content_with_a_good_digest_is_refused_in_one_line(finished: Run, tmp_path: Path, keys: tuple[Any, ...], value: Any) -> None:
+    path = tmp_path / "model.pth"
+    save_checkpoint(path, nested(load_checkpoint(finished.best), value, *keys))
+    with pytest.raises(ArtefactError) as error:
+        Recogniser.load(path)
+    assert str(path) in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("part", ["mean", "deviation", "weights"])
+def test_numbers_that_are_not_finite_are_refused(finished: Run, tmp_path: Path, part: str) -> None:
+    content = load_checkpoint(finished.best)
+    tensor = next(iter(content["weights"].values())) if part == "weights" else content["normalisers"]["spectral"][part]
+    tensor.view(-1)[0] = torch.nan
+    save_checkpoint(tmp_path / "model.pth", content)
+    with pytest.raises(ArtefactError, match="finite"):
+        Recogniser.load(tmp_path / "model.pth")
+
+
+def test_a_normaliser_that_divides_by_nothing_is_refused(finished: Run, tmp_path: Path) -> None:
+    content = load_checkpoint(finished.best)
+    content["normalisers"]["spectral"]["deviation"][0] = 0
+    save_checkpoint(tmp_path / "model.pth", content)
+    with pytest.raises(ArtefactError, match="above 0"):
+        Recogniser.load(tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("backbone", None), ("backbone", {}), ("layers", [0, 99]), ("layers", "all"), ("time_pool", "x")],
+)
+def test_odd_content_about_a_backbone_is_one_line_too(mixture: tuple[Workspace, Run], tmp_path: Path, key: str, value: Any) -> None:
+    path = tmp_path / "model.pth"
+    save_checkpoint(path, nested(load_checkpoint(mixture[1].best), value, "extractors", "ssl", "ingredients", key))
+    with pytest.raises((ArtefactError, ConfigError)) as error:
+        Recogniser.load(path)
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["SPECTRAL_VERSION", "BACKBONE_VERSION"])

@@ -1,6 +1,7 @@
 """Figures of one utterance: what stands where on which axis, in which unit; the files of the command, and what it refuses."""
 
 import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from backbones import DIM, LAYERS, tiny_backbone
 from conftest import Ser
 from ser.audio import Waveform, prepare
+from ser.certificate import read_certificate, write_certificate
 from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.features.spectral import SpectralExtractor, mel_filters
@@ -22,7 +24,7 @@ from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.stores import augmented_folder
 from ser.pipeline.visualize import Subject, copies, copies_title, find_subject, listen, panels, safe_name, visualize
 from ser.runs import Run
-from ser.splits import Split
+from ser.splits import CERTIFICATE_FILE, Split
 from ser.store import FeatureStore
 from ser.visualize import (
     DEVIATIONS,
@@ -382,6 +384,31 @@ def test_what_a_run_heard_is_added(draw: Any, prepared: Workspace, finished: Run
     for label, probability in heard.probabilities.items():
         assert probability == pytest.approx(float(row[f"p_{label}"]), abs=1e-5)
     assert all(weights.sum() == pytest.approx(1, abs=1e-5) for weights in heard.attention.values())
+
+
+@pytest.mark.parametrize("home", ["train", "test", None])
+def test_with_a_run_the_title_says_where_the_utterance_stands_for_that_run(
+    draw: Any, prepared: Workspace, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str | None
+) -> None:
+    """Not where it stands for the config: the run may have been trained on it."""
+    run = Run(shutil.copytree(finished.folder, tmp_path / "run"))
+    certificate = read_certificate(run.split / CERTIFICATE_FILE)
+    of = certificate.splits
+    parts = {"train": {**of, "train": of["test"], "test": of["train"]}, "test": of, None: {**of, "test": of["val"]}}[home]
+    write_certificate(run.split / CERTIFICATE_FILE, certificate.model_copy(update={"splits": parts}))
+    titles: list[str] = []
+    monkeypatch.setattr("ser.pipeline.visualize.save_figure", lambda _, figure: titles.append(figure.get_suptitle()))
+    assert draw("--run", run.folder).code == 0
+    expected = f"{home} split of the run" if home else "in no part of the run's split"
+    assert [title.splitlines()[1].split(", ")[-1] for title in titles] == [expected] * 2
+
+
+def test_a_run_without_its_split_is_one_line(draw: Any, finished: Run, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(finished.folder, tmp_path / "run"))
+    (run.split / CERTIFICATE_FILE).unlink()
+    answer = draw("--run", run.folder)
+    assert (answer.code, len(answer.err.splitlines())) == (3, 1)
+    assert "whether the run was trained on this utterance" in answer.err
 
 
 def test_what_is_drawn_is_what_stands_in_the_store(prepared: Workspace) -> None:

@@ -64,7 +64,7 @@ def fitting(path: Path) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = " ".join(str(error).split())[:SHOWN]
         raise ArtefactError(f"{path} does not fit the network of this version, {__version__}: start a new run ({what})") from None
 

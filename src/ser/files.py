@@ -61,11 +61,11 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """
     Raises:
-        ArtefactError: the file is no JSON.
+        ArtefactError: the file is no JSON, or nested deeper than any of ours.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtefactError(f"{path} is damaged ({error}); remove it and run the step that writes it again") from None
 
 

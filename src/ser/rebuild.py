@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from ser import __version__
 from ser.config import SSL, AudioConfig, FeaturesConfig, ModelConfig, SslConfig
 from ser.data import Normaliser
@@ -28,6 +30,8 @@ SHOWN = 200
 """Characters of an error in a message."""
 DIGITS = 12
 """Of a commit or checksum in a message."""
+DTYPES = {"float16", "float32"}
+"""Of a store."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def read_header(path: Path, content: Mapping[str, Any]) -> Header:
     with understood(path):
         stores = {name: StoreSpec(**{**spec, "dims": dict(spec["dims"])}) for name, spec in content["extractors"].items()}
         normalisers = {name: content["normalisers"][name] for name in stores}
-        return Header(
+        header = Header(
             model=ModelConfig.model_validate(content["model"]),
             audio=AudioConfig.model_validate(content["audio"]),
             stores=stores,
@@ -78,10 +82,46 @@ def read_header(path: Path, content: Mapping[str, Any]) -> Header:
             certificate=content["certificate"],
             backbone=content.get("backbone"),
         )
+        refuse_contradictions(header)
+        return header
+
+
+def refuse_contradictions(header: Header) -> None:
+    """
+    Raises:
+        ValueError: the parts do not fit together, or hold what no training leaves.
+    """
+    expected: dict[str, FeatureShape] = {}
+    for name, store in header.stores.items():
+        if store.dtype not in DTYPES or not isinstance(store.ingredients, Mapping):
+            raise ValueError(f"a store {name} of {store.dtype} made from {store.ingredients!r}")
+        if not fits(header.normalisers[name], store.columns):
+            raise ValueError(f"the normaliser {name} is not one of {store.columns} columns, finite and above 0 where it divides")
+        expected |= {feature: FeatureShape(dim, store.frame_rate, len(store.layers)) for feature, dim in store.dims.items()}
+    other = [name for name in header.model.features if name not in expected or header.shapes.get(name) != expected[name]]
+    if other:
+        raise ValueError(f"no store has {', '.join(other)} as the model takes it")
+    if not all(isinstance(label, str) for label in header.classes):
+        raise ValueError(f"classes {header.classes}")
+
+
+def fits(normaliser: Normaliser, columns: int) -> bool:
+    of_each = (normaliser.mean, normaliser.deviation)
+    whole = all(values.shape == (columns,) and values.dtype == np.float32 and bool(np.isfinite(values).all()) for values in of_each)
+    return whole and bool((normaliser.deviation > 0).all())
 
 
 def make_extractor(path: Path, header: Header, name: str, backbone: str | None, device: Device) -> FeatureExtractor:
     """As it was when it filled the store; errors as of `Recogniser.load`."""
+    store, extractor = header.stores[name], set_up(path, header, name, backbone, device)
+    now = [*extractor.dims.items(), extractor.frame_rate]
+    if now != [*store.dims.items(), store.frame_rate]:
+        raise ArtefactError(f"{path} was trained on {name} features of other columns than its own settings give: train again")
+    return extractor
+
+
+def set_up(path: Path, header: Header, name: str, backbone: str | None, device: Device) -> FeatureExtractor:
+    """Errors as of `Recogniser.load`."""
     ingredients = header.stores[name].ingredients
     then, now = ingredients.get("code_version"), BACKBONE_VERSION if name == SSL else SPECTRAL_VERSION
     if then != now:
@@ -98,6 +138,7 @@ def make_backbone(path: Path, header: Header, backbone: str | None, device: Devi
     store = header.stores[SSL]
     with understood(path):
         trained, precision = store.ingredients["backbone"], store.ingredients["precision"]
+        then = described(trained)
         config = SslConfig(
             model_id=where(path, trained, header.backbone, backbone),
             revision=trained.get("revision"),
@@ -110,7 +151,7 @@ def make_backbone(path: Path, header: Header, backbone: str | None, device: Devi
     found = find_backbone(config)
     here = {"kind": found.kind, **found.identity}
     if here != trained:
-        raise ConfigError(f"{path} was trained with the backbone {described(trained)}; {config.model_id} is {described(here)}")
+        raise ConfigError(f"{path} was trained with the backbone {then}; {config.model_id} is {described(here)}")
     extractor = BackboneExtractor(config, header.audio.sampling_rate)
     if extractor.precision != precision:
         log.info("the backbone computes in %s, where it was %s in training: numbers differ a little", extractor.precision, precision)

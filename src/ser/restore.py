@@ -18,6 +18,7 @@ from ser.audio import Stages, Waveform, prepare
 from ser.checkpoint import fitting, load_checkpoint
 from ser.config import TrainConfig
 from ser.data import Normaliser, padded_length
+from ser.errors import ArtefactError
 from ser.features.base import ClipError, FeatureExtractor, Frames
 from ser.models import ModelOutput, build_model
 from ser.rebuild import Device, Header, make_extractor, read_header
@@ -114,6 +115,7 @@ class Recogniser:
         with fitting(path):
             model = build_model(header.model, header.shapes, len(header.classes))
             model.load_state_dict(content["weights"])
+        refuse_broken(path, model)
         ears = [
             Ear(make_extractor(path, header, name, backbone, device), store, header.normalisers[name])
             for name, store in header.stores.items()
@@ -183,6 +185,16 @@ class Recogniser:
         with torch.inference_mode():
             output: ModelOutput = self.model(features, lengths)
         return output
+
+
+def refuse_broken(path: Path, model: nn.Module) -> None:
+    """
+    Raises:
+        ArtefactError: a weight is not finite: so would be every probability.
+    """
+    for name, weights in model.state_dict().items():
+        if not torch.isfinite(weights).all():
+            raise ArtefactError(f"{path} is damaged: {name} holds numbers that are not finite")
 
 
 def chosen(features: Mapping[str, Frames], names: Sequence[str]) -> dict[str, Frames]:

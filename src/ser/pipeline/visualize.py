@@ -14,7 +14,7 @@ import numpy as np
 from ser import paths
 from ser.audio import Stages
 from ser.augment import Augmenter
-from ser.certificate import SPLIT_NAMES, Entry
+from ser.certificate import SPLIT_NAMES, Entry, read_certificate
 from ser.config import SSL, ExperimentConfig
 from ser.config_file import suggestion
 from ser.console import say
@@ -25,7 +25,7 @@ from ser.manifest import Utterance, read_manifest
 from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.transform import Item, stages_of, waveform_of
 from ser.runs import Run
-from ser.splits import Split
+from ser.splits import CERTIFICATE_FILE, Split
 from ser.units import samples_to_seconds
 from ser.visualize import (
     DEVIATIONS,
@@ -73,8 +73,12 @@ class Subject:
 
     @property
     def title(self) -> str:
+        return self.standing(f"{self.split} split")
+
+    def standing(self, where: str) -> str:
+        """The title, with another word on the split that it is seen from."""
         corpus, _, speaker = self.entry.speaker.partition("/")
-        return f"{self.entry.id}\n{corpus}, speaker {speaker}, {self.entry.emotion}, {self.split} split"
+        return f"{self.entry.id}\n{corpus}, speaker {speaker}, {self.entry.emotion}, {where}"
 
 
 def visualize(  # noqa: PLR0913 - the options of the command
@@ -101,18 +105,19 @@ def visualize(  # noqa: PLR0913 - the options of the command
 
     Raises:
         ConfigError: an unknown split, row or id; nothing to do; an extra is not installed; the run hears other audio.
-        DataError: a step has not run for this config; the file has changed since; no such run.
+        DataError: a step has not run for this config; the file has changed since; no such run, or one without its split.
         ArtefactError: the store, the normaliser or the run is damaged.
-        LeakageError: the split's certificate does not hold.
+        LeakageError: the split's certificate does not hold, or that of the run was edited.
     """
     refuse_options(split, previews, save, show)
     subject = find_subject(config, split, row_idx, utterance_id)
     columns = [list(panels(config, subject, ssl_dims, normalised)) for normalised in ((True, False) if prenorm else (True,))]
     seconds = samples_to_seconds(len(subject.stages.prepared), config.audio.sampling_rate)
     heard = listen(config, subject, run) if run is not None else None
+    title = subject.title if run is None else subject.standing(place_in(Run(Path(run)), subject.entry.id))
     figures = {
-        "waveforms": waveforms_figure(subject.title, stage_views(subject.stages, config.audio)),
-        "features_disk": features_figure(subject.title, columns, seconds, heard),
+        "waveforms": waveforms_figure(title, stage_views(subject.stages, config.audio)),
+        "features_disk": features_figure(title, columns, seconds, heard),
     }
     if previews:
         figures["augmented"] = copies_figure(copies_title(config, subject), list(copies(config, subject, previews)))
@@ -258,6 +263,21 @@ def copies_title(config: ExperimentConfig, subject: Subject) -> str:
 
 
 # -- what a run heard ---------------------------------------------------------------------
+
+
+def place_in(run: Run, utterance_id: str) -> str:
+    """Where an utterance stands for a run, which may have been trained on another split than that of the config.
+
+    Raises:
+        DataError: the run does not hold its split.
+        ArtefactError, LeakageError: its certificate is damaged or edited.
+    """
+    path = run.split / CERTIFICATE_FILE
+    if not path.is_file():
+        raise DataError(f"{path} does not exist: it alone tells whether the run was trained on this utterance")
+    parts = read_certificate(path).splits
+    home = next((name for name, of in parts.items() if utterance_id in of.samples), None)
+    return f"{home} split of the run" if home else "in no part of the run's split"
 
 
 def listen(config: ExperimentConfig, subject: Subject, run: str) -> Listening:
