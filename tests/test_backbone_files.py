@@ -109,6 +109,7 @@ SPOILT: dict[str, tuple[Callable[[Path], None], str]] = {
     "no preprocessor": (absent(PREPROCESSOR), "is no backbone: preprocessor_config.json: No such file"),
     "no weights": (absent(WEIGHTS), "lacks weights"),
     "config is no JSON": (written(CONFIG, "{"), "config.json is damaged"),
+    "config is nested without end": (written(CONFIG, "[" * 200_000), "config.json is damaged"),
     "config is no object": (written(CONFIG, "[]"), "config.json is damaged"),
     "preprocessor is no JSON": (written(PREPROCESSOR, "\0"), "preprocessor_config.json is damaged"),
     "another model": (with_value(model_type="bert"), "holds a model of type bert; a backbone is one of wavlm, hubert"),

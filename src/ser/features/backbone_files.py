@@ -203,7 +203,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path.parent} is no backbone: {path.name}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged: {error}") from error
     if not isinstance(settings, dict):
         raise DataError(f"{path} is damaged: it holds no settings")
