@@ -230,7 +230,7 @@ def test_something_else_is_no_certificate(tmp_path: Path, values: dict[str, Any]
         read_certificate(edited(tmp_path / "leakage.json", **values))
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", "1", "null", "{"])
+@pytest.mark.parametrize("text", ["[]", "{}", "1", "null", "{", '{"digest": NaN}', "[" * 200_000])
 def test_a_damaged_certificate_is_no_certificate(tmp_path: Path, text: str) -> None:
     (tmp_path / "leakage.json").write_text(text)
     with pytest.raises(ArtefactError):

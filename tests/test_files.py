@@ -83,7 +83,9 @@ def test_json_refuses_what_json_has_not_and_keeps_the_old_file(tmp_path: Path, v
     assert read_json(path) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff\xfe\x00", b"[1] [2]", b"[" * 200_000])
+@pytest.mark.parametrize(
+    "content", [b"", b'{"a": 1', b"\xff\xfe\x00", b"[1] [2]", b"[" * 200_000, b'{"a": NaN}', b"[-Infinity]", b"[1e999]"]
+)
 def test_damaged_json_is_an_artefact_error_that_names_the_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "index.json"
     path.write_bytes(content)

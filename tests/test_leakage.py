@@ -238,7 +238,7 @@ def test_no_weight_is_learned_from_val_or_test(workspace: Workspace, monkeypatch
 
 
 @pytest.mark.parametrize("name", ["leakage.json", "train.csv", "normaliser-*.json"])
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"digest": 1}', "id\n", "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"digest": 1}', '{"digest": NaN}', "id\n", "\x00"])
 def test_a_damaged_file_of_the_split_is_one_line(workspace: Workspace, name: str, text: str) -> None:
     (path,) = workspace.split.glob(name)
     path.write_text(text)

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -61,12 +62,24 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """
     Raises:
-        ArtefactError: the file is no JSON, or nested deeper than any of ours.
+        ArtefactError: the file is no strict JSON (a NaN, an infinity), or nested deeper than any of ours.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        return json.loads(text, parse_constant=finite, parse_float=finite)
     except (ValueError, RecursionError) as error:
         raise ArtefactError(f"{path} is damaged ({error}); remove it and run the step that writes it again") from None
+
+
+def finite(number: str) -> float:
+    """
+    Raises:
+        ValueError: it is none, or too large for one.
+    """
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number[:20]} is no number of JSON")
+    return value
 
 
 def digest_json(value: Any) -> str:
