@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as reference_log_loss
 
 from ser.calibration import (
+    AT_BOUND,
     HIGHEST,
     LOWEST,
     NO_VAL,
+    NONE_WRONG,
     Calibration,
     apply_temperature,
     brier_score,
@@ -295,12 +298,14 @@ def test_calibrate_fits_on_val_and_measures_on_both() -> None:
     val, test = sampled(800, 2.0, seed=1), sampled(600, 2.0, seed=2)
     content = calibrate(val, test, CalibrationConfig(max_error=0.3, bins=10))
     assert content["temperature"] == fit_temperature(val.probabilities, val.truth)
-    assert {key: content[key] for key in ("max_error", "fitted_on", "n", "reason", "bins")} == {
+    assert {key: content[key] for key in ("max_error", "fitted_on", "n", "reason", "temperature_reason", "bins", "weights")} == {
         "max_error": 0.3,
         "fitted_on": "val",
         "n": 800,
         "reason": None,
+        "temperature_reason": None,
         "bins": 10,
+        "weights": None,
     }
     for part, table in ((content["val"], val), (content["test"], test)):
         assert part["n"] == len(table.truth)
@@ -323,6 +328,28 @@ def test_without_val_nothing_is_fitted_and_the_reason_says_so() -> None:
     assert content["reason"] == NO_VAL
     assert content["test"]["before"]["ece"] == expected_calibration_error(test.probabilities, test.truth)
     assert (content["test"]["after"], content["test"]["coverage"], content["test"]["error"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("val", "reason"),
+    [
+        (Table(np.tile([0.4, 0.3, 0.3], (20, 1)), zeros(20)), NONE_WRONG),
+        (Table(two_classes(*[1.0] * 20), zeros(20)), NONE_WRONG),
+        (Table(two_classes(0.5, 0.5, 0.9), np.array([0, 1, 0])), AT_BOUND),  # of two equals one is wrong, however sure
+        (Table(two_classes(0.9, 0.8), np.array([1, 1])), AT_BOUND),
+    ],
+)
+def test_a_temperature_that_val_does_not_determine_stays_at_1_and_the_reason_says_so(val: Table, reason: str) -> None:
+    content = calibrate(val, val, CalibrationConfig())
+    assert (content["temperature"], content["temperature_reason"]) == (1, reason)
+    assert content["test"]["after"] == content["test"]["before"]
+
+
+def test_where_no_answer_on_val_is_wrong_confidences_stay_and_the_threshold_is_chosen_all_the_same() -> None:
+    sure = Table(np.tile([0.4, 0.3, 0.3], (20, 1)), zeros(20))
+    assert apply_temperature(np.array([0.36, 0.32, 0.32]), fit_temperature(sure.probabilities, sure.truth))[0] > 0.8
+    content = calibrate(sure, sure, CalibrationConfig())
+    assert (content["threshold"], content["reason"], content["val"]["coverage"]) == (0.4, None, 1.0)
 
 
 def test_an_error_that_no_threshold_keeps_to_is_said() -> None:
@@ -365,13 +392,40 @@ def test_no_temperature_leaves_the_probabilities_as_they_are() -> None:
     np.testing.assert_array_equal(calibration(temperature=None).apply(probabilities), probabilities)
 
 
-def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+WEIGHTS = "0" * 64
+
+
+def content_of(val: Table | None, test: Table | None = None) -> dict[str, Any]:
+    return calibrate(val, test or sampled(300, 2.0), CalibrationConfig(), WEIGHTS)
+
+
+@pytest.mark.parametrize("asked", [None, WEIGHTS])
+def test_what_was_written_is_read_back(tmp_path: Path, asked: str | None) -> None:
     val = sampled(300, 2.0)
-    content = calibrate(val, val, CalibrationConfig())
+    content = content_of(val)
     write_calibration(tmp_path / "calibration.json", content)
-    found = read_calibration(tmp_path / "calibration.json")
-    assert found == calibration(**{name: content[name] for name in ("temperature", "threshold", "max_error", "reason")})
+    found = read_calibration(tmp_path / "calibration.json", asked)
+    assert found == calibration(**{name: content[name] for name in Calibration.model_fields})
     assert found.answered(val.probabilities).mean() == content["val"]["coverage"]
+
+
+CHANCE = Table(np.full((40, 2), 0.5), np.arange(40) % 2)
+
+
+@pytest.mark.parametrize("val", [None, sampled(40, 2.0), CHANCE, Table(two_classes(*[0.9] * 20), zeros(20))])
+def test_whatever_was_fitted_can_be_read(tmp_path: Path, val: Table | None) -> None:
+    content = content_of(val, CHANCE)
+    write_calibration(tmp_path / "calibration.json", content)
+    assert read_calibration(tmp_path / "calibration.json").model_dump().items() <= content.items()
+
+
+@pytest.mark.parametrize("weights", ["1" * 64, None])
+def test_the_calibration_of_other_weights_is_refused(tmp_path: Path, weights: str | None) -> None:
+    path = tmp_path / "calibration.json"
+    write_calibration(path, {**content_of(sampled(300, 2.0)), "weights": weights})
+    assert read_calibration(path).temperature
+    with pytest.raises(ArtefactError, match="is of other weights"):
+        read_calibration(path, WEIGHTS)
 
 
 @pytest.mark.parametrize(
@@ -381,6 +435,10 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
         ("{", "damaged"),
         ("[]", "damaged"),
         ('{"temperature": 1.0}', "its digest does not fit"),
+        ('{"temperature": NaN}', "damaged"),
+        ('{"temperature": 1.0, "max_error": Infinity}', "damaged"),
+        ('{"temperature": 1e999}', "damaged"),
+        ("[" * 200_000, "damaged"),
     ],
 )
 def test_a_damaged_calibration_is_one_line(tmp_path: Path, text: str | None, said: str) -> None:
@@ -390,6 +448,7 @@ def test_a_damaged_calibration_is_one_line(tmp_path: Path, text: str | None, sai
     with pytest.raises(ArtefactError, match=said) as error:
         read_calibration(path)
     assert str(path) in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_a_flipped_digit_is_found(tmp_path: Path) -> None:
@@ -400,8 +459,33 @@ def test_a_flipped_digit_is_found(tmp_path: Path) -> None:
         read_calibration(path)
 
 
-def test_a_calibration_of_other_content_is_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "calibration.json"
-    write_calibration(path, {"temperature": -1.0, "threshold": None, "max_error": 0.2, "reason": None})
-    with pytest.raises(ArtefactError, match="no calibration of this program"):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda content: content.pop("test"), "test: Field required"),
+        (lambda content: content.update(test=None), "test: "),
+        (lambda content: content.update(temperature=-1.0), "temperature: "),
+        (lambda content: content.update(temperature="1.0"), "temperature: "),
+        (lambda content: content.update(threshold=1.5), "threshold: "),
+        (lambda content: content.update(more=1), "more: "),
+        (lambda content: content.update(weights=1), "weights: "),
+        (lambda content: content["test"].pop("n"), "test.n: "),
+        (lambda content: content["test"].update(after=None), "contradict"),
+        (lambda content: content["test"].update(coverage=None), "contradict"),
+        (lambda content: content["test"]["before"].update(ece="0.1"), "test.before.ece: "),
+        (lambda content: content["val"]["after"].update(ece=None), "val.after.ece: "),
+        (lambda content: content["val"].update(after=None), "contradict"),
+        (lambda content: content.update(val=None), "contradict"),
+        (lambda content: content.update(val=None, fitted_on=None), "contradict"),
+        (lambda content: content.update(threshold=None), "contradict"),
+        (lambda content: [content.update(threshold=None), *(content[of].update(coverage=None) for of in ("val", "test"))], "no reason"),
+    ],
+)
+def test_a_calibration_of_other_content_is_one_line(tmp_path: Path, change: Callable[[dict[str, Any]], object], said: str) -> None:
+    """Though its digest fits."""
+    path, content = tmp_path / "calibration.json", content_of(sampled(300, 2.0))
+    change(content)
+    write_calibration(path, content)
+    with pytest.raises(ArtefactError, match=f"no calibration of this program .*{said}") as error:
         read_calibration(path)
+    assert len(str(error.value).splitlines()) == 1

@@ -145,11 +145,11 @@ def test_the_table_of_predictions_reproduces_the_calibration(prepared: Workspace
     val, test = table_of(finished, "val"), table_of(finished, "test")
     stored = json.loads(finished.calibration.read_text())
     assert stored.pop("digest")
-    assert stored == calibrate(val, test, prepared.config().calibration)
-    calibration = read_calibration(finished.calibration)
+    assert stored == calibrate(val, test, prepared.config().calibration, weights_of(finished))
+    calibration = read_calibration(finished.calibration, metrics_of(finished)["weights"])
     assert log_loss(calibration.apply(val.probabilities), val.truth) == stored["val"]["after"]["log_loss"]
     block = metrics_of(finished)["calibration"]
-    assert block == {key: stored[key] for key in ("temperature", "threshold", "max_error", "reason")} | stored["test"]
+    assert block == {key: stored[key] for key in Calibration.model_fields} | stored["test"]
     assert block["coverage"] == calibration.answered(test.probabilities).mean()
 
 

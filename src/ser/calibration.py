@@ -1,18 +1,19 @@
 """What a confidence is worth, and when the answer is `unknown`: temperature, calibration error, risk and coverage.
 
 A probability is calibrated if of the answers given with 70 % some 70 % are right. One temperature, fitted on val, mends most of what a
-network lacks there (Guo et al. 2017) and changes no answer. On the calibrated confidence stands the threshold below which the answer is
-`unknown`. Nothing here is fitted on test.
+network lacks there (Guo et al. 2017) and changes no answer. Where val does not determine it, because no answer there is wrong or because
+none is better than one at a bound, it stays at 1: what would be fitted then is the bound. On the calibrated confidence stands the threshold
+below which the answer is `unknown`. Nothing here is fitted on test.
 """
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from ser.config import CalibrationConfig, Config
 from ser.errors import ArtefactError
@@ -27,9 +28,14 @@ SMALLEST = 1e-12
 LOWEST, HIGHEST = 0.05, 20.0
 """Of a temperature. Where every answer is right or where the probabilities say nothing, the best one would be 0 or infinite."""
 
+NO_BETTER = 1e-9
+"""Nats of log loss. Towards a bound the loss may be so flat that the search ends far from it."""
+
 BINS = 15
 
 NO_VAL = "no speaker was left for validation, and nothing is fitted on test"
+NONE_WRONG = "no answer on val is wrong, so val does not say how sure is too sure"
+AT_BOUND = "for val no temperature is better than one at a bound, so val does not determine it"
 
 
 class Judged(Protocol):
@@ -48,7 +54,9 @@ class Calibration(Config):
     """What was fitted on val: how a model's probabilities become confidences, and which of them are too low for an answer."""
 
     temperature: float | None = Field(gt=0)
-    """None leaves the probabilities as they are."""
+    """None leaves the probabilities as they are, and so does 1."""
+    temperature_reason: str | None = None
+    """Why the temperature was left at 1, though there is a val to fit it on."""
     threshold: float | None = Field(ge=0, le=1)
     """Of the calibrated confidence. None answers always."""
     max_error: float = Field(gt=0, lt=1)
@@ -253,15 +261,65 @@ def least_answers(max_error: float) -> int:
     return math.ceil(round(3 / max_error, 6))
 
 
-def calibrate(val: Judged | None, test: Judged, config: CalibrationConfig) -> dict[str, Any]:
+class Quality(Config):
+    """Of probabilities."""
+
+    model_config = ConfigDict(strict=True)
+
+    ece: float
+    brier: float
+    log_loss: float
+    aurc: float
+
+
+class Effect(Config):
+    """What a calibration does on a split."""
+
+    model_config = ConfigDict(strict=True)
+
+    before: Quality
+    after: Quality | None
+    n: int
+    coverage: float | None = Field(ge=0, le=1)
+    error: float | None = Field(ge=0, le=1)
+
+
+class Stored(Calibration):
+    """The content of calibration.json, but for its digest."""
+
+    model_config = ConfigDict(strict=True)
+
+    weights: str | None = None
+    """Digest of the weights whose probabilities these are."""
+    fitted_on: Literal["val"] | None
+    n: int
+    bins: int
+    val: Effect | None
+    test: Effect
+
+    @model_validator(mode="after")
+    def agrees_with_itself(self) -> Self:
+        if (self.val is None) != (self.fitted_on is None) or (self.val is None and (self.temperature, self.threshold) != (None, None)):
+            raise ValueError("what was fitted, and what on, contradict each other")
+        for effect in (self.test, self.val or self.test):
+            if (effect.after is None) != (self.temperature is None) or (effect.coverage is None) != (self.threshold is None):
+                raise ValueError("what was fitted, and what it does, contradict each other")
+        if self.reason is None and None in (self.temperature, self.threshold):
+            raise ValueError("no reason for what is missing")
+        return self
+
+
+def calibrate(val: Judged | None, test: Judged, config: CalibrationConfig, weights: str | None = None) -> dict[str, Any]:
     """Fit temperature and threshold on val, and say what both do on val and test. Strict JSON; the content of calibration.json.
 
     Args:
         val: None where no speaker was left for it: then nothing is fitted, and `reason` says so.
+        weights: digest of the weights that gave these probabilities.
     """
     fitted = fit(val, config)
     return {
         **fitted.model_dump(mode="json"),
+        "weights": weights,
         "fitted_on": None if val is None else "val",
         "n": 0 if val is None else len(val.truth),
         "bins": config.bins,
@@ -273,11 +331,20 @@ def calibrate(val: Judged | None, test: Judged, config: CalibrationConfig) -> di
 def fit(val: Judged | None, config: CalibrationConfig) -> Calibration:
     if val is None:
         return Calibration(temperature=None, threshold=None, max_error=config.max_error, reason=NO_VAL)
-    temperature = fit_temperature(val.probabilities, val.truth)
+    temperature, left = judged_temperature(val)
     threshold = threshold_for(apply_temperature(val.probabilities, temperature), val.truth, config.max_error)
     least, share = least_answers(config.max_error), f"{100 * config.max_error:g} %"
     reason = None if threshold is not None else f"on val no confidence leaves {least} answers or more with at most {share} of them wrong"
-    return Calibration(temperature=temperature, threshold=threshold, max_error=config.max_error, reason=reason)
+    return Calibration(temperature=temperature, temperature_reason=left, threshold=threshold, max_error=config.max_error, reason=reason)
+
+
+def judged_temperature(val: Judged) -> tuple[float, str | None]:
+    """The fitted temperature; or 1, and why: where val does not determine one, the fit would give an end of its range."""
+    if judge(val.probabilities, val.truth)[1].all():
+        return 1.0, NONE_WRONG
+    temperature = fit_temperature(val.probabilities, val.truth)
+    fitted, *bounds = (log_loss(apply_temperature(val.probabilities, of), val.truth) for of in (temperature, LOWEST, HIGHEST))
+    return (1.0, AT_BOUND) if min(bounds) < fitted + NO_BETTER else (temperature, None)
 
 
 def effect(calibration: Calibration, on: Judged, bins: int) -> dict[str, Any]:
@@ -311,10 +378,13 @@ def write_calibration(path: Path, content: dict[str, Any]) -> None:
     write_json(path, {**content, "digest": digest_json(content)})
 
 
-def read_calibration(path: Path) -> Calibration:
+def read_calibration(path: Path, weights: str | None = None) -> Calibration:
     """
+    Args:
+        weights: digest of the weights that it is meant for, as in test_metrics.json and as `checkpoint.digest` gives it; None asks nothing.
+
     Raises:
-        ArtefactError: there is none, or it is damaged.
+        ArtefactError: there is none, it is damaged, or it is of other weights.
     """
     try:
         content = read_json(path)
@@ -323,6 +393,11 @@ def read_calibration(path: Path) -> Calibration:
     if not isinstance(content, dict) or content.pop("digest", None) != digest_json(content):
         raise ArtefactError(f"{path} is damaged: its digest does not fit")
     try:
-        return Calibration.model_validate({name: content.get(name) for name in Calibration.model_fields})
+        stored = Stored.model_validate(content)
     except ValidationError as error:
-        raise ArtefactError(f"{path} holds no calibration of this program ({error.errors()[0]['msg']})") from None
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ArtefactError(f"{path} holds no calibration of this program ({where}{': ' if where else ''}{first['msg']})") from None
+    if weights not in (None, stored.weights):
+        raise ArtefactError(f"{path} is of other weights, so it says nothing of these: take the file that the same training wrote")
+    return Calibration.model_validate({name: getattr(stored, name) for name in Calibration.model_fields})

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ser import __version__
-from ser.calibration import calibrate, write_calibration
+from ser.calibration import Calibration, calibrate, write_calibration
 from ser.certificate import Certificate, record_statistic, speaker_independent, write_certificate
 from ser.checkpoint import digest, fitting, load_checkpoint
 from ser.config import SSL, ExperimentConfig
@@ -149,9 +149,10 @@ def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer
     }
     if "test" not in predictions:
         raise DataError("the test split is empty: there is nothing to measure")
-    calibration = calibrate(predictions.get("val"), predictions["test"], config.calibration)
+    weights = digest(best["weights"])
+    calibration = calibrate(predictions.get("val"), predictions["test"], config.calibration, weights)
     certificate = record_fits(loaded, calibration)
-    metrics = score(predictions["test"]) | facts(config, certificate, progress, digest(best["weights"])) | {"ran_on": trainer.ran_on}
+    metrics = score(predictions["test"]) | facts(config, certificate, progress, weights) | {"ran_on": trainer.ran_on}
     metrics |= experts(loaded, trainer, predictions["test"]) | {"calibration": on_test(calibration)}
     perceived = perceived_scores(predictions["test"], loaded.votes, certificate.labels)
     metrics |= {"perceived": perceived} if perceived else {}
@@ -180,7 +181,7 @@ def record_fits(loaded: Loaded, calibration: Mapping[str, Any]) -> Certificate:
 
 def on_test(calibration: Mapping[str, Any]) -> dict[str, Any]:
     """What of calibration.json stands among the scores."""
-    return {**{key: calibration[key] for key in ("temperature", "threshold", "max_error", "reason")}, **calibration["test"]}
+    return {**{key: calibration[key] for key in Calibration.model_fields}, **calibration["test"]}
 
 
 def experts(loaded: Loaded, trainer: Trainer, test: Predictions) -> dict[str, Any]:
