@@ -106,10 +106,23 @@ def test_votes_on_no_class_of_the_model_do_not_count() -> None:
     found = perceived_scores(predictions(["a", "b"], [1, 2], [1, 2], classes), votes, PLAIN)
     assert found is not None
     assert (found["n"], found["clips"], found["wa"]) == (1, 1, 1.0)
+    assert found["human"]["answers_kept"] == 2 / 17
     merged = LabelsConfig(merge={"disgust": "angry"}, keep=("neutral", "sad", "angry"))
     found = perceived_scores(predictions(["a", "b"], [1, 2], [1, 2], classes), votes, merged)
     assert found is not None
     assert (found["n"], found["clips"], found["wa"]) == (2, 2, 0.5)
+    assert found["human"]["answers_kept"] == 1
+
+
+def test_with_fewer_classes_listeners_look_better_and_the_share_of_their_answers_says_why() -> None:
+    votes = {"a": counts(sad=4, neutral=1, disgust=3, fear=2)}
+    every = perceived_scores(predictions(["a"], [HEARD.index("sad")], [0]), votes, PLAIN)
+    fewer = perceived_scores(predictions(["a"], [1], [0], ("neutral", "sad", "angry")), votes, PLAIN)
+    assert every is not None
+    assert fewer is not None
+    assert [of["human"]["single"]["wa"] for of in (every, fewer)] == [0.4, 0.8]
+    assert [of["human"]["answers_kept"] for of in (every, fewer)] == [1.0, 0.5]
+    assert [of["human"]["answers"] for of in (every, fewer)] == [10, 5]
 
 
 @pytest.mark.parametrize("votes", [{"a": counts(disgust=6)}, {"a": counts(sad=2, neutral=2)}])

@@ -2,6 +2,10 @@
 
 The label of an acted clip is what the actor was asked for; people often hear something else. So a model is also judged against the
 plurality of a clip's listeners (perceived emotion), and beside it stands what a listener reaches.
+
+Listeners chose among six emotions. A model of fewer classes is judged by their answers on its own classes alone; the others are dropped,
+which lifts what listeners reach: who heard disgust is not asked again. So scores of listeners compare only between models of the same
+classes, and `answers_kept` says how much was dropped.
 """
 
 from dataclasses import replace
@@ -23,7 +27,8 @@ def perceived_scores(predictions: Predictions, votes: Votes, labels: LabelsConfi
 
     `clips` had votes on the model's classes, `n` of them a plurality that is not tied. `cross_entropy` is the mean of -sum_c q_c log p_c
     over all `clips`, with q the shares of the answers and p the network's probabilities, in nats; no model can go below `entropy`, that
-    of q. `human` is what listeners reach on the same clips.
+    of q. `human` is what listeners reach on the same clips; in it `answers_kept` is the share of all answers to clips with votes that
+    fall on the model's classes, 1 where it has all six emotions or merges them.
 
     Args:
         labels: of the run: votes on a merged emotion count for what it is merged into.
@@ -34,7 +39,9 @@ def perceived_scores(predictions: Predictions, votes: Votes, labels: LabelsConfi
     heard = predictions.select(np.array([key in votes for key in predictions.ids], bool))
     if not len(heard.ids):
         return None
-    counts = on_classes(np.stack([votes[key] for key in heard.ids]), heard.classes, labels)
+    answers = np.stack([votes[key] for key in heard.ids])
+    counts = on_classes(answers, heard.classes, labels)
+    kept = float(counts.sum() / answers.sum())
     told = counts.sum(axis=1) > 0
     heard, counts = heard.select(told), counts[told]
     emotion, clear = plurality(counts)
@@ -44,7 +51,7 @@ def perceived_scores(predictions: Predictions, votes: Votes, labels: LabelsConfi
         "clips": len(heard.ids),
         "cross_entropy": cross_entropy(shares, heard.probabilities),
         "entropy": cross_entropy(shares, shares),
-        "human": human_scores(counts, heard.truth),
+        "human": {**human_scores(counts, heard.truth), "answers_kept": kept},
     }
 
 
