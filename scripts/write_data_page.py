@@ -19,6 +19,8 @@ from ser.emotions import EMOTIONS, SHARED_EMOTIONS
 from ser.manifest import COLUMNS, Utterance
 from ser.reasons import SKIP_REASONS, WARN_REASONS
 from ser.screening import SUFFIX_CONTAINERS
+from ser.votes import COLUMNS as VOTES_COLUMNS
+from ser.votes import TABLE
 from write_configuration import field_docs, table, write_page
 
 PAGE = Path(__file__).parent.parent / "docs" / "data.md"
@@ -79,6 +81,7 @@ def page() -> str:
         layout(),
         *(corpus_section(corpus) for corpus in CORPORA.values()),
         labels(),
+        listeners(),
         defects(),
         reasons(),
         tables(),
@@ -182,6 +185,36 @@ def labels() -> str:
 
 def count_of(corpus: Corpus, emotion: str) -> int | str:
     return sum(label.num_files for label in corpus.labels.values() if label.emotion == emotion) or "-"
+
+
+def listeners() -> str:
+    crema, rows = CORPORA["crema"], "\n".join(table(LISTENERS))
+    return f"""\
+## What listeners heard
+The owners of CREMA-D asked about ten people for each clip which of six emotions they heard. Their table, `{TABLE}`, lies in the folder
+processedResults of [the corpus's repository]({crema.url}). Like the corpus it is under {crema.licence}: keep the notice, and cite the
+paper above. It may lie anywhere below `data/raw/crema`; without it everything but this works.
+
+With it a run also scores its model against what most listeners heard (`perceived` in `test_metrics.json`), beside the listeners themselves,
+and `train.targets: votes` learns the shares of their answers instead of the actor's label. The extract step leaves what it read in
+`data/processed/votes.csv`: {listed(VOTES_COLUMNS)}.
+
+Rows 1xxxxx of the table are answers to the voice alone, and only these count; 2xxxxx are to the face, 3xxxxx to both.
+
+{rows}
+
+The paper reports 40.9 % for the first row, over more answers (219 870 of all three kinds; the table keeps 212 000). With fewer classes than
+these six the answers on the others are dropped, which lifts every row; `answers_kept` then says which share is left.
+"""
+
+
+LISTENERS = [
+    ("all 7442 clips, voice alone", "against", "WA (%)", "UAR (%)"),
+    ("one answer (68 568)", "the emotion that the actor was asked for", "40.0", "40.7"),
+    ("the plurality of a clip's answers; of k that are tied each counts 1/k", "the emotion that the actor was asked for", "44.6", "45.9"),
+    ("one answer (62 140): the ceiling of a listener", "the plurality of the clip's other answers, where none is tied", "59.2", "53.0"),
+]
+"""tests/test_perception.py computes them from the table."""
 
 
 def defects() -> str:
