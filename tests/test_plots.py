@@ -10,7 +10,7 @@ import pytest
 
 from ser.calibration import Reliability, RiskCoverage
 from ser.report import plots
-from ser.report.plots import CurvePoint, Dot, Heard, SpeakerPoint
+from ser.report.plots import CurvePoint, Dot, SpeakerPoint, Traces
 from ser.style import BLUE
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ SPEAKERS = [
 GATES = {"": {"all": {"ssl": 0.7, "mel": 0.3}}, "corpus": {"crema": {"ssl": 0.6, "mel": 0.4}, "tess": {"ssl": 0.8, "mel": 0.2}}}
 
 
-def heard(**changes: Any) -> Heard:
+def heard(**changes: Any) -> Traces:
     """Half a second, with attention of 8 steps at 16 Hz."""
     values: dict[str, Any] = {
         "waveform": np.sin(np.arange(8000) / 5).astype(np.float32),
@@ -47,7 +47,7 @@ def heard(**changes: Any) -> Heard:
         "attention": {"sequence": np.full(8, 1 / 8)},
         "attention_rate": {"sequence": 16.0},
     }
-    return Heard(**values | changes)
+    return Traces(**values | changes)
 
 
 FIGURES: dict[str, tuple[Any, set[str]]] = {

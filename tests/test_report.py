@@ -3,9 +3,10 @@
 import base64
 import io
 import json
+import math
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from backbones import tiny_backbone
 from conftest import Ser
+from ser.calibration import write_calibration
 from ser.certificate import read_certificate, write_certificate
 from ser.config import ProtocolConfig
 from ser.corpora import CORPORA
@@ -24,14 +27,19 @@ from ser.files import exclusive_lock
 from ser.licences import model_licence, sound_licence
 from ser.pipeline.report import report
 from ser.predictions import Predictions
+from ser.protocols import find_protocol, read_protocols
 from ser.report import model as report_model
+from ser.report.build import headline
+from ser.report.card import model_card
 from ser.report.examples import clear_cases, sound_uri, worst_confusions
-from ser.report.facts import Perceived, read_facts
+from ser.report.facts import Perceived, RunFacts, read_facts
 from ser.report.page import Note, Table
-from ser.report.scores import perceived_section, protocol_name, protocol_title
+from ser.report.plots import SpeakerPoint
+from ser.report.scores import curves_section, ends, perceived_section, protocol_name, protocol_title
 from ser.runs import Run
+from ser.tables import write_table
 from trees import write_trees
-from workspace import Workspace, make_workspace
+from workspace import Workspace, make_workspace, rows_of
 
 pytest.importorskip("matplotlib", reason="the extra viz draws")
 pytest.importorskip("jinja2", reason="the extra viz writes the page")
@@ -218,6 +226,11 @@ def test_a_run_without_val_says_so(savee: Workspace, quick: None, ser: Ser) -> N
     assert "no speaker was left for validation, and nothing is fitted on test" in page.text
     assert "1 speaker: an interval over fewer than 5 means nothing" in page.text
     assert "No corpus of test has both women and men" in page.text
+    card = card_of(run)
+    assert "No corpus of test has both women and men" in card
+    assert "A confidence is calibrated" not in card
+    assert "- val: nothing\n" in card
+    assert "few sentences, in British English" in card
     assert "calibration.json" not in card_of(run), "it is not there to be read"
 
 
@@ -263,11 +276,11 @@ def test_the_recordings_may_have_changed_since(tmp_path: Path, finished: Run, pr
 
 
 def test_the_card_says_how_to_use_the_model_and_that_works(
-    run: Run, ser: Ser, prepared: Workspace, monkeypatch: pytest.MonkeyPatch
+    reported: Run, tmp_path: Path, prepared: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told(ser, run, "--clips", "0", "--no-audio")
+    run = copy_of(reported, tmp_path / "run")
     card = card_of(run)
-    assert "Not for commercial use, because it was trained on RAVDESS (CC BY-NC-SA 4.0)" in card
+    assert "Not for commercial use, because it was made with RAVDESS (CC BY-NC-SA 4.0)" in card
     assert read_certificate(run.split / "leakage.json").digest in card
     assert "No decisions about people" in card
     assert "doi:10.1109/TAFFC.2014.2336244" in card
@@ -307,6 +320,31 @@ def drop_line(path: Path) -> None:
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
 
 
+def edit_last(path: Path, changes: Mapping[str, Any]) -> None:
+    """Of the last row the cells of these columns; a function takes what stands there."""
+    rows = rows_of(path)
+    for column, new in changes.items():
+        rows[-1][column] = str(new(rows[-1][column])) if callable(new) else new
+    write_table(path, tuple(rows[0]), rows)
+
+
+def edit_json(path: Path, changes: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def recalibrate(run: Run, change: Any) -> None:
+    """Another calibration.json with a digest that fits."""
+    content = json.loads(run.calibration.read_text())
+    del content["digest"]
+    change(content)
+    write_calibration(run.calibration, content)
+
+
+def doubled(run: Run) -> None:
+    classes = read_certificate(run.split / "leakage.json").classes
+    edit_last(run.predictions, {f"p_{name}": lambda cell: 2 * float(cell) for name in classes})
+
+
 def forge(run: Run) -> None:
     path = run.split / "leakage.json"
     write_certificate(path, read_certificate(path).model_copy(update={"kind": "none"}))
@@ -316,10 +354,22 @@ DAMAGES: Sequence[tuple[str, Any, int, str]] = [
     ("predictions cut", lambda run: run.predictions.write_text(run.predictions.read_text()[:-30]), 4, "predictions.csv"),
     ("predictions gone", lambda run: run.predictions.unlink(), 4, "lacks predictions.csv"),
     ("a row is missing", lambda run: drop_line(run.predictions), 4, "does not hold the utterances of"),
+    ("another speaker", lambda run: edit_last(run.predictions, {"speaker": "crema/1"}), 4, "names another corpus, speaker or truth of"),
+    ("no probabilities", doubled, 4, "do not add up to 1"),
     ("scores edited", lambda run: edit(run.metrics, '"uar": 0.', '"uar": 0.0'), 4, "gives another UAR"),
     ("scores damaged", lambda run: run.metrics.write_text("{}"), 4, "holds no scores of this program (uar: Field required)"),
+    ("no number as score", lambda run: edit_json(run.metrics, {"uar": math.nan}), 4, "test_metrics.json"),
+    ("odd votes", lambda run: edit_json(run.metrics, {"perceived": {"uar": 0.5}}), 4, "(perceived.wa: Field required)"),
     ("scores are no JSON", lambda run: run.metrics.write_text("{"), 4, "test_metrics.json is damaged"),
     ("history damaged", lambda run: edit(run.history, "0.", "zero."), 4, "history.csv is damaged"),
+    ("history with a gap", lambda run: edit_last(run.history, {"train_uar": ""}), 4, "history.csv is damaged"),
+    ("history without val", lambda run: edit_last(run.history, {"val_uar": ""}), 4, "history.csv is damaged"),
+    ("history not finite", lambda run: edit_last(run.history, {"train_loss": "nan"}), 4, "a number is not finite"),
+    ("history cut", lambda run: run.history.write_text(run.history.read_text().splitlines(keepends=True)[0]), 4, "lacks the best epoch"),
+    ("another's temperature", lambda run: recalibrate(run, lambda of: of.update(temperature=7.0)), 4, "is of another run"),
+    ("another's weights", lambda run: recalibrate(run, lambda of: of.update(weights="0" * 64)), 4, "is of another run"),
+    ("no effect on test", lambda run: recalibrate(run, lambda of: of.pop("test")), 4, "holds no calibration of this program"),
+    ("null on test", lambda run: recalibrate(run, lambda of: of.update(test=None)), 4, "holds no calibration of this program"),
     ("calibration edited", lambda run: edit(run.calibration, '"bins": 15', '"bins": 16'), 4, "calibration.json is damaged"),
     ("certificate edited", lambda run: edit(run.split / "leakage.json", '"seed": 42', '"seed": 43'), 3, "was edited"),
     ("split edited", lambda run: drop_line(run.split / "test.csv"), 3, "test.csv differs from its certificate"),
@@ -342,6 +392,25 @@ def test_a_certificate_that_proves_less_than_the_scores_claim_is_refused(run: Ru
     refused(ser, run, 3, "claims what the certificate")
 
 
+def test_a_certificate_that_does_not_prove_what_it_declares_is_refused(run: Run, ser: Ser) -> None:
+    """Its digest fits, but a recording of test stands in train, too."""
+    path = run.split / "leakage.json"
+    old = read_certificate(path)
+    train, test = (dict(old.splits[name].samples) for name in ("train", "test"))
+    train[next(iter(train))] = next(iter(test.values()))
+    forged = old.model_copy(update={"splits": {**old.splits, "train": old.splits["train"].model_copy(update={"samples": train})}})
+    write_certificate(path, forged)
+    edit_json(run.metrics, {"certificate": forged.digest, "speaker_independent": False})
+    refused(ser, run, 3, "train and test share 1 samples")
+
+
+def test_what_a_killed_report_left_is_removed(run: Run, quick: None, ser: Ser) -> None:
+    leftover = run.folder / ".report.html.1.tmp"
+    leftover.write_text("half a pa")
+    told(ser, run, "--clips", "0", "--no-audio")
+    assert not leftover.exists()
+
+
 def test_without_the_extra_it_is_named(run: Run, ser: Ser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ser.pipeline.report.find_spec", lambda name: None)
     refused(ser, run, 2, "a report needs matplotlib and jinja2: pip install 'ser[viz]'")
@@ -352,6 +421,13 @@ def test_without_the_extra_it_is_named(run: Run, ser: Ser, monkeypatch: pytest.M
     [
         ("train.epochs=3", "train.epochs: that is settled by the run"),
         ("project.raw=x", "unknown key project.raw"),
+        ("project.seed=7", "project.seed: that is settled by the run"),
+        ("project.corpora=[tess]", "project.corpora: that is settled by the run"),
+        pytest.param(
+            "train.device=cuda",
+            "train.device cuda is not available here",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="it is here"),
+        ),
         ("nonsense", "expected key.sub=value"),
     ],
 )
@@ -442,19 +518,95 @@ def test_a_sound_is_a_wav_of_the_same_samples() -> None:
     np.testing.assert_allclose(samples, wave, atol=2**-15)
 
 
+# -- what is said of this run and not of another ---------------------------------------------------------
+
+
+def changed(finished: Run, section: str, **values: Any) -> RunFacts:
+    """The facts of a run whose config had these values."""
+    facts = read_facts(finished.folder)
+    return replace(facts, config=facts.config.model_copy(update={section: getattr(facts.config, section).model_copy(update=values)}))
+
+
+FOLD = next(fold for fold in find_protocol("ravdess/emobox").folds if fold.name == "2")
+EMOBOX = ProtocolConfig(name="ravdess/emobox", fold="2")
+ONE_FOLD = next(protocol for protocol in read_protocols().values() if len(protocol.folds) == 1)
+
+
+def as_fold(finished: Run, protocol: ProtocolConfig, split: str, counts: Mapping[str, int]) -> RunFacts:
+    facts = read_facts(finished.folder)
+    splits = {name: of.model_copy(update={"n": counts.get(name, of.n)}) for name, of in facts.certificate.splits.items()}
+    certificate = facts.certificate.model_copy(update={"name": split, "splits": splits})
+    return replace(facts, config=facts.config.model_copy(update={"protocol": protocol}), certificate=certificate)
+
+
+SMALL = " (its corpora were not complete)"
+
+
 @pytest.mark.parametrize(
-    ("protocol", "split", "title"),
+    ("protocol", "split", "counts", "title", "caveat"),
     [
-        ({}, "default", ""),
-        ({"name": "ravdess/emobox", "fold": "2"}, "ravdess-emobox-v1-2", "ravdess/emobox, fold 2"),
-        ({"name": "ravdess/emobox", "fold": "2"}, "ravdess-emobox-v1-2-leaky", "a random split beside ravdess/emobox, fold 2"),
+        (ProtocolConfig(), "default", {}, "", False),
+        (EMOBOX, "ravdess-emobox-v1-2", FOLD.counts.model_dump(), "ravdess/emobox, fold 2", True),
+        (EMOBOX, "ravdess-emobox-v1-2", {}, f"ravdess/emobox, fold 2{SMALL}", True),
+        (EMOBOX, "ravdess-emobox-v1-2-leaky", FOLD.counts.model_dump(), "a random split beside ravdess/emobox, fold 2", True),
+        (ProtocolConfig(name="of/tomorrow", fold="2"), "of-tomorrow-v1-2", {}, "of/tomorrow, fold 2", False),
+        (
+            ProtocolConfig(name=ONE_FOLD.name, fold=ONE_FOLD.folds[0].name),
+            ONE_FOLD.split_name(ONE_FOLD.folds[0]),
+            ONE_FOLD.folds[0].counts.model_dump(),
+            f"{ONE_FOLD.name}, fold {ONE_FOLD.folds[0].name}",
+            False,
+        ),
     ],
 )
 def test_a_fold_is_named_after_its_protocol_and_not_taken_for_its_result(
-    finished: Run, protocol: dict[str, str], split: str, title: str
+    finished: Run, protocol: ProtocolConfig, split: str, counts: Mapping[str, int], title: str, caveat: bool
 ) -> None:
-    facts = read_facts(finished.folder)
-    config = facts.config.model_copy(update={"protocol": ProtocolConfig.model_validate(protocol)})
-    known = replace(facts, config=config, certificate=facts.certificate.model_copy(update={"name": split}))
+    known = as_fold(finished, protocol, split, counts)
     assert protocol_title(known) == title
-    assert ("not the protocol's result" in protocol_name(known)) == bool(title)
+    assert ("not the protocol's result" in protocol_name(known)) == caveat
+
+
+def test_the_headline_promises_its_number_of_no_single_emotion(finished: Run) -> None:
+    assert re.search(r"for \d+ of 100 clips, averaged over emotions, on \d+ test clips", headline(read_facts(finished.folder)))
+
+
+def test_a_corpus_that_only_chose_the_epoch_binds_the_model_too(finished: Run) -> None:
+    facts = read_facts(finished.folder)
+    by_corpus = {corpus: tuple(entry for entry in facts.entries["train"] if entry.corpus == corpus) for corpus in CORPORA}
+    card = model_card(replace(facts, entries={"train": by_corpus["crema"], "val": by_corpus["tess"], "test": by_corpus["savee"]}), "no.")
+    assert "Not for commercial use, because it was made with TESS" in card
+    assert "calibrated on the val speakers of TESS, and on nothing else" in card
+    cited = card.partition("## Cite")[2]
+    assert [name for name in ("CREMA-D", "TESS", "SAVEE") if name not in cited] == []
+    assert "RAVDESS" not in card
+    assert "in British and North American English" in card
+
+
+def test_the_card_tells_what_was_learned_from_what(finished: Run) -> None:
+    assert "recognises what actors were asked to express" in model_card(read_facts(finished.folder), "no.")
+    votes = model_card(changed(finished, "train", targets="votes"), "no.")
+    assert "recognises what listeners heard in CREMA-D" in votes
+    assert "- targets: the votes of CREMA-D" in votes
+    assert "- altered copies: 3 of every training clip" in model_card(changed(finished, "augmentations", copies=3), "no.")
+    assert "- labels merged: calm counts as neutral" in model_card(changed(finished, "labels", merge={"calm": "neutral"}), "no.")
+    assert "of one longer than 2.5 s, its centre" in model_card(changed(finished, "audio", duration=2.5), "no.")
+    assert "as long as it is" in model_card(changed(finished, "audio", duration=None), "no.")
+
+
+def test_the_learning_curves_name_only_what_was_done(finished: Run) -> None:
+    def said(section: str, **values: Any) -> str:
+        note = curves_section(changed(finished, section, **values)).items[0]
+        assert isinstance(note, Note)
+        return note.text
+
+    assert "with masked features, altered copies and smoothed targets" in said("augmentations", copies=2)
+    assert "altered copies" not in said("augmentations", copies=0)
+    assert "masked features" not in said("specaugment", freq_masks=0, time_masks=0)
+    assert "smoothed targets" in said("train", label_smoothing=0.1)
+    assert "smoothed targets" not in said("train", label_smoothing=0.0)
+
+
+def test_speakers_of_equal_scores_are_all_named() -> None:
+    points = [SpeakerPoint("tess", f"tess/{name}", "female", value, 9) for name, value in (("A", 60.0), ("B", 60.0), ("C", 70.0))]
+    assert ends(points) == "From 60.0 % (tess/A and tess/B) to 70.0 % (tess/C)."

@@ -1,4 +1,4 @@
-"""What the licences of the corpora mean for a model that was trained on them, and for a page that holds their sound."""
+"""What the licences of the corpora mean for a model that was made with them, and for a page that holds their sound."""
 
 from collections.abc import Iterable
 
@@ -27,19 +27,19 @@ def named(corpus: str) -> str:
 
 
 def model_licence(corpora: Iterable[str]) -> str:
-    """What holds for a model with these corpora in its training data, in one sentence.
+    """What holds for a model that was trained, or chosen, with these corpora, in one sentence.
 
     >>> model_licence(["crema"])
-    'It was trained on CREMA-D (ODbL 1.0), which asks for attribution: name the corpus and its authors wherever the model goes.'
+    'It was made with CREMA-D (ODbL 1.0), which asks for attribution: name the corpus and its authors wherever the model goes.'
     >>> model_licence(["ravdess"])
-    'Not for commercial use, because it was trained on RAVDESS (CC BY-NC-SA 4.0).'
+    'Not for commercial use, because it was made with RAVDESS (CC BY-NC-SA 4.0).'
     """
     bound = [named(corpus) for corpus in sorted(set(corpora) - ATTRIBUTION)]
     free = [named(corpus) for corpus in sorted(set(corpora) & ATTRIBUTION)]
     if not bound:
-        return f"It was trained on {listed(free)}, which asks for attribution: name the corpus and its authors wherever the model goes."
+        return f"It was made with {listed(free)}, which asks for attribution: name the corpus and its authors wherever the model goes."
     also = f"; {listed(free)} asks for attribution" if free else ""
-    return f"Not for commercial use, because it was trained on {listed(bound)}{also}."
+    return f"Not for commercial use, because it was made with {listed(bound)}{also}."
 
 
 def sound_licence(corpora: Iterable[str]) -> str:

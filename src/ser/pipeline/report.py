@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ser import paths
-from ser.config import SSL, ExperimentConfig
+from ser.config import SSL, ExperimentConfig, ProjectConfig
 from ser.config_file import override
 from ser.console import say
 from ser.errors import ArtefactError, ConfigError, DataError, SerError
-from ser.files import exclusive_lock, write_text
+from ser.files import exclusive_lock, remove_leftovers, write_text
 from ser.manifest import Manifest, read_manifest
 from ser.report.build import build_page
 from ser.report.card import model_card
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REPORT, CARD = "report.html", "MODEL_CARD.md"
-SETTABLE = ("project.", "runtime.", "ssl.model_id", "ssl.device", "train.device")
+FOLDERS = tuple(f"project.{name}" for name in ProjectConfig.model_fields if name.endswith("_dir"))
+SETTABLE = (*FOLDERS, "runtime.threads", "runtime.workers", "ssl.model_id", "ssl.device", "train.device")
 """What a report may be told otherwise than the run was: where things stand, and on what to compute."""
 
 
@@ -39,7 +40,7 @@ def report(run: str, *, audio: bool = True, clips: int = 400, settings: Sequence
         settings: `key.sub=value` for what stands elsewhere than in training, as project.raw_dir.
 
     Raises:
-        ConfigError: the extra `viz` is not installed, or a setting would change what was trained.
+        ConfigError: the extra `viz` is not installed, a setting would change what was trained, or asks for a device that is not here.
         DataError: the folder is no finished run.
         ArtefactError: something of the run is damaged.
         LeakageError: the run's certificate does not hold.
@@ -48,7 +49,9 @@ def report(run: str, *, audio: bool = True, clips: int = 400, settings: Sequence
     refuse_without_libraries()
     facts = read_facts(Path(run))
     here = located(facts.config, settings)
+    refuse_absent_devices(here, settings)
     with exclusive_lock(facts.run.lock):
+        remove_leftovers(facts.run.folder)
         manifest = manifest_here(here)
         recogniser, why_not = load_recogniser(facts, here)
         listener = Listener(
@@ -60,8 +63,8 @@ def report(run: str, *, audio: bool = True, clips: int = 400, settings: Sequence
             recogniser=recogniser,
         )
         robustness = why_not or measure(facts, listener, clips)
-        page = render_page(build_page(facts, listener, why_not, robustness, audio))
-        write_text(facts.run.folder / CARD, model_card(facts, robustness))
+        page, card = render_page(build_page(facts, listener, why_not, robustness, audio)), model_card(facts, robustness)
+        write_text(facts.run.folder / CARD, card)
         write_text(facts.run.folder / REPORT, page)
     say(f"{facts.run.folder / REPORT} ({len(page) / 1e6:.1f} MB) and {CARD}")
     return facts.run.folder / REPORT
@@ -81,10 +84,24 @@ def located(config: ExperimentConfig, settings: Sequence[str]) -> ExperimentConf
     """
     here = override(config, settings)
     stored, wanted = (flatten(of.model_dump(mode="json")) for of in (config, here))
-    others = [key for key in wanted if stored.get(key) != wanted[key] and not key.startswith(SETTABLE)]
+    others = [key for key in wanted if stored.get(key) != wanted[key] and key not in SETTABLE]
     if others:
         raise ConfigError(f"--set {', '.join(others)}: that is settled by the run; a report takes {', '.join(SETTABLE)}")
     return here
+
+
+def refuse_absent_devices(here: ExperimentConfig, settings: Sequence[str]) -> None:
+    """A device that this command names is here; for one that the run was trained on there may be another.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    from ser.runtime import choose_device
+
+    named = {setting.partition("=")[0].strip() for setting in settings}
+    for of, key in ((here.train, "train.device"), (here.ssl, "ssl.device")):
+        if key in named:
+            choose_device(of)
 
 
 def manifest_here(config: ExperimentConfig) -> Manifest | None:
@@ -114,7 +131,7 @@ def load_recogniser(facts: RunFacts, config: ExperimentConfig) -> tuple["Recogni
         return Recogniser.load(best, backbone, config.train.device), None
     except SerError as error:
         log.warning("the model cannot be asked here: %s", error)
-        return None, f"the model cannot be asked here ({error})."
+        return None, "the model cannot be asked here; a warning of ser report says why."
 
 
 def measure(facts: RunFacts, listener: Listener, clips: int) -> Mapping[str, Any] | str:
@@ -128,4 +145,5 @@ def measure(facts: RunFacts, listener: Listener, clips: int) -> Mapping[str, Any
     try:
         return measure_robustness(listener.recogniser, facts.entries["test"], listener.manifest, listener.raw, clips)
     except DataError as error:
-        return f"{error}."
+        log.warning("robustness is not measured: %s", error)  # it names folders, which are nobody's business
+        return "none of the recordings that were chosen can be heard here."

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ser.certificate import SPLIT_NAMES
 from ser.corpora import CORPORA
 from ser.licences import model_licence
 from ser.report.examples import Listener
@@ -75,9 +76,10 @@ def headline(facts: RunFacts) -> str:
     """What the number means, in plain words; "speaker-independent" only where the certificate proves it."""
     scores, emotions = facts.scores, len(facts.test.classes)
     return (
-        f"Asked for one of {emotions} emotions, the model names the right one for {percent(scores['uar'], 0)} of 100 clips of each, "
-        f"on {counted(scores['n'], 'test clip')} of {counted(scores['speakers'], 'speaker')}; guessing would give {percent(1 / emotions)}. "
-        f"{kind_of_split(facts)} One training, seed {facts.outcome.seed}: how far other seeds would differ is not known from it."
+        f"Asked for one of {emotions} emotions, the model names the right one for {percent(scores['uar'], 0)} of 100 clips, averaged over "
+        f"emotions, on {counted(scores['n'], 'test clip')} of {counted(scores['speakers'], 'speaker')}; guessing would give "
+        f"{percent(1 / emotions)}. {kind_of_split(facts)} One training, seed {facts.outcome.seed}: how far other seeds would differ is not "
+        "known from it."
     )
 
 
@@ -92,9 +94,10 @@ def kind_of_split(facts: RunFacts) -> str:
 
 
 def footer(facts: RunFacts) -> list[str]:
-    corpora = sorted({entry.corpus for rows in facts.entries.values() for entry in rows})
     return [
-        f"Licence of the model: {model_licence(facts.corpora)}",
-        *(CORPORA[corpus].citation for corpus in corpora),
-        "Every score on this page was computed again from the run's predictions.csv.",
+        f"Licence of the model: {model_licence(facts.chose_with)}",
+        *(CORPORA[corpus].citation for corpus in facts.corpora(*SPLIT_NAMES)),
+        "The scores on test, the calibration and the fairness were computed again from the run's predictions.csv for this page, and "
+        "robustness, where it was measured, was measured for this page. The learning curves, what listeners heard and the weights of "
+        "hidden states stand as the training wrote them.",
     ]

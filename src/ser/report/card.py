@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ser.certificate import SPLIT_NAMES
 from ser.config import SSL
 from ser.console import with_interval
 from ser.corpora import CORPORA
@@ -13,9 +14,16 @@ from ser.report.build import headline
 from ser.report.facts import RunFacts
 from ser.report.model import told_of_temperature, told_of_threshold
 from ser.report.page import render
-from ser.report.scores import backbone_name, distinct_parts, protocol_name, training
+from ser.report.scores import backbone_name, distinct_parts, essentials
 from ser.wording import counted, listed, percent, signed
 
+ACCENTS = {"crema": "North American", "ravdess": "North American", "savee": "British", "tess": "North American"}
+"""Of the English in each corpus."""
+RECOGNISES = {
+    "labels": "what actors were asked to express, not what anybody feels",
+    "votes": "what listeners heard in CREMA-D, and what actors were asked to express elsewhere, not what anybody feels",
+}
+"""By the targets of training."""
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")
 
 
@@ -25,7 +33,7 @@ def model_card(facts: RunFacts, robustness: Mapping[str, Any] | str) -> str:
         robustness: what was measured, or why it was not.
     """
     config = facts.config
-    entries = facts.entries["train"]
+    about = essentials(facts)
     return render(
         "model_card.md.j2",
         autoescape=False,
@@ -35,12 +43,15 @@ def model_card(facts: RunFacts, robustness: Mapping[str, Any] | str) -> str:
         features=listed(config.model.features),
         classes=listed(facts.test.classes),
         headline=headline(facts),
-        licence=model_licence(facts.corpora),
-        corpora=[(short_title(corpus), CORPORA[corpus]) for corpus in facts.corpora],
-        train=f"{counted(len(entries), 'clip')} of {counted(len({entry.speaker for entry in entries}), 'speaker')}",
-        training=training(facts),
+        licence=model_licence(facts.chose_with),
+        corpora=[(short_title(corpus), CORPORA[corpus]) for corpus in facts.corpora(*SPLIT_NAMES)],
+        data=[(name, told_of_data(facts, name)) for name in SPLIT_NAMES],
+        about=[(key, about[key]) for key in ("training", "targets", "labels merged", "altered copies", "protocol")],
+        recognises=RECOGNISES[config.train.targets],
+        accents=listed(sorted({ACCENTS[corpus] for corpus in facts.corpora(*SPLIT_NAMES)})),
+        longest=config.audio.duration,
+        val_corpora=listed([short_title(corpus) for corpus in facts.corpora("val")]),
         backbone=backbone_name(facts) if SSL in config.model.features else None,
-        protocol=protocol_name(facts),
         selection=facts.outcome.selection,
         best_epoch=facts.outcome.best_epoch,
         scores=[(part, of.get("n", ""), of.get("speakers", ""), *metrics(of)) for part, of in distinct_parts(facts.scores)],
@@ -52,11 +63,19 @@ def model_card(facts: RunFacts, robustness: Mapping[str, Any] | str) -> str:
         heard="" if isinstance(robustness, str) else f"{counted(robustness['n'], 'clip')} of {counted(robustness['speakers'], 'speaker')}",
         weights=facts.outcome.weights,
         certificate=facts.certificate,
-        finished=f"{facts.finished:%Y-%m-%d}",
         versions=facts.environment,
         rate=config.audio.sampling_rate,
         calibrated_file=not facts.calibrated_now,
     )
+
+
+def told_of_data(facts: RunFacts, name: str) -> str:
+    """What stands in train, val or test."""
+    entries = facts.entries[name]
+    if not entries:
+        return "nothing"
+    corpora = listed([f"{short_title(corpus)} ({CORPORA[corpus].licence})" for corpus in facts.corpora(name)])
+    return f"{counted(len(entries), 'clip')} of {counted(len({entry.speaker for entry in entries}), 'speaker')}, {corpora}"
 
 
 def plain(text: object) -> str:
@@ -93,7 +112,9 @@ def fairness_lines(measured: Mapping[str, Any]) -> list[str]:
     ]
     return [
         *lines,
-        f"Women minus men within a corpus, UAR in per cent points: {'; '.join(gaps)}." if gaps else "No corpus has both women and men.",
+        f"Women minus men within a corpus, UAR in per cent points: {'; '.join(gaps)}."
+        if gaps
+        else "No corpus of test has both women and men.",
     ]
 
 

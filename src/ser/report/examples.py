@@ -18,7 +18,7 @@ from ser.errors import AudioError, DataError
 from ser.features.spectral import SpectralExtractor
 from ser.manifest import Manifest
 from ser.predictions import Predictions
-from ser.report.plots import Heard
+from ser.report.plots import Traces
 
 if TYPE_CHECKING:
     from ser.restore import Recogniser
@@ -88,7 +88,7 @@ class Listener:
             raise DataError("its recording has changed since the run")
         return audio
 
-    def hear(self, utterance_id: str) -> Heard:
+    def hear(self, utterance_id: str) -> Traces:
         """
         Raises:
             DataError: as of `read`.
@@ -97,7 +97,7 @@ class Listener:
         waveform, attention, rates = self.listen(audio)
         extractor = SpectralExtractor(self.audio, self.features.model_copy(update={"types": ("mel",)}))
         mel = self.features.mel
-        return Heard(
+        return Traces(
             waveform=waveform,
             sample_rate=self.audio.sampling_rate,
             log_mel=extractor.extract([waveform])[0],

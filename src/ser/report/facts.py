@@ -1,15 +1,16 @@
 """What a finished run says of itself, read back, checked against each other, and computed again where it can be."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ser.calibration import Calibration, calibrate, read_calibration
-from ser.certificate import SPLIT_NAMES, Certificate, Entries, check_rows, read_certificate, speaker_independent
+from ser.certificate import SPLIT_NAMES, Certificate, Entries, check_rows, demand_disjoint, read_certificate, speaker_independent
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, DataError, LeakageError
 from ser.evaluation import score
@@ -21,36 +22,60 @@ from ser.tables import read_table
 
 SAME = 1e-9
 """Two computations of one score."""
+ALIKE = 1e-4
+"""Two fits of one temperature, or two thresholds: a fit is not as exact as a score."""
+WHOLE = 1e-6
+"""What the probabilities of an utterance may miss of 1."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Judged(BaseModel):
-    """Scores of people, shares; `n` answers or clips where they are told."""
+class Finite(BaseModel):
+    """Part of test_metrics.json; a number is a number."""
 
-    uar: float | None
-    wa: float | None
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class UarWa(Finite):
+    """Shares; `n` answers or clips where they are told."""
+
+    uar: Share | None
+    wa: Share | None
     n: int | None = None
 
 
-class Human(BaseModel):
+class Human(Finite):
     """As of `ser.perception.human_scores`."""
 
     answers: int
-    single: Judged
-    plurality: Judged
-    ceiling: Judged
+    single: UarWa
+    plurality: UarWa
+    ceiling: UarWa
 
 
-class Perceived(Judged):
+class Ends(Finite):
+    """Of an interval; None where there is none."""
+
+    low: Share | None
+    high: Share | None
+
+
+class BothEnds(Finite):
+    uar: Ends
+    wa: Ends
+
+
+class Perceived(UarWa):
     """As of `ser.perception.perceived_scores`."""
 
     clips: int
-    intervals: dict[str, dict[str, Any]]
+    intervals: BothEnds
     cross_entropy: float | None
     entropy: float | None
     human: Human
 
 
-class Outcome(BaseModel):
+class Outcome(Finite):
     """What of test_metrics.json is not computed from the predictions."""
 
     uar: float
@@ -62,7 +87,7 @@ class Outcome(BaseModel):
     weights: str
     seed: int
     ran_on: dict[str, Any] = {}
-    ssl_layer_weights: dict[str, float] | None = None
+    ssl_layer_weights: dict[str, Share] | None = None
     perceived: Perceived | None = None
 
 
@@ -74,8 +99,6 @@ class RunFacts:
     config: ExperimentConfig
     environment: Mapping[str, str]
     """Versions that it was trained with."""
-    finished: datetime
-    """When its scores were written, UTC."""
     outcome: Outcome
     predictions: Mapping[str, Predictions]
     scores: Mapping[str, Any]
@@ -83,6 +106,7 @@ class RunFacts:
     certificate: Certificate
     entries: Entries
     history: Sequence[Mapping[str, float | None]]
+    """Every epoch; among them the best one."""
     calibration: Calibration
     calibrated_now: bool
     """The run has no calibration.json, so it was fitted again from the predictions on val."""
@@ -98,9 +122,13 @@ class RunFacts:
         return self.run.folder.resolve().name
 
     @property
-    def corpora(self) -> list[str]:
-        """In training."""
-        return sorted({entry.corpus for entry in self.entries["train"]})
+    def chose_with(self) -> list[str]:
+        """Corpora that the model comes from: of train, and of val, which chose the epoch and the threshold."""
+        return self.corpora("train", "val")
+
+    def corpora(self, *names: str) -> list[str]:
+        """Of these of train, val and test."""
+        return sorted({entry.corpus for name in names for entry in self.entries[name]})
 
     @property
     def shared_speakers(self) -> int:
@@ -113,30 +141,29 @@ def read_facts(folder: Path) -> RunFacts:
     Raises:
         DataError: the folder is no run, or one that is not finished.
         ArtefactError: a file of it is missing or damaged, or two of them do not fit together.
-        LeakageError: its certificate was edited, or does not prove what the scores claim.
+        LeakageError: its certificate was edited, or does not prove what it declares or the scores claim.
     """
     run = find_finished(folder)
     config = stored_config(run)
     outcome = read_outcome(run)
     certificate, entries = read_split_of(run, outcome)
-    predictions = read_predictions_of(run, certificate)
+    predictions = read_predictions_of(run, certificate, entries)
     scores = score(predictions["test"])
     if abs(scores["uar"] - outcome.uar) > SAME:
         raise ArtefactError(f"{run.predictions} gives another UAR than {run.metrics}: one of them was changed since the run")
-    calibration, now, effect = calibration_of(run, predictions, config)
+    calibration, effect = calibration_of(run, predictions, config, outcome)
     return RunFacts(
         run=run,
         config=config,
         environment=environment_of(run),
-        finished=datetime.fromtimestamp(int(run.metrics.stat().st_mtime), UTC),
         outcome=outcome,
         predictions=predictions,
         scores=scores,
         certificate=certificate,
         entries=entries,
-        history=read_history(run),
+        history=read_history(run, outcome.best_epoch, with_val=bool(entries["val"])),
         calibration=calibration,
-        calibrated_now=now,
+        calibrated_now=not run.calibration.is_file(),
         calibration_effect=effect,
     )
 
@@ -172,6 +199,7 @@ def read_split_of(run: Run, outcome: Outcome) -> tuple[Certificate, Entries]:
     entries = {name: read_entries(run.split / f"{name}.csv") for name in SPLIT_NAMES}
     for name in SPLIT_NAMES:
         check_rows(certificate.splits[name], name, entries[name])
+    check_promise(certificate)
     if certificate.digest != outcome.certificate:
         raise LeakageError(f"{run.metrics} was measured under another certificate than that of {run.split}")
     if outcome.speaker_independent and not speaker_independent(certificate):
@@ -179,31 +207,90 @@ def read_split_of(run: Run, outcome: Outcome) -> tuple[Certificate, Entries]:
     return certificate, entries
 
 
-def read_predictions_of(run: Run, certificate: Certificate) -> dict[str, Predictions]:
-    """Of exactly the utterances that were certified."""
+def check_promise(certificate: Certificate) -> None:
+    """What the certificate declares holds of the clips, samples and speakers that it lists.
+
+    Raises:
+        LeakageError: it does not.
+    """
+    splits, kind = certificate.splits, certificate.kind
+    demand_disjoint("clips", {name: set(of.samples) for name, of in splits.items()}, kind)
+    if kind != "none":
+        demand_disjoint("samples", {name: set(of.samples.values()) for name, of in splits.items()}, kind)
+    if kind == "speaker-disjoint":
+        demand_disjoint("speakers", {name: set(of.speakers) for name, of in splits.items()}, kind)
+
+
+def read_predictions_of(run: Run, certificate: Certificate, entries: Entries) -> dict[str, Predictions]:
+    """Of exactly the utterances that were certified, and beside them the corpus, speaker and truth that were certified."""
     predictions = read_predictions(run.predictions)
     for name in ("val", "test"):
-        expected, found = certificate.splits[name].samples.keys(), predictions[name].ids if name in predictions else ()
-        if set(expected) != set(found):
+        found = predictions.get(name)
+        if {entry.id for entry in entries[name]} != set(found.ids if found else ()):
             raise ArtefactError(f"{run.predictions} does not hold the utterances of {name} that the run's certificate lists")
-        if found and predictions[name].classes != certificate.classes:
+        if found is None:
+            continue
+        if found.classes != certificate.classes:
             raise ArtefactError(f"{run.predictions} has other classes than the run's certificate")
+        rows = zip(found.ids, found.corpora, found.speakers, found.truth.tolist(), strict=True)
+        if wrong := set(rows) - {(entry.id, entry.corpus, entry.speaker, entry.label) for entry in entries[name]}:
+            raise ArtefactError(f"{run.predictions} names another corpus, speaker or truth of {min(wrong)[0]} than {run.split}")
+        check_probabilities(run, found)
     return predictions
 
 
-def read_history(run: Run) -> list[dict[str, float | None]]:
-    """The rows of history.csv; None where there was no val."""
+def check_probabilities(run: Run, found: Predictions) -> None:
+    """
+    Raises:
+        ArtefactError: one is negative, or those of an utterance do not add up to 1.
+    """
+    wrong = (found.probabilities < 0).any(axis=1) | (np.abs(found.probabilities.sum(axis=1) - 1) > WHOLE)
+    if wrong.any():
+        raise ArtefactError(f"{run.predictions} holds no probabilities of {found.ids[int(wrong.argmax())]}: they do not add up to 1")
+
+
+def read_history(run: Run, best_epoch: int, *, with_val: bool) -> list[dict[str, float | None]]:
+    """The rows of history.csv; those of val are None where there was no val.
+
+    Raises:
+        ArtefactError: a cell is empty or no finite number, or the best epoch is not there.
+    """
+    absent = {name for name in HISTORY_COLUMNS if name.startswith("val_") and not with_val}
+    rows = [{name: None if name in absent else row[name] for name in HISTORY_COLUMNS} for row in read_table(run.history, HISTORY_COLUMNS)]
     try:
-        return [
-            {name: float(row[name]) if row[name] else None for name in HISTORY_COLUMNS} for row in read_table(run.history, HISTORY_COLUMNS)
-        ]
+        history = [{name: None if cell is None else float(cell) for name, cell in row.items()} for row in rows]
     except ValueError as error:
         raise ArtefactError(f"{run.history} is damaged ({error})") from None
+    if any(value is not None and not math.isfinite(value) for row in history for value in row.values()):
+        raise ArtefactError(f"{run.history} is damaged: a number is not finite")
+    if best_epoch not in [row["epoch"] for row in history]:
+        raise ArtefactError(f"{run.history} is damaged: it lacks the best epoch, {best_epoch}")
+    return history
 
 
-def calibration_of(run: Run, predictions: Mapping[str, Predictions], config: ExperimentConfig) -> tuple[Calibration, bool, dict[str, Any]]:
-    """What the run stored, or, of a run made before there was such a file, what it would have stored; and what it does on val and test."""
-    content = calibrate(predictions.get("val"), predictions["test"], config.calibration)
-    if not run.calibration.is_file():
-        return Calibration.model_validate({name: content[name] for name in Calibration.model_fields}), True, content
-    return read_calibration(run.calibration), False, read_json(run.calibration)
+def calibration_of(
+    run: Run, predictions: Mapping[str, Predictions], config: ExperimentConfig, outcome: Outcome
+) -> tuple[Calibration, dict[str, Any]]:
+    """Fitted on val once more, and what it does on val and test.
+
+    Raises:
+        ArtefactError: calibration.json is damaged, or of another run.
+    """
+    stored = read_calibration(run.calibration) if run.calibration.is_file() else None
+    wanted = config.calibration if stored is None else config.calibration.model_copy(update={"max_error": stored.max_error})
+    content = calibrate(predictions.get("val"), predictions["test"], wanted)
+    fitted = Calibration.model_validate({name: content[name] for name in Calibration.model_fields})
+    if stored is not None:
+        weights = read_json(run.calibration).get("weights") or outcome.weights  # older files do not say
+        same = alike(stored.temperature, fitted.temperature) and alike(stored.threshold, fitted.threshold)
+        if weights != outcome.weights or not same:
+            raise ArtefactError(f"{run.calibration} is of another run: {run.predictions} gives another temperature or threshold")
+    return fitted, content
+
+
+def alike(one: float | None, other: float | None) -> bool:
+    """
+    >>> alike(1.5, 1.50001), alike(1.5, None), alike(None, None)
+    (True, False, True)
+    """
+    return one is other if one is None or other is None else abs(one - other) <= ALIKE

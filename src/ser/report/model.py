@@ -61,6 +61,8 @@ def told_of_temperature(facts: RunFacts) -> str:
     calibration, effect = facts.calibration, facts.calibration_effect["test"]
     if calibration.temperature is None:
         return f"The probabilities are the network's own: {calibration.reason}."
+    if calibration.temperature_reason is not None:
+        return f"The probabilities are the network's own, as with a temperature of 1: {calibration.temperature_reason}."
     now = " for this report, because the run has no calibration.json" if facts.calibrated_now else ""
     before, after = effect["before"]["ece"], effect["after"]["ece"]
     verdict = "" if after < before else ", so it did not help on the speakers of test"
@@ -81,7 +83,7 @@ def told_of_threshold(facts: RunFacts) -> str:
         said = f"{percent(effect['coverage'], 0)} % of the clips, and errs in {percent(effect['error'])} % of its answers"
     return (
         f'Below a confidence of {percent(calibration.threshold)} % the answer is "unknown". This threshold keeps the errors among the '
-        f"answers on val at {100 * calibration.max_error:g} %; on test the model then answers {said}."
+        f"answers on val at {100 * calibration.max_error:g} % or less; on test the model then answers {said}."
     )
 
 

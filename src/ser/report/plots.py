@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ser.calibration import Reliability, RiskCoverage
 from ser.features.spectral import hz_to_mel
-from ser.style import BLUE, GREY, INK, ORANGE, PURPLE, SERIES, SKY, VERMILION, new_figure, styled
+from ser.style import BLUE, GREY, HEAT, INK, ORANGE, SERIES, VERMILION, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +22,6 @@ Floats = NDArray[np.floating[Any]]
 
 GENDERS = {"female": (VERMILION, "o"), "male": (BLUE, "s"), "": (GREY, "D")}
 """Colour and marker: told apart without colour too."""
-PALE_ONES = {ORANGE, PURPLE, SKY}
-"""Colours on which dark text reads better."""
 FEWEST_IN_BIN = 10
 """Clips below which the accuracy of a bin says nothing."""
 LEAST_COVERAGE = 0.02
@@ -140,9 +138,9 @@ def confusion(matrix: NDArray[np.integer[Any]], classes: Sequence[str]) -> "Figu
     axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=100, edgecolors="white", linewidth=1)
     for (row, column), share in np.ndenumerate(shares):
         if counts[row, column]:
-            colour = "white" if share > 55 else INK
+            colour = "white" if share > 70 else INK
             axes.text(column + 0.5, row + 0.4, f"{share:.0f}", ha="center", va="center", color=colour)
-            axes.text(column + 0.5, row + 0.76, f"{counts[row, column]}", ha="center", va="center", color=colour, size=7, alpha=0.8)
+            axes.text(column + 0.5, row + 0.76, f"{counts[row, column]}", ha="center", va="center", color=colour, size=7)
     axes.set_xticks(np.arange(len(classes)) + 0.5, classes)
     axes.set_yticks(np.arange(len(kept)) + 0.5, [f"{classes[label]}  {counts[row].sum()}" for row, label in enumerate(kept.tolist())])
     axes.invert_yaxis()
@@ -330,7 +328,7 @@ def gate_shares(parts: Mapping[str, Mapping[str, Mapping[str, float]]]) -> "Figu
         for expert, colour in zip(experts, SERIES, strict=False):
             widths = np.array([100 * bar[expert] for bar in bars.values()])
             axes.barh(list(bars), widths, left=left, color=colour, label=expert, height=0.75)
-            write_shares(axes, left, widths, INK if colour in PALE_ONES else "white")
+            write_shares(axes, left, widths, "white" if colour == BLUE else INK)
             left += widths
         axes.set_ylabel(title, rotation=0, ha="right", va="center", color=GREY)
         axes.invert_yaxis()
@@ -370,7 +368,7 @@ def state_weights(weights: Mapping[str, float]) -> "Figure":
 
 
 @dataclass(frozen=True)
-class Heard:
+class Traces:
     """What there is to draw of one utterance."""
 
     waveform: Floats
@@ -390,7 +388,7 @@ class Heard:
 
 
 @styled
-def utterance(heard: Heard) -> "Figure":
+def utterance(heard: Traces) -> "Figure":
     """Waveform, log-mel and attention over one time axis in seconds."""
     seconds = len(heard.waveform) / heard.sample_rate
     panels = 3 if heard.attention else 2
@@ -405,7 +403,7 @@ def utterance(heard: Heard) -> "Figure":
     return figure
 
 
-def draw_waveform(axes: "Axes", heard: Heard, columns: int = 600) -> None:
+def draw_waveform(axes: "Axes", heard: Traces, columns: int = 600) -> None:
     """As the range between the lowest and highest sample in each of at most `columns` stretches: what a screen can show of it."""
     edges = np.unique(np.linspace(0, len(heard.waveform), columns + 1).astype(int))
     starts = edges[:-1]
@@ -417,7 +415,7 @@ def draw_waveform(axes: "Axes", heard: Heard, columns: int = 600) -> None:
     axes.set_ylabel("amplitude\n(peak = 1)")
 
 
-def draw_log_mel(figure: "Figure", axes: "Axes", heard: Heard) -> None:
+def draw_log_mel(figure: "Figure", axes: "Axes", heard: Traces) -> None:
     """Rows are evenly spaced in mel; the ticks say which frequency they stand for. A frame stands around its centre."""
     half = 0.5 / heard.frame_rate
     edges = hz_to_mel(heard.mel_range)
@@ -426,7 +424,7 @@ def draw_log_mel(figure: "Figure", axes: "Axes", heard: Heard) -> None:
         heard.log_mel.T,
         origin="lower",
         aspect="auto",
-        cmap="viridis",
+        cmap=HEAT,
         interpolation="none",  # the pixels themselves, not a picture of them: small and sharp
         extent=(-half, len(heard.log_mel) / heard.frame_rate - half, float(edges[0]), float(edges[1])),
         vmin=max(float(heard.log_mel.min()), top - 80),
@@ -438,7 +436,7 @@ def draw_log_mel(figure: "Figure", axes: "Axes", heard: Heard) -> None:
     figure.colorbar(image, ax=axes, label="dB", fraction=0.03, pad=0.01)
 
 
-def draw_attention(axes: "Axes", heard: Heard) -> None:
+def draw_attention(axes: "Axes", heard: Traces) -> None:
     """Times the even weight, so that features with different numbers of steps share an axis: 1 is as much as any other step."""
     for (name, weights), colour in zip(heard.attention.items(), SERIES, strict=False):
         edges = np.arange(len(weights) + 1) / heard.attention_rate[name]

@@ -9,14 +9,17 @@ import numpy as np
 from ser.certificate import SPLIT_NAMES
 from ser.config import SSL
 from ser.console import score_parts, with_interval
+from ser.errors import ConfigError
 from ser.evaluation import gender_of
 from ser.fairness import UNKNOWN, measure_fairness
 from ser.metrics import METRICS
 from ser.predictions import Predictions
+from ser.protocols import Fold, Protocol, find_protocol
 from ser.report import plots
 from ser.report.facts import RunFacts
 from ser.report.page import Facts, Item, Note, Picture, Section, Table
 from ser.report.svg import inline_svg
+from ser.votes import HEARD
 from ser.wording import counted, listed, percent, signed
 
 if TYPE_CHECKING:
@@ -78,7 +81,6 @@ def essentials(facts: RunFacts) -> dict[str, str]:
         "seed": f"{outcome.seed} (one training)",
         "protocol": protocol_name(facts),
         "ran on": ", ".join(f"{key} {value}" for key, value in outcome.ran_on.items()) if outcome.ran_on else "not noted",
-        "finished": f"{facts.finished:%Y-%m-%d %H:%M} UTC",
         "versions": ", ".join(f"{name} {version}" for name, version in facts.environment.items()),
         "weights": f"sha256 {outcome.weights}",
     }
@@ -107,20 +109,37 @@ def protocol_name(facts: RunFacts) -> str:
     known = protocol_title(facts)
     if not known:
         return f"split {facts.certificate.name}, rule {facts.certificate.rule}, seed {facts.certificate.seed}"
-    return f"{known}: one of several, not the protocol's result" if facts.config.protocol.fold else known
+    found = find_fold(facts)
+    return f"{known}: one fold of {len(found[0].folds)}, not the protocol's result" if found and len(found[0].folds) > 1 else known
 
 
 def protocol_title(facts: RunFacts) -> str:
     """Of a run of `ser protocol run`, else empty."""
     protocol = facts.config.protocol
-    if protocol.name is None:
+    if protocol.name is None or protocol.fold is None:
         return ""
     beside = "a random split beside " if facts.certificate.name.endswith(LEAKY) else ""
-    return beside + protocol.name + (f", fold {protocol.fold}" if protocol.fold else "")
+    return f"{beside}{protocol.name}, fold {protocol.fold}{'' if complete(facts) else ' (its corpora were not complete)'}"
+
+
+def find_fold(facts: RunFacts) -> tuple[Protocol, Fold] | None:
+    """The protocol and the fold that the run names; None where this version of the program knows no such thing."""
+    try:
+        protocol = find_protocol(facts.config.protocol.name or "")
+        (fold,) = protocol.choose([facts.config.protocol.fold or ""])
+    except ConfigError:
+        return None
+    return (protocol, fold) if facts.certificate.name.removesuffix(LEAKY) == protocol.split_name(fold) else None
+
+
+def complete(facts: RunFacts) -> bool:
+    """Whether the split has as many clips as the protocol states; also where that is not known."""
+    found = find_fold(facts)
+    return found is None or sum(of.n for of in facts.certificate.splits.values()) == sum(found[1].counts.model_dump().values())
 
 
 def corpus_rows(facts: RunFacts) -> list[list[str]]:
-    corpora = sorted({entry.corpus for rows in facts.entries.values() for entry in rows})
+    corpora = facts.corpora(*SPLIT_NAMES)
     table = []
     for corpus in [*corpora, "all"] if len(corpora) > 1 else corpora:
         cells = [corpus]
@@ -160,7 +179,7 @@ def certificate_section(facts: RunFacts) -> Section:
         "certificate",
         "Leakage certificate",
         [
-            Note(f"{KINDS[certificate.kind]} The tables of the run's split were measured against this again for this report."),
+            Note(f"{KINDS[certificate.kind]} For this report it was checked again, on the tables of the run's split."),
             Facts(known),
             Table("Statistics, and where each was fitted", ["statistic", "fitted on", "clips, with copies"], fitted, text_columns=2)
             if fitted
@@ -175,20 +194,28 @@ def certificate_section(facts: RunFacts) -> Section:
 
 def curves_section(facts: RunFacts) -> Section:
     outcome = facts.outcome
-    row = next((row for row in facts.history if row["epoch"] == outcome.best_epoch), None)
-    if row is None:
-        return Section("curves", "Learning curves", [Note("history.csv does not hold the best epoch.", missing=True)])
+    row = next(row for row in facts.history if row["epoch"] == outcome.best_epoch)
     said = f"Epoch {outcome.best_epoch} of {outcome.epochs} was kept: {outcome.selection}."
     seen = (
         "" if row["val_uar"] is None else f" It has a UAR of {percent(row['val_uar'])} % on val and {percent(row['train_uar'])} % on train."
     )
-    caution = (
-        " The two losses are not to be compared: that of train is of altered clips under smoothed targets, as the optimiser sees it, that "
-        "of val of plain ones."
-    )
-    note = Note(f"{said}{seen}{caution if seen else ''}")
+    note = Note(f"{said}{seen}{caution(facts) if seen else ''}")
     figure = plots.learning_curves(facts.history, outcome.best_epoch)
     return Section("curves", "Learning curves", [note, picture(figure, "curves", f"Loss and UAR over the epochs. {said}{seen}")])
+
+
+def caution(facts: RunFacts) -> str:
+    """Why the curves of train and val are not to be compared."""
+    config = facts.config
+    masks = config.specaugment.freq_masks + config.specaugment.time_masks
+    harder = {
+        "masked features": masks and set(config.model.features) - {SSL},
+        "altered copies": config.augmentations.copies,
+        "smoothed targets": config.train.label_smoothing,
+    }
+    on = [name for name, of in harder.items() if of]
+    learning = f"train is measured while the network learns{f', with {listed(on)}' if on else ''}"
+    return f" The two are not to be compared: {learning}; val when the epoch is over."
 
 
 # -- scores -------------------------------------------------------------------------------------
@@ -284,8 +311,7 @@ def speakers_section(facts: RunFacts) -> Section:
         for speaker, of in known.items()
         if (gender := gender_of(speaker)) and of["uar"] is not None
     ]
-    low, high = (choose(points, key=lambda point: point.value) for choose in (min, max))
-    said = f"From {low.value:.1f} % ({low.speaker}) to {high.value:.1f} % ({high.speaker})." if len(points) > 1 else f"{low.value:.1f} %."
+    said = ends(points)
     rows = [[name, of["corpus"], gender_of(name), str(of["n"]), percent(of["uar"]), percent(of["wa"])] for name, of in known.items()]
     return Section(
         "speakers",
@@ -298,6 +324,20 @@ def speakers_section(facts: RunFacts) -> Section:
             ),
         ],
     )
+
+
+def ends(points: Sequence[plots.SpeakerPoint]) -> str:
+    """
+    >>> ends([plots.SpeakerPoint("tess", "tess/OAF", "female", 60, 9), plots.SpeakerPoint("tess", "tess/YAF", "female", 70, 9)])
+    'From 60.0 % (tess/OAF) to 70.0 % (tess/YAF).'
+    >>> ends([plots.SpeakerPoint("tess", "tess/OAF", "female", 60, 9)] * 2)
+    'All have 60.0 %.'
+    """
+    low, high = (f"{choose(point.value for point in points):.1f} %" for choose in (min, max))
+    if low == high:
+        return f"All have {low}." if len(points) > 1 else f"{low}."
+    least, most = (listed([point.speaker for point in points if f"{point.value:.1f} %" == end]) for end in (low, high))
+    return f"From {low} ({least}) to {high} ({most})."
 
 
 # -- fairness -------------------------------------------------------------------------------------
@@ -366,7 +406,7 @@ def perceived_section(facts: RunFacts) -> Section:
     ]
     note = Note(
         "Actors were asked for an emotion; listeners often hear another. So the model is judged against its listeners, too, on the clips "
-        "where one emotion has more votes than any other; and beside it stands how well people do."
+        f"where one emotion has more votes than any other; and beside it stands how well people do.{left_out(facts)}"
     )
     table = Table("In per cent, with 95 % interval over speakers", ["who", "against", "of", *pairs], rows, text_columns=2)
     spread = Note(
@@ -374,6 +414,13 @@ def perceived_section(facts: RunFacts) -> Section:
         f"entropy, {number(found.entropy)}, is the least that any model can have."
     )
     return Section("perceived", title, [note, table, spread])
+
+
+def left_out(facts: RunFacts) -> str:
+    """CREMA-D's listeners could choose between six emotions."""
+    merged = {str(source): str(target) for source, target in facts.config.labels.merge.items()}
+    lacking = [emotion for emotion in HEARD if merged.get(emotion, emotion) not in facts.test.classes]
+    return f" Answers that are none of the model's classes ({listed(lacking)}) are left out." if lacking else ""
 
 
 def number(value: float | None) -> str:
