@@ -11,7 +11,7 @@ import pytest
 from ser.calibration import Reliability, RiskCoverage
 from ser.report import plots
 from ser.report.plots import CurvePoint, Dot, SpeakerPoint, Traces
-from ser.style import BLUE
+from ser.style import BLUE, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,6 +113,15 @@ def test_a_confusion_matrix_is_normalised_by_row_and_leaves_out_classes_without_
     np.testing.assert_allclose(np.asarray(mesh.get_array()).reshape(2, 3), [[80, 10, 10], [20, 30, 50]])
     assert ticks(axes) == ["neutral  10", "sad  10"]
     assert [text.get_text() for text in axes.get_xticklabels()] == list(CLASSES)
+
+
+def test_numbers_are_white_on_dark_blue_alone() -> None:
+    (axes,) = plots.confusion(np.array([[71, 29], [32, 68]]), ("sad", "happy")).axes
+    colours = {text.get_text(): text.get_color() for text in axes.texts}
+    assert {number for number, colour in colours.items() if colour == "white"} == {"71"}
+    assert {text.get_alpha() for text in axes.texts} == {None}
+    first = plots.gate_shares({"": {"all": dict.fromkeys(("ssl", "mel", "mfcc", "chroma"), 0.25)}}).axes[0]
+    assert [text.get_color() for text in first.texts] == ["white", INK, INK, INK]
 
 
 def test_a_dot_without_interval_is_empty_and_a_missing_value_is_no_dot() -> None:

@@ -175,6 +175,7 @@ def test_a_report_is_one_page_that_asks_for_nothing_else(run: Run, ser: Ser) -> 
     assert not {"script", "iframe", "link", "object", "embed"} & set(page.tags)
     assert page.scopes["th"] == page.scopes["scope"] > 50
     assert all(len(label) > 20 for label in page.labels)
+    assert source.count('class="drawing" tabindex="0"') == len(page.labels), "what scrolls can be scrolled with keys"
     assert "audio" in page.tags
     assert "do not pass this page on while it holds sound" in page.text
     assert "UAR under each condition" in " ".join(page.labels)
@@ -248,6 +249,7 @@ def test_a_mixture_of_experts_tells_whom_it_listened_to(tmp_path: Path, quick: N
     assert str(tiny_backbone("wavlm").parent) not in page.text + card_of(run), "where it stands is nobody's business"
     absent = told(ser, run, "--clips", "0", "--set", f"ssl.model_id={tmp_path / 'elsewhere'}")
     assert "the model cannot be asked here" in absent.text
+    assert str(tmp_path) not in absent.text + card_of(run)
     assert "Mean weight of each expert" in " ".join(absent.labels)
     assert "and attention of" not in " ".join(absent.labels)
     assert "audio" in absent.tags, "the recordings are here all the same"
@@ -267,7 +269,9 @@ def test_the_recordings_may_have_changed_since(tmp_path: Path, finished: Run, pr
     shutil.copytree(prepared.raw, tmp_path / "raw")
     for path in (tmp_path / "raw").rglob("*.wav"):
         path.write_bytes(path.read_bytes()[:-2] + b"\x01\x01")
-    page = told(ser, run, "--clips", "0", "--set", f"project.raw_dir={tmp_path / 'raw'}")
+    page = told(ser, run, "--clips", "4", "--set", f"project.raw_dir={tmp_path / 'raw'}")
+    assert "none of the recordings that were chosen can be heard here" in page.text
+    assert str(tmp_path) not in page.text + card_of(run), "where they should lie is nobody's business"
     assert page.text.count("its recording has changed since the run") == 2
     assert "audio" not in page.tags
 
@@ -478,12 +482,17 @@ def test_what_listeners_heard_stands_beside_what_people_reach(finished: Run) -> 
         "clips": 80,
         "cross_entropy": 1.5,
         "entropy": 1.1,
-        "human": {"answers": 900, "single": people, "plurality": people, "ceiling": people | {"n": 850}},
+        "human": {"answers": 900, "answers_kept": 0.75, "single": people, "plurality": people, "ceiling": people | {"n": 850}},
     }
     outcome = facts.outcome.model_copy(update={"perceived": Perceived.model_validate(found)})
     note, table, _ = perceived_section(replace(facts, outcome=outcome)).items
     assert isinstance(note, Note)
     assert not note.missing
+    assert "none of the model's classes" not in note.text
+    fewer = replace(facts.test, classes=("neutral", "calm", "happy", "sad", "angry", "fear", "other", "surprise"))
+    told_fewer = perceived_section(replace(facts, outcome=outcome, predictions={"test": fewer})).items[0]
+    assert isinstance(told_fewer, Note)
+    assert "none of the model's classes (disgust), 25.0 % of them, are left out" in told_fewer.text
     assert isinstance(table, Table)
     assert list(table.rows[0][:2]) == ["the model", "what most listeners heard"]
     assert table.rows[1][2:] == ["850 answers", "40.0", "45.0"]

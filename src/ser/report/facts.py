@@ -48,6 +48,8 @@ class Human(Finite):
     """As of `ser.perception.human_scores`."""
 
     answers: int
+    answers_kept: Share | None = None
+    """Older runs do not say."""
     single: UarWa
     plurality: UarWa
     ceiling: UarWa

@@ -179,7 +179,7 @@ def certificate_section(facts: RunFacts) -> Section:
         "certificate",
         "Leakage certificate",
         [
-            Note(f"{KINDS[certificate.kind]} For this report it was checked again, on the tables of the run's split."),
+            Note(f"{KINDS[certificate.kind]} For this report it was checked again, on all that the run's tables list."),
             Facts(known),
             Table("Statistics, and where each was fitted", ["statistic", "fitted on", "clips, with copies"], fitted, text_columns=2)
             if fitted
@@ -406,7 +406,7 @@ def perceived_section(facts: RunFacts) -> Section:
     ]
     note = Note(
         "Actors were asked for an emotion; listeners often hear another. So the model is judged against its listeners, too, on the clips "
-        f"where one emotion has more votes than any other; and beside it stands how well people do.{left_out(facts)}"
+        f"where one emotion has more votes than any other; and beside it stands how well people do.{left_out(facts, human.answers_kept)}"
     )
     table = Table("In per cent, with 95 % interval over speakers", ["who", "against", "of", *pairs], rows, text_columns=2)
     spread = Note(
@@ -416,11 +416,16 @@ def perceived_section(facts: RunFacts) -> Section:
     return Section("perceived", title, [note, table, spread])
 
 
-def left_out(facts: RunFacts) -> str:
+def left_out(facts: RunFacts, kept: float | None) -> str:
     """CREMA-D's listeners could choose between six emotions."""
     merged = {str(source): str(target) for source, target in facts.config.labels.merge.items()}
     lacking = [emotion for emotion in HEARD if merged.get(emotion, emotion) not in facts.test.classes]
-    return f" Answers that are none of the model's classes ({listed(lacking)}) are left out." if lacking else ""
+    if not lacking:
+        return ""
+    share = "" if kept is None else f", {percent(1 - kept)} % of them,"
+    return (
+        f" Answers that are none of the model's classes ({listed(lacking)}){share} are left out, so people look better than with all six."
+    )
 
 
 def number(value: float | None) -> str:
