@@ -229,7 +229,7 @@ def test_a_run_without_val_says_so(savee: Workspace, quick: None, ser: Ser) -> N
     assert "No corpus of test has both women and men" in page.text
     card = card_of(run)
     assert "No corpus of test has both women and men" in card
-    assert "A confidence is calibrated" not in card
+    assert "was fitted to the val speakers" not in card
     assert "- val: nothing\n" in card
     assert "few sentences, in British English" in card
     assert "calibration.json" not in card_of(run), "it is not there to be read"
@@ -585,7 +585,7 @@ def test_a_corpus_that_only_chose_the_epoch_binds_the_model_too(finished: Run) -
     by_corpus = {corpus: tuple(entry for entry in facts.entries["train"] if entry.corpus == corpus) for corpus in CORPORA}
     card = model_card(replace(facts, entries={"train": by_corpus["crema"], "val": by_corpus["tess"], "test": by_corpus["savee"]}), "no.")
     assert "Not for commercial use, because it was made with TESS" in card
-    assert "calibrated on the val speakers of TESS, and on nothing else" in card
+    assert "fitted to the val speakers of TESS, and to nothing else" in card
     cited = card.partition("## Cite")[2]
     assert [name for name in ("CREMA-D", "TESS", "SAVEE") if name not in cited] == []
     assert "RAVDESS" not in card
