@@ -43,7 +43,7 @@ WHOLE_WINDOW = 8.0
 LEAST_WINDOW, LEAST_HOP = 0.5, 0.1
 """Seconds."""
 LEAST_SPEECH = 0.2
-"""Seconds of speech that a window, or a cell of the timeline, needs."""
+"""Seconds of speech that a window, or a cell of the timeline, needs to be answered; half of it if that is less."""
 MARGIN_HOPS = 4
 """Around the speech of a long recording, so that the model's own trim finds there what it would find in the whole."""
 BATCH_WINDOWS = 16
@@ -254,15 +254,14 @@ class Plan:
     """(cells + 1,)"""
     speech: NDArray[np.int64]
     """(cells,) hops of speech in each."""
-    least: int
-    """Hops of speech for which a cell is answered."""
+    least: Floats
+    """(cells,) hops of speech for which each is answered."""
 
 
 def lay_out(found: Scan, audio: AudioConfig, window_seconds: float, hop_seconds: float) -> Plan:
     """A recording no longer than a window is one span. So is one whose speech is no longer, with a margin that the model's trim cuts."""
     window, hop = (seconds_to_samples(seconds, found.sample_rate) for seconds in (window_seconds, hop_seconds))
     speech = find_speech(frame_power(found.energy, found.hop), audio.trim_top_db)
-    least = max(1, round(LEAST_SPEECH / TRIM_HOP_SECONDS))
     hops = np.flatnonzero(speech)
     first, last = int(hops[0]) * found.hop, min(found.num_samples, (int(hops[-1]) + 1) * found.hop)
     if found.num_samples <= window:
@@ -273,26 +272,37 @@ def lay_out(found: Scan, audio: AudioConfig, window_seconds: float, hop_seconds:
         margin = MARGIN_HOPS * found.hop
         around = (max(0, first - margin), min(found.num_samples, last + margin)) if audio.trim_silence else (first, last)
         return one_span(around, (first, last), len(hops))
-    starts = [first + start for start in window_starts(last - first, window, hop)]
+    starts = first + np.array(window_starts(last - first, window, hop))
+    edges = first + cell_edges(last - first, hop)
     return Plan(
-        spans=[(start, start + window) for start in spoken_starts(starts, window, speech, found.hop, least)],
+        spans=[(start, start + window) for start in spoken_starts(starts, window, speech, found.hop)],
         window=window,
-        edges=(edges := first + cell_edges(last - first, hop)),
+        edges=edges,
         speech=speech_between(speech, edges // found.hop),
-        least=least,
+        least=least_hops(np.diff(edges) / found.hop),
     )
 
 
+def least_hops(hops: Floats) -> Floats:
+    """Of speech, for stretches of so many hops; at least one.
+
+    >>> least_hops(np.array([300.0, 20.0, 1.0])).tolist()
+    [12.5, 10.0, 1.0]
+    """
+    return np.maximum(1, np.minimum(LEAST_SPEECH / TRIM_HOP_SECONDS, hops / 2))
+
+
 def one_span(span: Span, speech: Span, hops: int) -> Plan:
-    return Plan([span], span[1] - span[0], np.array(speech), np.array([hops]), 1)
+    return Plan([span], span[1] - span[0], np.array(speech), np.array([hops]), np.ones(1))
 
 
-def spoken_starts(starts: Sequence[int], window: int, speech: NDArray[np.bool_], hop: int, least: int) -> list[int]:
+def spoken_starts(starts: NDArray[np.int64], window: int, speech: NDArray[np.bool_], hop: int) -> list[int]:
     """Of the windows that hold enough speech; if none does, of the one with most."""
     before = np.concatenate([[0], np.cumsum(speech)])
-    at = np.array(starts)
-    held = before[np.minimum((at + window) // hop, len(speech))] - before[at // hop]
-    return at[held >= min(least, held.max())].tolist() if held.max() >= least else [starts[int(held.argmax())]]
+    held = before[np.minimum((starts + window) // hop, len(speech))] - before[starts // hop]
+    enough = held >= least_hops(np.array(window / hop))
+    chosen: list[int] = (starts[enough] if enough.any() else starts[[held.argmax()]]).tolist()
+    return chosen
 
 
 def weigh(probabilities: Floats, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
@@ -300,7 +310,7 @@ def weigh(probabilities: Floats, plan: Plan) -> tuple[Floats, NDArray[np.int64]]
     if len(plan.speech) == 1:
         return probabilities, np.maximum(plan.speech, 1)
     answers, heard = smooth(probabilities, [first for first, _ in plan.spans], plan.window, plan.edges)
-    least = min(plan.least, int(plan.speech[heard].max()))
+    least = np.minimum(plan.least, plan.speech[heard].max())
     return answers, np.where(heard & (plan.speech >= least), np.maximum(plan.speech, 1), 0)
 
 

@@ -48,8 +48,7 @@ def predict(
         print_outcomes(list(outcomes))
     else:
         for text in FORMATS[form](outcomes, predictor.classes):
-            sys.stdout.write(text)
-        sys.stdout.flush()
+            write(text)
     if broken:
         raise DataError(complaint(broken, len(sources)))
 
@@ -151,6 +150,17 @@ def complaint(broken: Sequence[Outcome], count: int) -> str:
         return f"{printable(broken[0].name)}: {broken[0].error}"
     named = ", ".join(f"{printable(of.name)} ({of.error.reason if of.error else ''})" for of in broken[:NAMED])
     return f"{len(broken)} of {count} files cannot be used: {named}{', ...' if len(broken) > NAMED else ''}"
+
+
+def write(text: str) -> None:
+    """To standard output, at once. Where nobody reads on, the work goes on in silence."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        from ser.console import Output
+
+        Output().on_broken_pipe()
 
 
 # -- the table ----------------------------------------------------------------------------
