@@ -129,10 +129,10 @@ class Exported:
         self.corpora, self.licence, self.certificate = facts.corpora, facts.licence, facts.certificate
 
     @classmethod
-    def load(cls, path: Path, threads: int | None = None) -> Self:
+    def load(cls, path: Path, threads: int = 1) -> Self:
         """
         Args:
-            threads: of onnxruntime; None: one for each core.
+            threads: for one call. Calls from several threads at once run side by side, so one serves them best.
 
         Raises:
             ArtefactError: not there, damaged, no exported model, or one of a newer version.
@@ -145,7 +145,7 @@ class Exported:
         return cls.parse(path, content, threads)
 
     @classmethod
-    def parse(cls, path: Path, content: bytes, threads: int | None = None) -> Self:
+    def parse(cls, path: Path, content: bytes, threads: int = 1) -> Self:
         """The bytes of the file `path`; errors as of `load`."""
         check_seal(path, content)
         session = open_session(path, content, threads)
@@ -191,14 +191,14 @@ class Exported:
             yield Spoken(probabilities.astype(np.float64), embedding, weights, self.facts.attention_rate)
 
 
-def open_session(path: Path, content: bytes, threads: int | None) -> Any:
+def open_session(path: Path, content: bytes, threads: int) -> Any:
     """Errors as of `Exported.load`."""
     try:
         import onnxruntime
     except ImportError:
         raise ConfigError(f"{path} needs onnxruntime: pip install 'ser[export]'") from None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = threads
     options.log_severity_level = 4  # what goes wrong is raised, and said once
     options.add_session_config_entry("session.disable_quant_qdq", "1")  # weights of 8 bits become fp32 here, not in every call
     try:
