@@ -23,10 +23,10 @@ from ser import predict as predict_module
 from ser.audio import prepare
 from ser.calibration import Calibration, read_calibration
 from ser.config import AudioConfig
-from ser.decode import read_audio
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
 from ser.export import export_run
 from ser.features.base import ClipError
+from ser.formats import FORMATS, Outcome, record
 from ser.manifest import read_manifest
 from ser.predict import UNKNOWN, Clip, Prediction, Predictor, Said, load_model
 from ser.restore import Recogniser
@@ -362,17 +362,23 @@ def test_batches_of_windows_are_small_where_the_rate_is_high(monkeypatch: pytest
 # -- from Python ----------------------------------------------------------------------
 
 
+PAGE = Path(__file__).parent.parent / "docs" / "predict.md"
+
+
 def test_the_example_in_the_documentation_runs(finished: Run, prepared: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (example,) = re.findall(r"\n((?:    [^\n]*\n|\n)+)", predict_module.__doc__ or "")
-    clip = next(prepared.raw.rglob("*.wav"))
-    shutil.copy(clip, tmp_path / "call.wav")
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    shutil.copy(next(prepared.raw.rglob("*.wav")), tmp_path / "call.wav")
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs/NAME").symlink_to(finished.folder)
     monkeypatch.chdir(tmp_path)
-    samples = read_audio(tmp_path / "call.wav").samples
-    space: dict[str, Any] = {"samples": samples}
-    exec("\n".join(line[4:] for line in example.splitlines()), space)
+    space: dict[str, Any] = {"samples": tone(1, 200)}
+    exec(example, space)
     assert space["prediction"].emotion in {*space["predictor"].classes, UNKNOWN}
+
+
+def test_the_page_names_every_field_and_format() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert all(f"`{name}`" in page for name in (*record(Outcome("")), *FORMATS))
 
 
 def test_the_package_offers_it_and_nothing_else() -> None:

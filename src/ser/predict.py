@@ -1,13 +1,4 @@
-"""What a trained model says of any recording: one answer for the whole, and one for each stretch of time.
-
-    import ser
-
-    predictor = ser.Predictor.load("runs/NAME")  # or an exported file: "model.onnx"
-    prediction = predictor.predict("call.wav")
-    print(prediction.emotion, prediction.confidence)
-    for passage in prediction.segments:
-        print(passage.start, passage.end, passage.emotion)
-    predictor.predict(samples, sample_rate=16_000)  # an array: (samples,) or (samples, channels)
+"""What a trained model says of any recording: one answer for the whole, and one for each stretch of time (docs/predict.md).
 
 A recording is screened as the clips of the corpora are, and may be of any length. One no longer than the window is heard whole. In a longer
 one, speech is told from silence (`ser.voice`), windows without speech are skipped, and what the others say is smoothed (`ser.windows`).
