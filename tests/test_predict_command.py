@@ -131,10 +131,11 @@ def test_a_broken_file_that_was_named_is_an_error(finished: Run, tmp_path: Path,
 
 
 def test_files_behind_a_broken_one_are_heard(finished: Run, tmp_path: Path, clip: Path, ser: Ser) -> None:
-    answer = ser("predict", finished.folder, tmp_path / "absent.wav", clip, "--format", "jsonl")
-    assert [parsed(line)["reason"] for line in answer.out.splitlines()] == ["unreadable", None]
+    absent = [tmp_path / "absent.wav", tmp_path / f"{300 * 'x'}.wav"]
+    answer = ser("predict", finished.folder, *absent, clip, "--format", "jsonl")
+    assert [parsed(line)["reason"] for line in answer.out.splitlines()] == ["unreadable", "unreadable", None]
     assert answer.code == 3
-    assert "1 of 2 files cannot be used" in answer.err
+    assert "2 of 3 files cannot be used" in answer.err
 
 
 def test_a_pattern_that_no_shell_has_expanded_is_one(finished: Run, folder: Path, ser: Ser) -> None:
@@ -206,9 +207,11 @@ def test_bytes_on_standard_input_are_the_file(exported: Path, clip: Path) -> Non
     assert by_pipe == by_name
 
 
-def test_nothing_on_standard_input_is_an_error(exported: Path) -> None:
-    done = program(exported, "-")
-    assert (done.returncode, done.stderr) == (3, b"ser: stdin: empty: 0 bytes\n")
+@pytest.mark.parametrize("closed", ["< /dev/null", "<&-"])
+def test_nothing_on_standard_input_is_an_error(exported: Path, closed: str) -> None:
+    command = f'"{sys.executable}" -c "from ser.cli import main; main()" predict "{exported}" - {closed}'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "ser: stdin: empty: 0 bytes\n")
 
 
 @pytest.mark.parametrize("name", ["a\nb.wav", "\x1b[31m.wav", "bytes\udcff.wav", "=1+1.wav", "ü 1.wav"])

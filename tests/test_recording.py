@@ -134,7 +134,7 @@ def judged(screening: Callable[[], Sequence[str]]) -> list[str] | str:
         return error.reason
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -1e16])
 def test_one_sample_that_is_no_number_is_enough(value: float) -> None:
     samples = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
     samples[-1] = value

@@ -22,7 +22,7 @@ from ser.audio import TRIM_HOP_SECONDS, Waveform, hop_energy, mix_down
 from ser.containers import TRUNCATED_SECONDS, Container, Source, identify
 from ser.decode import MAX_VALUES, describe, open_regular
 from ser.errors import AudioError
-from ser.screening import CLIPPED_SAMPLES, FULL_SCALE, MIN_SECONDS, check_level, check_rate, warning_codes
+from ser.screening import CLIPPED_SAMPLES, FULL_SCALE, MIN_SECONDS, check_finite, check_level, check_rate, warning_codes
 from ser.units import samples_to_seconds, seconds_to_samples
 
 BLOCK_SECONDS = 10.0
@@ -268,8 +268,7 @@ class Tally:
         Raises:
             AudioError: not-finite.
         """
-        if not np.isfinite(block).all():
-            raise AudioError("not-finite", "NaN or infinite samples")
+        check_finite(block)
         exact = mono.astype(np.float64)
         self.count += len(block)
         self.total += float(exact.sum())

@@ -16,6 +16,8 @@ MIN_SAMPLE_RATE = 4_000
 TELEPHONE_SAMPLE_RATE = 8_000
 """Hz; at this rate and below nothing above 4 kHz was recorded."""
 SILENT_DBFS = -80.0
+LARGEST = 1e15
+"""Times full scale; the sum of squares of larger samples would be infinite."""
 FULL_SCALE = 0.9999
 """16-bit audio ends at 32767 / 32768 = 0.99997."""
 CLIPPED_SAMPLES = 3
@@ -42,8 +44,7 @@ def screen(audio: Audio, path: PurePath) -> list[str]:
     """
     check_length(audio)
     check_rate(audio.sample_rate)
-    if not np.isfinite(audio.samples).all():
-        raise AudioError("not-finite", "NaN or infinite samples")
+    check_finite(audio.samples)
     mono = audio.samples.mean(axis=1) if audio.samples.shape[1] > 1 else audio.samples[:, 0]
     mean = float(mono.mean(dtype=np.float64))
     check_level(dbfs(mono, mean))
@@ -63,6 +64,17 @@ def warning_codes(clipped: bool, mean: float, channels: int, sample_rate: int, c
         "name-content-mismatch": container not in SUFFIX_CONTAINERS.get(path.suffix.lower(), (container,)),
     }
     return [code for code, found in findings.items() if found]
+
+
+def check_finite(samples: NDArray[np.float32]) -> None:
+    """
+    Raises:
+        AudioError: not-finite.
+    """
+    peak = max(samples.max(), -samples.min())  # NaN where one sample is
+    if not peak < LARGEST:
+        what = f"samples of {peak:.0e} times full scale" if np.isfinite(peak) else "NaN or infinite samples"
+        raise AudioError("not-finite", what)
 
 
 def check_rate(sample_rate: int) -> None:

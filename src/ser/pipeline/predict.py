@@ -1,5 +1,6 @@
 """`ser predict`: what a trained model says of files, folders, patterns and standard input."""
 
+import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -10,7 +11,7 @@ from typing import IO
 from ser.errors import AudioError, ConfigError, DataError
 from ser.formats import FORMATS, Outcome
 from ser.predict import Passage, Prediction, Predictor, Tracker
-from ser.search import find_audio, printable
+from ser.search import find_audio, is_folder, printable
 from ser.wording import percent
 
 STDIN, STDIN_NAME = "-", "stdin"
@@ -81,7 +82,7 @@ def find_at(path: str) -> list[Source]:
 
 
 def below(path: Path) -> list[Source]:
-    return [*find_audio(path)] if path.is_dir() else [path]
+    return [*find_audio(path)] if is_folder(path) else [path]
 
 
 def nonempty(found: list[Source], otherwise: str) -> list[Source]:
@@ -108,11 +109,16 @@ def hear_all(predictor: Predictor, sources: Sequence[Source], form: str) -> Iter
 def hear(predictor: Predictor, source: Source, track: Tracker | None = None) -> Outcome:
     """One recording; what is wrong with it is kept."""
     name = STDIN_NAME if source == STDIN else str(source)
-    audio: str | Path | IO[bytes] = sys.stdin.buffer if source == STDIN else source
+    audio: str | Path | IO[bytes] = standard_input() if source == STDIN else source
     try:
         return Outcome(name, predictor.predict(audio, track=track))
     except AudioError as error:
         return Outcome(name, error=error)
+
+
+def standard_input() -> IO[bytes]:
+    """Nothing where whoever started the program has closed it."""
+    return sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
 
 
 def track_seconds(description: str, total: float) -> AbstractContextManager[Callable[[float], None]]:
