@@ -17,7 +17,7 @@ LAYERS = {
         __init__ errors units emotions reasons files tables progress config config_file paths memory parallel wording style
     """,
     "one part, alone": """
-        manifest containers decode audio metrics intervals calibration specaugment runtime
+        manifest containers decode audio metrics intervals calibration exported specaugment runtime
         models.base models.pooling models.spectral_crnn models.ssl_spectral_moe models losses
     """,
     "corpora, features, splits": """
@@ -27,15 +27,16 @@ LAYERS = {
     "store": "shards store",
     "batches, checkpoints, runs": "data inference checkpoint runs tracking",
     "learning and scores": "training predictions evaluation comparison fairness perception",
-    "a trained model": "rebuild restore robustness",
+    "a trained model": "rebuild restore robustness recording voice windows predict formats",
     "what people look at": """
         console licences visualize
         report.svg report.plots report.facts report.page report.examples report.scores report.model report.build report.card report
     """,
+    "a model for others": "graph.base graph.spectral graph.spectral_crnn graph export",
     "steps": """
         pipeline.extras pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train
         pipeline.protocol_show pipeline.protocol_results pipeline.protocol pipeline.compare
-        pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report
+        pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report pipeline.export pipeline.predict
     """,
     "command line": "cli",
 }

@@ -1,3 +1,17 @@
-"""Speech emotion recognition whose number can be believed."""
+"""Speech emotion recognition whose number can be believed.
+
+`ser.Predictor` predicts from Python, as `ser predict` does on the command line.
+"""
+
+from importlib import import_module
 
 __version__ = "0.1.0"
+
+LAZY = {"Predictor": "ser.predict", "Prediction": "ser.predict"}
+"""What is imported when it is first asked for: `import ser` alone loads nothing."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(LAZY[name]), name)

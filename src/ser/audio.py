@@ -78,16 +78,36 @@ def trim_bounds(waveform: Waveform, hop_length: int, top_db: float) -> tuple[int
     >>> trim_bounds(np.concatenate([np.zeros(1600, np.float32), tone, np.zeros(1600, np.float32)]), hop_length=100, top_db=30)
     (1500, 3400)
     """
-    count = len(waveform) // hop_length
-    whole = waveform[: count * hop_length].reshape(count, hop_length)
-    rest = waveform[count * hop_length :]
-    energy = np.zeros(count + TRIM_HOPS_PER_FRAME)
-    energy[2 : count + 2] = np.einsum("ij,ij->i", whole, whole)
-    energy[count + 2] = rest @ rest
-    power = np.convolve(energy, np.ones(TRIM_HOPS_PER_FRAME), "valid") / (TRIM_HOPS_PER_FRAME * hop_length)
+    power = frame_power(hop_energy(waveform, hop_length), hop_length)
     floored = np.maximum(power, SILENT_POWER)
     loud = np.flatnonzero(floored > floored.max() * 10 ** (-top_db / 10))
     return int(loud[0]) * hop_length, min(len(waveform), (int(loud[-1]) + 1) * hop_length)
+
+
+def hop_energy(waveform: Waveform, hop_length: int) -> npt.NDArray[np.float64]:
+    """Sum of squares of every whole hop, and of the rest behind them (which may be empty).
+
+    Shape:
+        (samples,) -> (hops + 1,)
+
+    >>> hop_energy(np.array([1, 1, 2, 2, 3], np.float32), 2).tolist()
+    [2.0, 8.0, 9.0]
+    """
+    count = len(waveform) // hop_length
+    whole = waveform[: count * hop_length].reshape(count, hop_length)
+    rest = waveform[count * hop_length :]
+    return np.append(np.einsum("ij,ij->i", whole, whole).astype(np.float64), rest @ rest)
+
+
+def frame_power(energy: npt.NDArray[np.float64], hop_length: int) -> npt.NDArray[np.float64]:
+    """Mean square of frames of four hops, centred on the start of every hop, with zeros around the clip.
+
+    Shape:
+        what `hop_energy` gives, (hops + 1,) -> (hops + 1,)
+    """
+    around = np.zeros(len(energy) + TRIM_HOPS_PER_FRAME - 1)
+    around[2 : len(energy) + 2] = energy
+    return np.convolve(around, np.ones(TRIM_HOPS_PER_FRAME), "valid") / (TRIM_HOPS_PER_FRAME * hop_length)
 
 
 def resample(waveform: Waveform, sample_rate: int, target_rate: int) -> Waveform:

@@ -262,6 +262,53 @@ def visualize(  # noqa: PLR0913, PLR0917 - the contract of the command line
 
 
 @app.command()
+def export(
+    run: Annotated[str, typer.Argument(help="Folder of a finished run.")],
+    out: Annotated[
+        str | None, typer.Option(help="The file to write; else model.onnx in the folder of the run.", show_default=False)
+    ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Weights in 8 bits: a file of less than half the size.")] = False,
+    verbose: Verbosity = 0,
+) -> None:
+    """Write the model of a run as one .onnx file, from waveform to calibrated probabilities, and try it."""
+    with exit_codes():
+        from ser.console import set_up_logging
+        from ser.pipeline.export import export as write_export
+
+        set_up_logging(verbose)
+        write_export(run, out, int8=int8)
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="Folder of a run, or a file that `ser export` wrote.", show_default=False)],
+    paths: Annotated[
+        list[str], typer.Argument(help="Files, folders, patterns, or - for one on standard input.", metavar="PATH...", show_default=False)
+    ],
+    form: Annotated[str, typer.Option("--format", help="table, json, jsonl, csv, rttm or srt.")] = "table",
+    window: Annotated[
+        float | None, typer.Option(help="Seconds heard at once; else what the model was trained on.", show_default=False)
+    ] = None,
+    hop: Annotated[float | None, typer.Option(help="Seconds from window to window; else half a window.", show_default=False)] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Folder or hub model, for a run with one that has moved.", show_default=False)
+    ] = None,
+    verbose: Verbosity = 0,
+) -> None:
+    """Say what a trained model hears in recordings of any length: emotion, or `unknown` where it is not sure enough.
+
+    Every file is heard, also behind a broken one, which gets a row with its reason; the exit code is then 3. Long recordings are heard in
+    overlapping windows, without the silence between.
+    """
+    with exit_codes():
+        from ser.console import set_up_logging
+        from ser.pipeline.predict import predict as predict_paths
+
+        set_up_logging(verbose)
+        predict_paths(model, paths, form=form, window=window, hop=hop, backbone=backbone)
+
+
+@app.command()
 def demo(
     folder: Annotated[str, typer.Option(help="Where everything is written.")] = "demo",
     verbose: Verbosity = 1,

@@ -25,9 +25,13 @@ SSL = "ssl"
 
 
 class Config(BaseModel):
-    """Frozen, and strict about names."""
+    """Frozen, and strict about names.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    pydantic prepares a config when it is first made, not when it is imported, and defaults are made with it: whoever needs one of them, as a
+    prediction does, does not wait for all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class ProjectConfig(Config):
@@ -109,9 +113,9 @@ class FeaturesConfig(Config):
     """Samples; also the length of the Hann window."""
     hop_length: Positive = 256
     """Samples between frames."""
-    mel: MelConfig = MelConfig()
-    mfcc: MfccConfig = MfccConfig()
-    chroma: ChromaConfig = ChromaConfig()
+    mel: MelConfig = Field(default_factory=MelConfig)
+    mfcc: MfccConfig = Field(default_factory=MfccConfig)
+    chroma: ChromaConfig = Field(default_factory=ChromaConfig)
     dtype: Literal["float32", "float16"] = "float32"
     """Of the spectral numbers on disk."""
     shard_clips: int = Field(default=256, ge=1, le=4096)
@@ -371,8 +375,8 @@ class SpectralExpertConfig(Config):
 class SslSpectralMoeConfig(Config):
     """Experts, gate, fusion and the two additional losses."""
 
-    ssl: SslExpertConfig = SslExpertConfig()
-    spectral: SpectralExpertConfig = SpectralExpertConfig()
+    ssl: SslExpertConfig = Field(default_factory=SslExpertConfig)
+    spectral: SpectralExpertConfig = Field(default_factory=SpectralExpertConfig)
     """Of each spectral expert."""
     fusion: Literal["gate", "concat"] = "gate"
     """`gate`: the experts' vectors are weighed by a softmax and added; `concat`: laid side by side, to compare with."""
@@ -397,8 +401,8 @@ class ModelConfig(Config):
     """Family; the block of the same name holds its widths."""
     features: tuple[Feature, ...] = Field(default=("mel", "mfcc", "chroma"), min_length=1)
     """The branches or experts."""
-    spectral_crnn: SpectralCrnnConfig = SpectralCrnnConfig()
-    ssl_spectral_moe: SslSpectralMoeConfig = SslSpectralMoeConfig()
+    spectral_crnn: SpectralCrnnConfig = Field(default_factory=SpectralCrnnConfig)
+    ssl_spectral_moe: SslSpectralMoeConfig = Field(default_factory=SslSpectralMoeConfig)
 
     @field_validator("features")
     @classmethod
@@ -489,20 +493,20 @@ class RuntimeConfig(Config):
 class ExperimentConfig(Config):
     """Everything that a run depends on."""
 
-    project: ProjectConfig = ProjectConfig()
-    audio: AudioConfig = AudioConfig()
-    features: FeaturesConfig = FeaturesConfig()
-    ssl: SslConfig = SslConfig()
-    split: SplitConfig = SplitConfig()
-    protocol: ProtocolConfig = ProtocolConfig()
-    labels: LabelsConfig = LabelsConfig()
-    augmentations: AugmentationsConfig = AugmentationsConfig()
-    specaugment: SpecAugmentConfig = SpecAugmentConfig()
-    model: ModelConfig = ModelConfig()
-    train: TrainConfig = TrainConfig()
-    calibration: CalibrationConfig = CalibrationConfig()
-    tracking: TrackingConfig = TrackingConfig()
-    runtime: RuntimeConfig = RuntimeConfig()
+    project: ProjectConfig = Field(default_factory=ProjectConfig)
+    audio: AudioConfig = Field(default_factory=AudioConfig)
+    features: FeaturesConfig = Field(default_factory=FeaturesConfig)
+    ssl: SslConfig = Field(default_factory=SslConfig)
+    split: SplitConfig = Field(default_factory=SplitConfig)
+    protocol: ProtocolConfig = Field(default_factory=ProtocolConfig)
+    labels: LabelsConfig = Field(default_factory=LabelsConfig)
+    augmentations: AugmentationsConfig = Field(default_factory=AugmentationsConfig)
+    specaugment: SpecAugmentConfig = Field(default_factory=SpecAugmentConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    train: TrainConfig = Field(default_factory=TrainConfig)
+    calibration: CalibrationConfig = Field(default_factory=CalibrationConfig)
+    tracking: TrackingConfig = Field(default_factory=TrackingConfig)
+    runtime: RuntimeConfig = Field(default_factory=RuntimeConfig)
 
     @model_validator(mode="after")
     def model_features_are_computed(self) -> Self:

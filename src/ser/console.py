@@ -5,15 +5,15 @@ import os
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from ser.certificate import SPLIT_NAMES
-from ser.comparison import TITLES, Comparison
-from ser.splits import Split
+if TYPE_CHECKING:  # for who prints something else they would be a slow import
+    from ser.comparison import Comparison
+    from ser.splits import Split
 
 LOG_WIDTH = 140
 """Columns where standard output is no terminal: a table in a log is not folded."""
@@ -57,14 +57,16 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]
     """The first columns are text, the others are numbers."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for number, name in enumerate(header):
-        table.add_column(name, justify="left" if number < text_columns else "right")
+        table.add_column(name, justify="left" if number < text_columns else "right", overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     out().print(table)
 
 
-def print_split(split: Split) -> None:
+def print_split(split: "Split") -> None:
     """Clips of each corpus, split and emotion, with the number of speakers."""
+    from ser.certificate import SPLIT_NAMES
+
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     speakers: dict[tuple[str, str], set[str]] = defaultdict(set)
     for name in SPLIT_NAMES:
@@ -104,8 +106,10 @@ def with_interval(scores: Mapping[str, Any], metric: str) -> str:
     return text if interval["low"] is None else f"{text} [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
 
 
-def print_comparison(comparisons: Sequence[Comparison], name_a: str, name_b: str) -> None:
+def print_comparison(comparisons: "Sequence[Comparison]", name_a: str, name_b: str) -> None:
     """Two systems and their difference in each metric, in per cent."""
+    from ser.comparison import TITLES
+
     rows = [
         (TITLES[of.metric], f"{100 * of.a:.1f}", f"{100 * of.b:.1f}", signed_with_interval(of), of.verdict or "no verdict", smallest(of))
         for of in comparisons
@@ -115,7 +119,7 @@ def print_comparison(comparisons: Sequence[Comparison], name_a: str, name_b: str
     print_table(f"{what}, % and points with 95 % interval over speakers, paired", header, rows)
 
 
-def signed_with_interval(of: Comparison) -> str:
+def signed_with_interval(of: "Comparison") -> str:
     """`+3.1 [+1.0, +5.2]`; without an interval where there is none."""
     text = f"{100 * of.difference:+.1f}"
     if of.interval.low is None or of.interval.high is None:
@@ -123,5 +127,5 @@ def signed_with_interval(of: Comparison) -> str:
     return f"{text} [{100 * of.interval.low:+.1f}, {100 * of.interval.high:+.1f}]"
 
 
-def smallest(of: Comparison) -> str:
+def smallest(of: "Comparison") -> str:
     return "-" if of.detectable is None else f"{100 * of.detectable:.1f}"

@@ -16,6 +16,8 @@ MIN_SAMPLE_RATE = 4_000
 TELEPHONE_SAMPLE_RATE = 8_000
 """Hz; at this rate and below nothing above 4 kHz was recorded."""
 SILENT_DBFS = -80.0
+LARGEST = 1e15
+"""Times full scale; the sum of squares of larger samples would be infinite."""
 FULL_SCALE = 0.9999
 """16-bit audio ends at 32767 / 32768 = 0.99997."""
 CLIPPED_SAMPLES = 3
@@ -41,23 +43,57 @@ def screen(audio: Audio, path: PurePath) -> list[str]:
         AudioError: too-short, too-long, rate-too-low, not-finite or silent.
     """
     check_length(audio)
-    if audio.sample_rate < MIN_SAMPLE_RATE:
-        raise AudioError("rate-too-low", f"{audio.sample_rate} Hz; at least {MIN_SAMPLE_RATE} Hz are needed")
-    if not np.isfinite(audio.samples).all():
-        raise AudioError("not-finite", "NaN or infinite samples")
+    check_rate(audio.sample_rate)
+    check_finite(audio.samples)
     mono = audio.samples.mean(axis=1) if audio.samples.shape[1] > 1 else audio.samples[:, 0]
     mean = float(mono.mean(dtype=np.float64))
-    level = dbfs(mono, mean)
-    if level < SILENT_DBFS:
-        raise AudioError("silent", f"{level:.0f} dBFS" if np.isfinite(level) else "digital silence")
+    check_level(dbfs(mono, mean))
+    return warning_codes(is_clipped(audio.samples), mean, audio.samples.shape[1], audio.sample_rate, audio.container, path)
+
+
+def warning_codes(clipped: bool, mean: float, channels: int, sample_rate: int, container: str, path: PurePath) -> list[str]:
+    """
+    >>> warning_codes(False, 0.03, 2, 16_000, "flac", PurePath("a.wav"))
+    ['dc-offset', 'stereo', 'name-content-mismatch']
+    """
     findings = {
-        "clipped": is_clipped(audio.samples),
+        "clipped": clipped,
         "dc-offset": abs(mean) > DC_OFFSET,
-        "stereo": audio.samples.shape[1] > 1,
-        "8khz": audio.sample_rate <= TELEPHONE_SAMPLE_RATE,
-        "name-content-mismatch": audio.container not in SUFFIX_CONTAINERS.get(path.suffix.lower(), (audio.container,)),
+        "stereo": channels > 1,
+        "8khz": sample_rate <= TELEPHONE_SAMPLE_RATE,
+        "name-content-mismatch": container not in SUFFIX_CONTAINERS.get(path.suffix.lower(), (container,)),
     }
     return [code for code, found in findings.items() if found]
+
+
+def check_finite(samples: NDArray[np.float32]) -> None:
+    """
+    Raises:
+        AudioError: not-finite.
+    """
+    peak = max(samples.max(), -samples.min())  # NaN where one sample is
+    if not peak < LARGEST:
+        what = f"samples of {peak:.0e} times full scale" if np.isfinite(peak) else "NaN or infinite samples"
+        raise AudioError("not-finite", what)
+
+
+def check_rate(sample_rate: int) -> None:
+    """
+    Raises:
+        AudioError: rate-too-low.
+    """
+    if sample_rate < MIN_SAMPLE_RATE:
+        raise AudioError("rate-too-low", f"{sample_rate} Hz; at least {MIN_SAMPLE_RATE} Hz are needed")
+
+
+def check_level(level: float) -> None:
+    """`level` in dBFS, as of `dbfs`.
+
+    Raises:
+        AudioError: silent.
+    """
+    if level < SILENT_DBFS:
+        raise AudioError("silent", f"{level:.0f} dBFS" if np.isfinite(level) else "digital silence")
 
 
 def check_length(audio: Audio) -> None:

@@ -1,0 +1,4 @@
+from ser.predict import Prediction as Prediction
+from ser.predict import Predictor as Predictor
+
+__version__: str

@@ -1,0 +1,256 @@
+"""An exported model: one .onnx file, heard with numpy, soundfile, soxr and onnxruntime alone.
+
+The file takes prepared waveforms and gives calibrated probabilities; what else there is to know stands in its metadata. Its sha256 stands
+there too, over the file with 64 zeros in its place: a flipped bit is found before the model is used.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.audio import Waveform, prepare
+from ser.calibration import Calibration
+from ser.config import AudioConfig
+from ser.errors import ArtefactError, ConfigError, DataError
+
+Clip = tuple[NDArray[np.float32], int]
+"""Decoded samples, (samples,) or (samples, channels), and their rate in hertz."""
+
+FORMAT = 1
+"""Of metadata, inputs and outputs."""
+INPUTS = ("waveforms", "lengths")
+"""(B, samples) fp32 at the model's rate with a peak of 1, and how many samples of each row are real, (B,) int64."""
+OUTPUTS = ("probabilities", "embedding")
+"""(B, C) calibrated, (B, D); and for each name of the attention, (B, T')."""
+ATTENTION = "attention_"
+"""Begins the name of an output."""
+UNSEALED = b"sha256:" + b"0" * 64
+SEAL = re.compile(rb"sha256:([0-9a-f]{64})")
+BATCH_SECONDS = 10.0
+"""Of audio in a batch, padding included: larger ones are no faster on a processor, and take memory."""
+SHOWN = 200
+"""Characters of an error in a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What an exported model says of one clip."""
+
+    probabilities: NDArray[np.float64]
+    """(C,) calibrated"""
+    embedding: NDArray[np.float32]
+    """(D,): what the classifier sees."""
+    attention: Mapping[str, NDArray[np.float32]]
+    """{name: (T',)} weights that sum to 1. Step k stands k / rate seconds from the start of the prepared waveform, and half a step."""
+    attention_rate: Mapping[str, float]
+    """{name: Hz}"""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The metadata of an exported model, each field under its own name; what is no text is JSON."""
+
+    format: int
+    classes: tuple[str, ...]
+    """What it tells apart, in the order of the probabilities."""
+    sample_rate: int
+    """Hz, of the waveforms that the graph takes."""
+    audio: AudioConfig
+    """How a clip is prepared for it."""
+    family: str
+    features: tuple[str, ...]
+    """Names of what the network sees, in the order of its branches."""
+    precision: str
+    """Of the weights: fp32, or int8 of those that were rounded."""
+    calibration: Calibration
+    """The temperature is already in the graph; the threshold is for whoever answers."""
+    attention_rate: dict[str, float]
+    """{name: Hz}"""
+    corpora: tuple[str, ...]
+    """That it was trained on."""
+    licence: str
+    """What they mean for whoever uses the model, in one sentence."""
+    certificate: str
+    """Digest of the split that it was trained on."""
+    weights: str
+    """Digest of the checkpoint's weights."""
+    version: str
+    """Of the program that wrote the file."""
+
+    def metadata(self) -> dict[str, str]:
+        values = {**vars(self), "audio": self.audio.model_dump(mode="json"), "calibration": self.calibration.model_dump(mode="json")}
+        texts = {name: value if isinstance(value, str) else json.dumps(value, allow_nan=False) for name, value in values.items()}
+        return {**texts, "seal": UNSEALED.decode()}
+
+    @classmethod
+    def read(cls, metadata: Mapping[str, str]) -> Self:
+        """
+        Raises:
+            ArtefactError: a newer version wrote it.
+            KeyError, TypeError, ValueError: something is missing, or not what this version knows.
+        """
+        if int(metadata["format"]) > FORMAT:
+            raise ArtefactError(f"the model has format {metadata['format']}, this version reads up to {FORMAT}: update ser")
+        return cls(
+            format=int(metadata["format"]),
+            classes=tuple(json.loads(metadata["classes"])),
+            sample_rate=int(metadata["sample_rate"]),
+            audio=AudioConfig.model_validate_json(metadata["audio"]),
+            family=metadata["family"],
+            features=tuple(json.loads(metadata["features"])),
+            precision=metadata["precision"],
+            calibration=Calibration.model_validate_json(metadata["calibration"]),
+            attention_rate=dict(json.loads(metadata["attention_rate"])),
+            corpora=tuple(json.loads(metadata["corpora"])),
+            licence=metadata["licence"],
+            certificate=metadata["certificate"],
+            weights=metadata["weights"],
+            version=metadata["version"],
+        )
+
+
+class Exported:
+    """A model in one file.
+
+    Attributes:
+        facts: everything that the file says of itself; the most used of it has names here too.
+    """
+
+    def __init__(self, facts: Facts, session: Any) -> None:
+        self.facts, self.session = facts, session
+        self.classes, self.audio, self.calibration = facts.classes, facts.audio, facts.calibration
+        self.corpora, self.licence, self.certificate = facts.corpora, facts.licence, facts.certificate
+
+    @classmethod
+    def load(cls, path: Path, threads: int = 1) -> Self:
+        """
+        Args:
+            threads: for one call. Calls from several threads at once run side by side, so one serves them best.
+
+        Raises:
+            ArtefactError: not there, damaged, no exported model, or one of a newer version.
+            ConfigError: onnxruntime is not installed.
+        """
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise ArtefactError(f"{path} does not exist") from None
+        return cls.parse(path, content, threads)
+
+    @classmethod
+    def parse(cls, path: Path, content: bytes, threads: int = 1) -> Self:
+        """The bytes of the file `path`; errors as of `load`."""
+        check_seal(path, content)
+        session = open_session(path, content, threads)
+        try:
+            facts = Facts.read(session.get_modelmeta().custom_metadata_map)
+        except (KeyError, TypeError, ValueError) as error:
+            what = " ".join(f"{type(error).__name__}: {error}".split())[:SHOWN]
+            raise ArtefactError(f"{path} does not describe its model as this version knows it: export it again ({what})") from None
+        return cls(facts, session)
+
+    def hear(self, samples: NDArray[np.float32], sample_rate: int) -> Spoken:
+        """One clip: at least one sample, all finite (`ser.screening` tells); errors as of `hear_all`.
+
+        Shape:
+            samples (samples,) or (samples, channels); full scale is 1
+        """
+        return self.hear_all([(samples, sample_rate)])[0]
+
+    def hear_all(self, clips: Sequence[Clip]) -> list[Spoken]:
+        """Clips in the order given. Those of similar length share a batch; what is said of one does not depend on the others.
+
+        Raises:
+            DataError: the memory does not suffice.
+        """
+        prepared = [prepare(np.asarray(samples, np.float32), rate, self.audio).prepared for samples, rate in clips]
+        spoken: dict[int, Spoken] = {}
+        for batch in batches([len(waveform) for waveform in prepared], round(BATCH_SECONDS * self.facts.sample_rate)):
+            spoken |= zip(batch, self.run([prepared[index] for index in batch]), strict=True)
+        return [spoken[index] for index in range(len(prepared))]
+
+    def run(self, waveforms: Sequence[Waveform]) -> Iterator[Spoken]:
+        """Prepared waveforms, all in one batch; errors as of `hear_all`."""
+        names = list(self.facts.attention_rate)
+        try:
+            found = self.session.run([*OUTPUTS, *(ATTENTION + name for name in names)], dict(zip(INPUTS, stack(waveforms), strict=True)))
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+                raise
+            raise DataError("the memory does not suffice: hear shorter clips") from error
+        for probabilities, embedding, *attention in zip(*found, strict=True):
+            # padding has the weight 0, and stands at the end
+            weights = {name: np.trim_zeros(of, "b") for name, of in zip(names, attention, strict=True)}
+            yield Spoken(probabilities.astype(np.float64), embedding, weights, self.facts.attention_rate)
+
+
+def open_session(path: Path, content: bytes, threads: int) -> Any:
+    """Errors as of `Exported.load`."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ConfigError(f"{path} needs onnxruntime: pip install 'ser[export]'") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # what goes wrong is raised, and said once
+    options.add_session_config_entry("session.disable_quant_qdq", "1")  # weights of 8 bits become fp32 here, not in every call
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has a class of its own for each status, below Exception alone
+        what = " ".join(str(error).split())[:SHOWN]
+        raise ArtefactError(f"{path} cannot be loaded by onnxruntime {onnxruntime.__version__} ({what})") from None
+
+
+def batches(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
+    """Positions, shortest first, in groups that padded to their longest are no longer than `limit` together, or are one.
+
+    >>> list(batches([5, 1, 2, 9, 2], limit=6))
+    [[1, 2, 4], [0], [3]]
+    """
+    group: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: lengths[index]):
+        if group and (len(group) + 1) * lengths[index] > limit:
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group
+
+
+def stack(waveforms: Sequence[Waveform]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """
+    Shape:
+        B waveforms, each (samples,) -> (B, longest), zero behind the end, and the lengths (B,)
+    """
+    lengths = np.array([len(waveform) for waveform in waveforms], np.int64)
+    block = np.zeros((len(waveforms), lengths.max()), np.float32)
+    for row, waveform in zip(block, waveforms, strict=True):
+        row[: len(waveform)] = waveform
+    return block, lengths
+
+
+def seal(content: bytes) -> bytes:
+    """The bytes of a model with their own digest in the place that `Facts.metadata` left for it."""
+    return content.replace(UNSEALED, b"sha256:" + hashlib.sha256(content).hexdigest().encode(), 1)
+
+
+def check_seal(path: Path, content: bytes) -> None:
+    """
+    Raises:
+        ArtefactError: the file is not as it was written, or was not written by this program.
+    """
+    match = SEAL.search(content)
+    if match is None:
+        raise ArtefactError(f"{path} is no model exported by this program, or only a part of one")
+    digest = hashlib.sha256(content[: match.start()])
+    digest.update(UNSEALED)
+    digest.update(content[match.end() :])
+    if digest.hexdigest().encode() != match[1]:
+        raise ArtefactError(f"{path} is damaged: its digest does not fit its content")

@@ -1,0 +1,142 @@
+"""`ser.features.spectral` as nodes of a graph: padded waveforms in, normalised features out.
+
+The Fourier transform of n samples is two matrix products (Cooley and Tukey 1965, with two factors near the root of n) and a twist between
+them, in fp32: on a processor a third of the time of one product with the whole Fourier matrix, and a tenth of that of ONNX's own operator
+in onnxruntime. What fp32 loses against `SpectralExtractor`, which transforms quiet frames in double precision, is some 1e-2 dB in bands
+75 dB below their frame.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from ser.data import Normaliser
+from ser.features.spectral import POWER_FLOOR, SpectralExtractor, hann
+from ser.graph.base import HALF, SINGLE, Graph, Steps
+from ser.store import StoreSpec
+
+DECIBELS = 10 / math.log(10)
+"""Times the natural logarithm of a power."""
+
+
+def add_features(
+    graph: Graph, frames: str, names: Sequence[str], extractor: SpectralExtractor, store: StoreSpec, normaliser: Normaliser
+) -> dict[str, str]:
+    """
+    Shape:
+        frames (B, T, ...) of n_fft samples each -> {name: (B, T, dim)}
+    """
+    config = extractor.config
+    power, bins = add_power(graph, frames, config.n_fft)
+    filters = reorder(extractor.filters.toarray(), bins)
+    bands = {"mel": filters[:, : config.mel.n_mels], "chroma": filters[:, config.mel.n_mels : -1]}
+    found = {}
+    if "mel" in names or "mfcc" in names:
+        energy = graph.add("MatMul", power, graph.number(bands["mel"]))
+        log = graph.add("Log", graph.add("Max", energy, graph.number(POWER_FLOOR)))
+        found["mel"] = graph.add("Mul", log, graph.number(DECIBELS))
+        cosines = scipy.fft.dct(np.eye(config.mel.n_mels), norm="ortho")[:, : config.mfcc.n_mfcc]
+        found["mfcc"] = graph.add("MatMul", found["mel"], graph.number(cosines))
+    if "chroma" in names:
+        found["chroma"] = add_chroma(graph, graph.add("MatMul", power, graph.number(bands["chroma"])))
+    return {name: add_normaliser(graph, found[name], store, normaliser, store.features[name]) for name in names}
+
+
+def add_frames(graph: Graph, waveforms: str, lengths: str, n_fft: int, hop_length: int, least: int) -> tuple[str, Steps]:
+    """Frames centred on every `hop_length`-th sample, with zeros around a clip whatever the batch holds there.
+
+    Args:
+        least: frames of a batch, so that the network's pooling leaves one step.
+
+    Shape:
+        waveforms (B, samples), lengths (B,) -> frames (B, T, blocks, samples of a block), and how many each clip has
+    """
+    samples, hop = graph.size(waveforms, 1), graph.constant(hop_length)
+    lengths = graph.add("Min", lengths, samples)
+    clean = graph.add("Where", graph.before(lengths, samples), waveforms, graph.number(0))
+    one = graph.constant(1)
+    count = graph.add("Max", graph.add("Add", graph.add("Div", samples, hop), one), graph.constant(least))
+    # as many zeros behind as the last frame reaches
+    reach = graph.add("Add", graph.add("Mul", graph.add("Sub", count, one), hop), graph.constant(n_fft - n_fft // 2))
+    behind = graph.unsqueeze(graph.add("Sub", reach, samples), 0)
+    padded = graph.add("Pad", clean, graph.add("Concat", graph.constant([0, n_fft // 2, 0]), behind, axis=0))
+    # a frame is some whole blocks, and so is the way to the next one
+    block = math.gcd(n_fft, hop_length)
+    blocks = graph.reshape(padded, [0, -1, block])
+    first = graph.add("Mul", graph.unsqueeze(graph.count(count), 1), graph.constant(hop_length // block))
+    frames = graph.add("Gather", blocks, graph.add("Add", first, graph.constant([np.arange(n_fft // block)])), axis=1)
+    return frames, Steps.of(graph, count, graph.add("Add", graph.add("Div", lengths, hop), one))
+
+
+def add_power(graph: Graph, frames: str, n_fft: int) -> tuple[str, NDArray[np.int64]]:
+    """Squared magnitude of the transform under a Hann window, and which frequencies its columns are, of which some may not be wanted.
+
+    With w(x) = exp(-2 pi i x), sample cols a + b and frequency p + rows q: w(sample frequency / n_fft) is w(a p / rows) w(b p / n_fft)
+    w(b q / cols), which is a product over a, a twist, and a product over b.
+
+    Shape:
+        frames (B, T, ...) of n_fft samples each -> (B, T, columns), (columns,)
+    """
+    rows = next(factor for factor in range(math.isqrt(n_fft), 0, -1) if n_fft % factor == 0)
+    cols, wanted = n_fft // rows, n_fft // 2 // rows + 1
+    p, q = np.arange(rows), np.arange(wanted)
+    windowed = graph.add("Mul", graph.reshape(frames, [0, 0, rows, cols]), graph.number(hann(n_fft).reshape(rows, cols)))
+    first = waves(p, p, rows)
+    real, imaginary = (graph.add("MatMul", graph.number(part), windowed) for part in (first.real, first.imag))
+    real, imaginary = add_twist(graph, real, imaginary, waves(p, np.arange(cols), n_fft))
+    second = waves(np.arange(cols), q, cols)
+    parts = [
+        graph.add("Add", graph.add("MatMul", real, graph.number(a)), graph.add("MatMul", imaginary, graph.number(b)))
+        for a, b in ((second.real, -second.imag), (second.imag, second.real))
+    ]
+    squares = [graph.add("Mul", part, part) for part in parts]
+    power = graph.reshape(graph.add("Add", *squares), [0, 0, rows * wanted])
+    return power, (p[:, None] + rows * q).ravel()
+
+
+def waves(a: NDArray[np.int64], b: NDArray[np.int64], period: int) -> NDArray[np.complex128]:
+    """exp(-2 pi i a b / period), (len(a), len(b))"""
+    turned: NDArray[np.complex128] = np.exp(-2j * np.pi * (np.outer(a, b) % period) / period)
+    return turned
+
+
+def add_twist(graph: Graph, real: str, imaginary: str, by: NDArray[np.complex128]) -> tuple[str, str]:
+    """A complex product, element by element."""
+    cosine, sine = graph.number(by.real), graph.number(by.imag)
+
+    def times(a: str, b: str) -> str:
+        return graph.add("Mul", a, b)
+
+    return (
+        graph.add("Sub", times(real, cosine), times(imaginary, sine)),
+        graph.add("Add", times(real, sine), times(imaginary, cosine)),
+    )
+
+
+def reorder(filters: NDArray[Any], bins: NDArray[np.int64]) -> NDArray[Any]:
+    """Filters over the frequencies of `add_power`'s columns; a frequency above half the rate counts nothing.
+
+    Shape:
+        (filters, n_fft // 2 + 1), (columns,) -> (columns, filters)
+    """
+    known = np.minimum(bins, filters.shape[1] - 1)
+    return np.where((bins == known)[:, None], filters.T[known], 0)
+
+
+def add_chroma(graph: Graph, energy: str) -> str:
+    """As `ser.features.spectral.normalise_chroma`."""
+    peak = graph.add("ReduceMax", energy, graph.constant([-1]), keepdims=1)
+    silent = graph.add("Less", peak, graph.number(np.finfo(np.float32).tiny))
+    return graph.add("Div", energy, graph.add("Where", silent, graph.number(1), peak))
+
+
+def add_normaliser(graph: Graph, feature: str, store: StoreSpec, normaliser: Normaliser, columns: tuple[int, int]) -> str:
+    """Rounded as the store rounds, then as `Normaliser.apply`."""
+    if store.dtype == "float16":
+        feature = graph.add("Cast", graph.add("Cast", feature, to=HALF), to=SINGLE)
+    mean, deviation = (graph.number(of[slice(*columns)]) for of in (normaliser.mean, normaliser.deviation))
+    return graph.add("Div", graph.add("Sub", feature, mean), deviation)

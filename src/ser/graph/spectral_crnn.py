@@ -1,0 +1,130 @@
+"""`ser.models.spectral_crnn` as nodes of a graph, for inference: batch norms are folded into the convolutions, dropout is gone."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.graph.base import INT32, Graph, Steps
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ser.models.spectral_crnn import CnnBranch, ConvBlock, SpectralCrnn
+
+GRU_GATES = (1, 0, 2)
+"""Update, reset, new: the order of ONNX in torch's, which is reset, update, new."""
+
+
+def add_network(graph: Graph, model: "SpectralCrnn", features: Mapping[str, str], frames: Steps) -> tuple[str, str, str]:
+    """
+    Shape:
+        features {name: (B, T, dim)} -> logits (B, C), embedding (B, D), attention (B, T')
+    """
+    branches: dict[str, Any] = dict(model.branches.items())
+    blocks = next(iter(branches.values()))
+    first = frames.pooled(graph, blocks.block_a.time_pool)
+    second = first.pooled(graph, blocks.block_b.time_pool)
+    masks = [steps.mask(graph, 1, 3) for steps in (first, second)]
+    real = frames.mask(graph, 2)
+    parts = [add_branch(graph, branches[name], graph.add("Mul", features[name], real), masks) for name in model.dims]
+    sequence = add_bottleneck(graph, model.bottleneck, graph.add("Concat", *parts, axis=-1))
+    sequence = add_recurrence(graph, model.gru, sequence, second.lengths)
+    embedding, attention = add_pooling(graph, model.pooling.score, sequence, second)
+    linear: Any = model.classifier[-1]
+    return add_linear(graph, linear, embedding), embedding, attention
+
+
+def add_branch(graph: Graph, branch: "CnnBranch", feature: str, masks: list[str]) -> str:
+    """
+    Shape:
+        (B, T, rows) -> (B, T', branch_dim)
+    """
+    x = graph.unsqueeze(feature, 1)
+    for block, mask in zip((branch.block_a, branch.block_b), masks, strict=True):
+        x = graph.add("Mul", add_block(graph, block, x), mask)
+    channels = branch.block_b.conv.out_channels
+    steps = graph.reshape(graph.add("Transpose", x, perm=[0, 2, 1, 3]), [0, 0, -1])
+    weight = numbers(branch.project.weight)
+    rows = weight.shape[1] // channels
+    # the network has the channels innermost, the graph the rows
+    swapped = weight.reshape(-1, rows, channels).swapaxes(1, 2).reshape(weight.shape)
+    return graph.add("Gelu", add_product(graph, steps, swapped, branch.project.bias))
+
+
+def add_block(graph: Graph, block: "ConvBlock", x: str) -> str:
+    """Convolution with its batch norm, pool, ReLU: (B, in, T, F) -> (B, out, T', F')."""
+    norm = block.norm
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = numbers(norm.weight) / np.sqrt(numbers(norm.running_var) + norm.eps)
+    weight = graph.weight(numbers(block.conv.weight) * scale[:, None, None, None], axis=0)
+    bias = graph.number(numbers(norm.bias) - numbers(norm.running_mean) * scale)
+    x = graph.add("Conv", x, weight, bias, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    pool = [block.time_pool, block.freq_pool]
+    return graph.add("Relu", graph.add("MaxPool", x, kernel_shape=pool, strides=pool))
+
+
+def add_bottleneck(graph: Graph, bottleneck: "nn.Sequential", x: str) -> str:
+    layers: list[Any] = list(bottleneck)
+    linear, _, _, norm = layers
+    x = graph.add("Gelu", add_linear(graph, linear, x))
+    return graph.add("LayerNormalization", x, graph.number(numbers(norm.weight)), graph.number(numbers(norm.bias)), epsilon=norm.eps)
+
+
+def add_recurrence(graph: Graph, gru: "nn.GRU", sequence: str, lengths: str) -> str:
+    """Both directions over the real steps of each clip alone: (B, T', in) -> (B, T', 2 gru_dim)."""
+    ends = graph.add("Cast", lengths, to=INT32)
+    for layer in range(gru.num_layers):
+        inner, outer, biases = (both(gru, kind, layer) for kind in ("weight_ih", "weight_hh", "bias"))
+        products = [graph.reshape(graph.weight(of.reshape(-1, of.shape[-1]), axis=0), of.shape) for of in (inner, outer)]
+        found = graph.add(
+            "GRU",
+            graph.add("Transpose", sequence, perm=[1, 0, 2]),
+            *products,
+            graph.number(biases),
+            ends,
+            hidden_size=gru.hidden_size,
+            direction="bidirectional",
+            linear_before_reset=1,
+        )
+        sequence = graph.reshape(graph.add("Transpose", found, perm=[2, 0, 1, 3]), [0, 0, 2 * gru.hidden_size])
+    return sequence
+
+
+def both(gru: "nn.GRU", kind: str, layer: int) -> NDArray[np.float32]:
+    """Weights of one kind, or both biases one behind the other, of both directions: (2, 3 hidden or 6 hidden, ...)."""
+    kinds = ("bias_ih", "bias_hh") if kind == "bias" else (kind,)
+    directions = (f"l{layer}", f"l{layer}_reverse")
+    return np.stack([np.concatenate([in_order(numbers(getattr(gru, f"{of}_{end}"))) for of in kinds]) for end in directions])
+
+
+def in_order(gates: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of torch's three gates those of ONNX."""
+    parts = np.split(gates, 3)
+    return np.concatenate([parts[gate] for gate in GRU_GATES])
+
+
+def add_pooling(graph: Graph, score: "nn.Sequential", sequence: str, steps: Steps) -> tuple[str, str]:
+    """As `ser.models.pooling.AttentionPooling`: (B, T', D) -> (B, D), (B, T')."""
+    layers: list[Any] = list(score)
+    scores = add_linear(graph, layers[2], graph.add("Tanh", add_linear(graph, layers[0], sequence)))
+    flat = graph.add("Squeeze", scores, graph.constant([2]))
+    weights = graph.add("Softmax", graph.add("Where", steps.real, flat, graph.number(-np.inf)), axis=-1)
+    mean = graph.add("MatMul", graph.unsqueeze(weights, 1), sequence)
+    return graph.add("Squeeze", mean, graph.constant([1])), weights
+
+
+def add_linear(graph: Graph, layer: "nn.Linear", x: str) -> str:
+    return add_product(graph, x, numbers(layer.weight), layer.bias)
+
+
+def add_product(graph: Graph, x: str, weight: NDArray[np.float32], bias: "Tensor") -> str:
+    """(..., in) by (out, in)"""
+    return graph.add("Add", graph.add("MatMul", x, graph.weight(weight.T, axis=1)), graph.number(numbers(bias)))
+
+
+def numbers(tensor: "Tensor") -> NDArray[np.float32]:
+    found: NDArray[np.float32] = tensor.detach().cpu().numpy()
+    return found

@@ -1,0 +1,211 @@
+"""`ser predict`: what a trained model says of files, folders, patterns and standard input."""
+
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from glob import glob, has_magic
+from pathlib import Path
+from typing import IO
+
+from ser.errors import AudioError, ConfigError, DataError
+from ser.formats import FORMATS, Outcome
+from ser.predict import Passage, Prediction, Predictor, Tracker
+from ser.search import find_audio, is_folder, printable
+from ser.wording import percent
+
+STDIN, STDIN_NAME = "-", "stdin"
+TABLE = "table"
+ALONE = ("srt",)
+"""Formats that tell of one recording."""
+NAMED = 3
+"""Broken files that are named in a message, and emotions in a cell."""
+MOST_ROWS = 200
+"""Of the table of segments; the other formats hold them all."""
+
+Source = str | Path
+Paths = Sequence[str]
+
+
+def predict(
+    model: str, paths: Paths, form: str = TABLE, window: float | None = None, hop: float | None = None, backbone: str | None = None
+) -> None:
+    """Print what a model says. Every file is heard, also behind a broken one.
+
+    Args:
+        model: as of `Predictor.load`, as are window, hop and backbone.
+        paths: files, folders (at any depth: what ends like audio), patterns such as `calls/**/*.wav`, or `-` for one on standard input.
+
+    Raises:
+        ConfigError: no such format; standard input twice; srt of several recordings; else as of `Predictor.load`.
+        AudioError: a single file was given and cannot be used.
+        DataError: some files cannot be used, once all others are printed; a folder or a pattern holds no audio.
+    """
+    sources = find_sources(paths, form)
+    predictor = Predictor.load(model, window, hop, backbone)
+    broken: list[Outcome] = []
+    outcomes = remember(hear_all(predictor, sources, form), broken)
+    if form == TABLE:
+        print_outcomes(list(outcomes))
+    else:
+        for text in FORMATS[form](outcomes, predictor.classes):
+            write(text)
+    if broken:
+        raise DataError(complaint(broken, len(sources)))
+
+
+# -- what is to be heard ------------------------------------------------------------------
+
+
+def find_sources(paths: Paths, form: str) -> list[Source]:
+    """Errors as of `predict`."""
+    if form != TABLE and form not in FORMATS:
+        raise ConfigError(f"--format {form}: choose {', '.join((TABLE, *FORMATS))}")
+    if not paths:
+        raise ConfigError(f"nothing to hear: give files, folders, patterns or {STDIN} behind the model")
+    if paths.count(STDIN) > 1:
+        raise ConfigError(f"{STDIN} stands for standard input, which can be read once")
+    sources = [source for path in paths for source in find_at(path)]
+    if form in ALONE and len(sources) > 1:
+        raise ConfigError(f"--format {form} tells of one recording, and here are {len(sources)}")
+    return sources
+
+
+def find_at(path: str) -> list[Source]:
+    """The files of one argument; a file that is not there stays, to be answered with its reason."""
+    if path == STDIN:
+        return [STDIN]
+    if has_magic(path) and not Path(path).exists():
+        found = [source for match in sorted(glob(path, recursive=True)) for source in below(Path(match))]  # noqa: PTH207 - Path takes no absolute pattern
+        return nonempty(found, f"{printable(path)} matches no audio file")
+    return nonempty(below(Path(path)), f"{printable(path)} holds no file that ends like audio")
+
+
+def below(path: Path) -> list[Source]:
+    return [*find_audio(path)] if is_folder(path) else [path]
+
+
+def nonempty(found: list[Source], otherwise: str) -> list[Source]:
+    if not found:
+        raise DataError(otherwise)
+    return found
+
+
+# -- hearing ------------------------------------------------------------------------------
+
+
+def hear_all(predictor: Predictor, sources: Sequence[Source], form: str) -> Iterator[Outcome]:
+    """One outcome for each source, in their order; progress over files, or over the seconds of a single one."""
+    if len(sources) == 1:
+        yield hear(predictor, sources[0], track_seconds)
+        return
+    shown = form == TABLE or not sys.stdout.isatty()  # a bar between the lines of a terminal would spoil both
+    with track_files(len(sources)) if shown else Silent() as advance:
+        for source in sources:
+            yield hear(predictor, source)
+            advance(1)
+
+
+def hear(predictor: Predictor, source: Source, track: Tracker | None = None) -> Outcome:
+    """One recording; what is wrong with it is kept."""
+    name = STDIN_NAME if source == STDIN else str(source)
+    audio: str | Path | IO[bytes] = standard_input() if source == STDIN else source
+    try:
+        return Outcome(name, predictor.predict(audio, track=track))
+    except AudioError as error:
+        return Outcome(name, error=error)
+
+
+def standard_input() -> IO[bytes]:
+    """Nothing where whoever started the program has closed it."""
+    return sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
+
+
+def track_seconds(description: str, total: float) -> AbstractContextManager[Callable[[float], None]]:
+    from ser.progress import AUDIO, track
+
+    return track(description, total, AUDIO)
+
+
+def track_files(count: int) -> AbstractContextManager[Callable[[float], None]]:
+    from ser.progress import track
+
+    return track("predict", count, "files")
+
+
+class Silent(AbstractContextManager[Callable[[float], None]]):
+    """No progress."""
+
+    def __enter__(self) -> Callable[[float], None]:
+        return lambda _: None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def remember(outcomes: Iterable[Outcome], broken: list[Outcome]) -> Iterator[Outcome]:
+    """Pass the outcomes on, and keep those without a prediction."""
+    for outcome in outcomes:
+        broken += [outcome] if outcome.prediction is None else []
+        yield outcome
+
+
+def complaint(broken: Sequence[Outcome], count: int) -> str:
+    """One line about what could not be used."""
+    if count == 1:
+        return f"{printable(broken[0].name)}: {broken[0].error}"
+    named = ", ".join(f"{printable(of.name)} ({of.error.reason if of.error else ''})" for of in broken[:NAMED])
+    return f"{len(broken)} of {count} files cannot be used: {named}{', ...' if len(broken) > NAMED else ''}"
+
+
+def write(text: str) -> None:
+    """To standard output, at once. Where nobody reads on, the work goes on in silence."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        from ser.console import Output
+
+        Output().on_broken_pipe()
+
+
+# -- the table ----------------------------------------------------------------------------
+
+
+def print_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """A row for each recording; of a single long one its segments as well. Nothing of a single broken one, which is an error."""
+    if len(outcomes) == 1 and outcomes[0].prediction is None:
+        return
+    from ser.console import print_table, say
+
+    header = ("recording", "emotion", "likeliest, %", "remarks", "seconds", "of speech")
+    print_table("predictions", header, [row_of(outcome) for outcome in outcomes], text_columns=4)
+    segments = outcomes[0].prediction.segments if len(outcomes) == 1 and outcomes[0].prediction else ()
+    if len(segments) > 1:
+        rows = [(minutes(of.start), minutes(of.end), of.emotion, likeliest(of)) for of in segments[:MOST_ROWS]]
+        print_table("timeline", ("from", "to", "emotion", "likeliest, %"), rows, text_columns=4)
+        if len(segments) > MOST_ROWS:
+            say(f"and {len(segments) - MOST_ROWS} more: --format json, rttm or srt shows all")
+
+
+def row_of(outcome: Outcome) -> tuple[str | None, ...]:
+    of = outcome.prediction
+    if of is None:
+        return (printable(outcome.name), "-", None, printable(str(outcome.error)), None, None)
+    sizes = (f"{of.seconds:.1f}", f"{of.speech_seconds:.1f}")
+    return (printable(outcome.name), of.emotion, likeliest(of), " ".join(of.warnings), *sizes)
+
+
+def likeliest(of: Prediction | Passage) -> str:
+    """The first is the confidence."""
+    first = sorted(of.probabilities.items(), key=lambda item: -item[1])[:NAMED]
+    return ", ".join(f"{name} {percent(share)}" for name, share in first)
+
+
+def minutes(seconds: float) -> str:
+    """
+    >>> minutes(3725.25)
+    '1:02:05.2'
+    """
+    tenths = int(10 * seconds)
+    return f"{tenths // 36000}:{tenths // 600 % 60:02}:{tenths // 10 % 60:02}.{tenths % 10}"

@@ -1,0 +1,362 @@
+"""What a trained model says of any recording: one answer for the whole, and one for each stretch of time (docs/predict.md).
+
+A recording is screened as the clips of the corpora are, and may be of any length. One no longer than the window is heard whole. In a longer
+one, speech is told from silence (`ser.voice`), windows without speech are skipped, and what the others say is smoothed (`ser.windows`).
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.audio import TRIM_HOP_SECONDS, frame_power
+from ser.calibration import Calibration, read_calibration
+from ser.config import AudioConfig
+from ser.errors import AudioError, ConfigError, DataError
+from ser.features.base import ClipError
+from ser.recording import ArrayRecording, Recording, Scan, cut, recording_of, scan
+from ser.units import samples_to_seconds, seconds_to_samples
+from ser.voice import find_speech, speech_between
+from ser.windows import cell_edges, smooth, stretches, window_starts
+
+log = logging.getLogger(__name__)
+
+UNKNOWN = "unknown"
+EXPORTED = ".onnx"
+WHOLE_WINDOW = 8.0
+"""Seconds, for a model that was trained on whole clips: longer than any of the four corpora."""
+LEAST_WINDOW, LEAST_HOP = 0.5, 0.1
+"""Seconds."""
+LEAST_SPEECH = 0.2
+"""Seconds of speech that a window, or a cell of the timeline, needs to be answered; half of it if that is less."""
+MARGIN_HOPS = 4
+"""Around the speech of a long recording, so that the model's own trim finds there what it would find in the whole."""
+BATCH_WINDOWS = 16
+BATCH_VALUES = 1 << 22
+"""Samples that are heard at once, at most: 16 MiB, and the copies that the model makes of them."""
+
+Floats = NDArray[np.float64]
+Clip = tuple[NDArray[np.float32], int]
+Advance = Callable[[float], None]
+Tracker = Callable[[str, float], AbstractContextManager[Advance]]
+"""As `ser.progress.track` with seconds of audio for its unit."""
+Span = tuple[int, int]
+"""First sample, and the first behind the last."""
+
+
+class Spoken(Protocol):
+    """What a model says of one clip."""
+
+    @property
+    def probabilities(self) -> Floats:
+        """(C,), calibrated."""
+
+
+class Model(Protocol):
+    """A trained model, from whatever file."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def audio(self) -> AudioConfig: ...
+
+    @property
+    def calibration(self) -> Calibration:
+        """Its threshold is that of the calibrated confidence, below which the answer is `unknown`."""
+
+    def hear_all(self, clips: Sequence[Clip]) -> Sequence[Spoken]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of time with one answer."""
+
+    start: float
+    end: float
+    """Seconds from the start of the recording."""
+    emotion: str
+    """One of the model's classes, or `unknown`."""
+    confidence: float
+    """The highest of the probabilities."""
+    probabilities: Mapping[str, float]
+    """{class: calibrated probability}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model says of one recording."""
+
+    emotion: str
+    """One of the model's classes; `unknown` if the confidence is below the model's threshold."""
+    confidence: float
+    """The highest of the probabilities."""
+    probabilities: Mapping[str, float]
+    """{class: calibrated probability}. Of a long recording their mean over the timeline, each cell weighted by the speech in it."""
+    seconds: float
+    speech_seconds: float
+    sample_rate: int
+    """Hz, of the recording."""
+    channels: int
+    container: str | None
+    """wav, aiff, flac, ogg, opus or mp3; None for samples that come from no file."""
+    warnings: tuple[str, ...]
+    """Codes of `ser.reasons`."""
+    timeline: tuple[Passage, ...]
+    """Cells of one hop each, without those that hold no speech. One cell if the recording was heard whole."""
+    segments: tuple[Passage, ...]
+    """Neighbouring cells with the same answer as one, with the mean of their probabilities."""
+
+
+class Predictor:
+    """A trained model that answers for recordings.
+
+    Attributes:
+        classes: what it tells apart.
+        window, hop: seconds.
+    """
+
+    def __init__(self, model: Model, window: float | None = None, hop: float | None = None) -> None:
+        """
+        Args:
+            window: seconds that are heard at once; None: what the model was trained on, or 8 s if that was whole clips.
+            hop: seconds from one window to the next; None: half a window.
+
+        Raises:
+            ConfigError: the window is shorter than half a second or longer than what the model hears of a clip, or the hop is shorter
+                than 0.1 s or longer than the window.
+        """
+        most = model.audio.duration
+        self.model, self.classes = model, model.classes
+        self.window = window if window is not None else most or WHOLE_WINDOW
+        self.hop = hop if hop is not None else self.window / 2
+        if most is not None and self.window > most:
+            raise ConfigError(f"a window of {self.window:g} s: this model hears {most:g} s of a clip, and would not hear the rest")
+        if not min(LEAST_WINDOW, most or LEAST_WINDOW) <= self.window < np.inf:
+            raise ConfigError(f"a window of {self.window:g} s: give at least {LEAST_WINDOW:g} s")
+        if not LEAST_HOP <= self.hop <= self.window:
+            raise ConfigError(f"a hop of {self.hop:g} s: give {LEAST_HOP:g} s to {self.window:g} s, the window")
+
+    @classmethod
+    def load(cls, path: str | Path, window: float | None = None, hop: float | None = None, backbone: str | None = None) -> Self:
+        """
+        Args:
+            path: folder of a run, or a file that `ser export` wrote (which needs onnxruntime, and no torch).
+            backbone: as of `ser.restore.Recogniser.load`; of a run alone.
+
+        Raises:
+            DataError: there is no such model; a backbone's files are not to be had.
+            ArtefactError: it is damaged, or of another version.
+            ConfigError: window, hop or backbone do not fit it, or something that it needs is not installed.
+        """
+        return cls(load_model(Path(path), backbone), window, hop)
+
+    def predict(
+        self, audio: str | Path | IO[bytes] | NDArray[Any], sample_rate: int | None = None, track: Tracker | None = None
+    ) -> Prediction:
+        """
+        Args:
+            audio: a file's path, the bytes of one as a stream, or samples: (samples,) or (samples, channels), floating point with full
+                scale 1 or signed integers.
+            sample_rate: hertz, of samples.
+            track: shows the progress, in seconds of audio, as `ser.progress.track` does.
+
+        Raises:
+            AudioError: the recording cannot be used; `reason` is the code.
+            DataError: the memory does not suffice.
+            ValueError: samples without a rate, or of another shape or type.
+        """
+        if isinstance(audio, np.ndarray):
+            if sample_rate is None:
+                raise ValueError("samples need their sample_rate, in hertz")
+            return self.hear(ArrayRecording(audio, sample_rate), track)
+        with recording_of(audio) as recording:
+            return self.hear(recording, track)
+
+    def hear(self, recording: Recording, track: Tracker | None = None) -> Prediction:
+        """As `predict`."""
+        found = scan(recording)
+        plan = lay_out(found, self.model.audio, self.window, self.hop)
+        answers, speech = weigh(self.listen(recording, found, plan.spans, track or untracked), plan)
+        spoken = np.flatnonzero(speech).tolist()
+        whole = answers[0] if len(answers) == 1 else np.average(answers[spoken], axis=0, weights=speech[spoken])
+        emotions = [self.answer(row) if hops else None for row, hops in zip(answers, speech, strict=True)]
+        seconds = plan.edges / found.sample_rate
+        return Prediction(
+            emotion=self.answer(whole),
+            confidence=float(whole.max()),
+            probabilities=self.named(whole),
+            seconds=found.seconds,
+            speech_seconds=min(found.seconds, samples_to_seconds(int(plan.speech.sum()) * found.hop, found.sample_rate)),
+            sample_rate=found.sample_rate,
+            channels=found.channels,
+            container=found.container or None,
+            warnings=found.warnings,
+            timeline=tuple(self.passage(seconds, answers, cell, cell + 1) for cell in spoken),
+            segments=tuple(self.passage(seconds, answers, first, last) for first, last in stretches(emotions)),
+        )
+
+    def listen(self, recording: Recording, found: Scan, spans: Sequence[Span], track: Tracker) -> Floats:
+        """The model's word on each span, (spans, C)."""
+        pieces, rows = cut(recording, found, spans), []
+        longest = max(last - first for first, last in spans)
+        size = max(1, min(BATCH_WINDOWS, BATCH_VALUES // longest))
+        with track("predict", sum(last - first for first, last in spans) / found.sample_rate) as advance:
+            while batch := [(piece, found.sample_rate) for piece in islice(pieces, size)]:
+                rows += [np.asarray(of.probabilities, np.float64) for of in self.model.hear_all(batch)]
+                advance(sum(len(piece) for piece, _ in batch) / found.sample_rate)
+        return np.stack(rows)
+
+    def answer(self, probabilities: Floats) -> str:
+        unsure = probabilities.max() < (self.model.calibration.threshold or 0.0)
+        return UNKNOWN if unsure else self.classes[int(probabilities.argmax())]
+
+    def named(self, probabilities: Floats) -> dict[str, float]:
+        return dict(zip(self.classes, probabilities.tolist(), strict=True))
+
+    def passage(self, seconds: Floats, answers: Floats, first: int, last: int) -> Passage:
+        """Cells from `first` to before `last`, as one. Of probabilities that all answer alike, the mean answers so too."""
+        lengths = np.diff(seconds[first : last + 1])
+        mean = answers[first] if last - first == 1 else np.average(answers[first:last], axis=0, weights=lengths)
+        return Passage(float(seconds[first]), float(seconds[last]), self.answer(mean), float(mean.max()), self.named(mean))
+
+
+@contextmanager
+def untracked(*_: object) -> Iterator[Advance]:
+    """Progress that nobody sees."""
+    yield lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What of a recording is heard, and for which stretches of time it will be answered. All numbers are samples of the recording."""
+
+    spans: list[Span]
+    """Heard, each on its own, in the order of their starts."""
+    window: int
+    """Length of a span."""
+    edges: NDArray[np.int64]
+    """(cells + 1,)"""
+    speech: NDArray[np.int64]
+    """(cells,) hops of speech in each."""
+    least: Floats
+    """(cells,) hops of speech for which each is answered."""
+
+
+def lay_out(found: Scan, audio: AudioConfig, window_seconds: float, hop_seconds: float) -> Plan:
+    """A recording no longer than a window is one span. So is one whose speech is no longer, with a margin that the model's trim cuts."""
+    window, hop = (seconds_to_samples(seconds, found.sample_rate) for seconds in (window_seconds, hop_seconds))
+    speech = find_speech(frame_power(found.energy, found.hop), audio.trim_top_db)
+    hops = np.flatnonzero(speech)
+    first, last = int(hops[0]) * found.hop, min(found.num_samples, (int(hops[-1]) + 1) * found.hop)
+    if found.num_samples <= window:
+        return one_span((0, found.num_samples), (first, last), len(hops))
+    if not audio.trim_silence:
+        first, last = 0, found.num_samples
+    if last - first <= window:
+        margin = MARGIN_HOPS * found.hop
+        around = (max(0, first - margin), min(found.num_samples, last + margin)) if audio.trim_silence else (first, last)
+        return one_span(around, (first, last), len(hops))
+    starts = first + np.array(window_starts(last - first, window, hop))
+    edges = first + cell_edges(last - first, hop)
+    return Plan(
+        spans=[(start, start + window) for start in spoken_starts(starts, window, speech, found.hop)],
+        window=window,
+        edges=edges,
+        speech=speech_between(speech, edges // found.hop),
+        least=least_hops(np.diff(edges) / found.hop),
+    )
+
+
+def least_hops(hops: Floats) -> Floats:
+    """Of speech, for stretches of so many hops; at least one.
+
+    >>> least_hops(np.array([300.0, 20.0, 1.0])).tolist()
+    [12.5, 10.0, 1.0]
+    """
+    return np.maximum(1, np.minimum(LEAST_SPEECH / TRIM_HOP_SECONDS, hops / 2))
+
+
+def one_span(span: Span, speech: Span, hops: int) -> Plan:
+    return Plan([span], span[1] - span[0], np.array(speech), np.array([hops]), np.ones(1))
+
+
+def spoken_starts(starts: NDArray[np.int64], window: int, speech: NDArray[np.bool_], hop: int) -> list[int]:
+    """Of the windows that hold enough speech; if none does, of the one with most."""
+    before = np.concatenate([[0], np.cumsum(speech)])
+    held = before[np.minimum((starts + window) // hop, len(speech))] - before[starts // hop]
+    enough = held >= least_hops(np.array(window / hop))
+    chosen: list[int] = (starts[enough] if enough.any() else starts[[held.argmax()]]).tolist()
+    return chosen
+
+
+def weigh(probabilities: Floats, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
+    """What holds for each cell, (cells, C), and its hops of speech, (cells,): 0 for a cell that is not answered, and at least one is."""
+    if len(plan.speech) == 1:
+        return probabilities, np.maximum(plan.speech, 1)
+    answers, heard = smooth(probabilities, [first for first, _ in plan.spans], plan.window, plan.edges)
+    least = np.minimum(plan.least, plan.speech[heard].max())
+    return answers, np.where(heard & (plan.speech >= least), np.maximum(plan.speech, 1), 0)
+
+
+def load_model(path: Path, backbone: str | None) -> Model:
+    """Errors as of `Predictor.load`."""
+    if path.is_dir():
+        return TrainedRun(path, backbone)
+    if path.suffix != EXPORTED:
+        raise DataError(f"{path} is no model: give the folder of a run, or an exported {EXPORTED} file")
+    if not path.is_file():
+        raise DataError(f"{path} does not exist")
+    if backbone is not None:
+        raise ConfigError(f"{path} is an exported model: its backbone, if it has one, is inside")
+    from ser.exported import Exported
+
+    return Exported.load(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a run's model says of one clip."""
+
+    probabilities: Floats
+    """(C,) calibrated"""
+
+
+class TrainedRun:
+    """The model of a run's folder, with what was calibrated for it."""
+
+    def __init__(self, folder: Path, backbone: str | None = None) -> None:
+        """Errors as of `Predictor.load`."""
+        from ser.restore import Recogniser
+        from ser.runs import Run
+
+        run = Run(folder)
+        if not run.best.is_file():
+            raise DataError(f"{folder} is no folder of a trained run: it has no {run.best.name}")
+        self.calibration = calibration_of(run.calibration)
+        self.recogniser = Recogniser.load(run.best, backbone)
+        self.classes, self.audio = self.recogniser.classes, self.recogniser.audio
+
+    def hear_all(self, clips: Sequence[Clip]) -> list[Said]:
+        try:
+            return [Said(self.calibration.apply(heard.probabilities)) for heard in self.recogniser.hear_all(clips)]
+        except ClipError as error:
+            raise AudioError("not-finite", str(error)) from None
+
+
+def calibration_of(path: Path) -> Calibration:
+    """A run from before there was calibration answers always.
+
+    Raises:
+        ArtefactError: it is damaged.
+    """
+    if path.exists():
+        return read_calibration(path)
+    log.warning("%s does not exist: probabilities are the model's own, and no answer is %s", path, UNKNOWN)
+    return Calibration(temperature=None, threshold=None, max_error=0.5, reason="the run was not calibrated")

@@ -1,0 +1,143 @@
+"""An exported file is read whole or not at all, and with next to nothing."""
+
+import builtins
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ser.errors import ArtefactError, ConfigError, DataError
+from ser.export import export_run
+from ser.exported import SEAL, UNSEALED, Exported, batches, check_seal, seal
+from ser.runs import Run
+
+HEAVY = {"torch", "pandas", "librosa", "sklearn", "transformers", "matplotlib", "onnx", "scipy", "typer"}
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from ser.decode import read_audio
+from ser.exported import Exported
+from ser.screening import screen
+model = Exported.load(Path(sys.argv[1]))
+spoken = model.hear(np.sin(np.arange(8000, dtype=np.float32)), 8000)
+print(json.dumps([sorted(sys.modules), spoken.probabilities.sum()]))
+"""
+
+
+@pytest.fixture(scope="module")
+def path(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("exported") / "model.onnx"
+    export_run(finished, found)
+    return found
+
+
+def test_hearing_a_file_loads_neither_torch_nor_librosa(path: Path) -> None:
+    result = subprocess.run([sys.executable, "-c", PROGRAM, str(path)], capture_output=True, text=True, check=True)
+    loaded, total = json.loads(result.stdout)
+    assert not HEAVY & set(loaded)
+    assert total == pytest.approx(1)
+    assert not result.stderr
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.6, 0.9, 0.999])
+def test_a_flipped_bit_is_found(path: Path, tmp_path: Path, share: float) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(share * len(content))] ^= 4
+    spoiled = tmp_path / "model.onnx"
+    spoiled.write_bytes(content)
+    with pytest.raises(ArtefactError, match="damaged: its digest does not fit its content"):
+        Exported.load(spoiled)
+
+
+def test_a_flipped_bit_in_the_digest_itself_is_found(path: Path) -> None:
+    content = path.read_bytes()
+    match = SEAL.search(content)
+    assert match
+    for changed in (b"0" if match[1][:1] != b"0" else b"1", b"\xff"):
+        with pytest.raises(ArtefactError):
+            check_seal(path, content[: match.start(1)] + changed + content[match.start(1) + 1 :])
+
+
+@pytest.mark.parametrize("kept", [0, 1, 1000, -65, -1])
+def test_a_cut_file_is_refused(path: Path, tmp_path: Path, kept: int) -> None:
+    cut = tmp_path / "model.onnx"
+    cut.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ArtefactError, match=r"is damaged|is no model exported by this program"):
+        Exported.load(cut)
+
+
+def foreign(**metadata: str) -> bytes:
+    """A sound ONNX file of somebody else."""
+    from onnx import TensorProto, helper
+
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "ab"]
+    graph = helper.make_graph([helper.make_node("Relu", ["a"], ["b"])], "foreign", ports[:1], ports[1:])
+    built = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    helper.set_model_props(built, metadata)
+    content: bytes = built.SerializeToString()
+    return content
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (foreign(), "is no model exported by this program"),
+        (b"RIFF", "is no model exported by this program"),
+        (seal(b"garbage " + UNSEALED), "cannot be loaded by onnxruntime"),
+        (seal(foreign(seal=UNSEALED.decode())), "does not describe its model"),
+        (seal(foreign(seal=UNSEALED.decode(), format="1", classes="{")), "does not describe its model"),
+        (seal(foreign(seal=UNSEALED.decode(), format="2")), "has format 2, this version reads up to 1: update ser"),
+    ],
+)
+def test_any_other_file_is_refused_in_one_line(tmp_path: Path, content: bytes, words: str) -> None:
+    other = tmp_path / "other.onnx"
+    other.write_bytes(content)
+    with pytest.raises(ArtefactError, match=words) as error:
+        Exported.load(other)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="does not exist"):
+        Exported.load(tmp_path / "model.onnx")
+
+
+def test_without_onnxruntime_the_extra_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    importing = builtins.__import__
+
+    def without(name: str, *rest: Any) -> Any:
+        if name == "onnxruntime":
+            raise ImportError(name)
+        return importing(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ConfigError, match=r"needs onnxruntime: pip install 'ser\[export\]'"):
+        Exported.load(path)
+
+
+def test_too_little_memory_is_said(path: Path) -> None:
+    class Full:
+        def run(self, *_: Any) -> Any:
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 1")
+
+    model = Exported.load(path)
+    model.session = Full()
+    with pytest.raises(DataError, match="memory does not suffice"):
+        model.hear(np.ones(1000, np.float32), 16_000)
+
+
+def test_no_clips_are_no_answers(path: Path) -> None:
+    assert Exported.load(path).hear_all([]) == []
+
+
+def test_every_clip_stands_in_one_batch() -> None:
+    lengths = np.random.default_rng(0).integers(1, 100, 50).tolist()
+    found = list(batches(lengths, 200))
+    assert sorted(index for batch in found for index in batch) == list(range(50))
+    assert all(len(batch) * max(lengths[index] for index in batch) <= 200 for batch in found)

@@ -1,0 +1,272 @@
+"""`ser predict`: what it takes, what it prints, and with which code it ends."""
+
+import csv
+import io
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from conftest import Ser
+from ser import progress
+from ser.export import export_run
+from ser.formats import FORMATS
+from ser.pipeline.predict import find_sources
+from ser.reasons import SKIP_REASONS
+from ser.runs import Run
+from test_decode import DATA, wave, wave_format
+from test_imports import loaded_by
+from workspace import Workspace, printed_rows
+
+BROKEN = {
+    "empty": b"",
+    "not-audio": b"hello, world",
+    "header-only": wave(data=b""),
+    "truncated": wave()[:-9_000],
+    "unsupported-codec": wave(wave_format(tag=2)),
+    "rate-too-low": wave(wave_format(rate=3_000)),
+    "too-short": wave(data=DATA[:1_000]),
+    "silent": wave(data=b"\0\0" * 8_000),
+}
+
+
+@pytest.fixture
+def clip(prepared: Workspace) -> Path:
+    return min(prepared.raw.rglob("*.wav"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, clip: Path) -> Path:
+    """Two good files and two broken ones, and something else."""
+    place = tmp_path / "calls"
+    (place / "deeper").mkdir(parents=True)
+    shutil.copy(clip, place / "a.wav")
+    shutil.copy(clip, place / "deeper/b.WAV")
+    (place / "c.mp3").write_bytes(BROKEN["truncated"])
+    (place / "d.wav").write_bytes(b"")
+    (place / "notes.txt").write_text("hello")
+    return place
+
+
+def parsed(text: str) -> Any:
+    def refuse(constant: str) -> Any:
+        raise AssertionError(f"{constant} is no strict JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+# -- files, folders, patterns, standard input ---------------------------------------------
+
+
+def test_a_file_gives_a_table(finished: Run, clip: Path, ser: Ser) -> None:
+    answer = ser("predict", finished.folder, clip)
+    assert answer.code == 0
+    (row,) = printed_rows(answer.out)
+    assert row[0] == str(clip)
+    assert row[1] in {"unknown", *row[2].replace(",", "").split()}
+    assert float(row[4]) > 0.3
+    assert answer.err == ""
+
+
+def test_a_long_recording_gives_its_timeline_as_well(finished: Run, tmp_path: Path, ser: Ser) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 30 * 8_000)
+    noise[10 * 8_000 : 20 * 8_000] *= 1e-4
+    soundfile.write(tmp_path / "long.wav", noise, 8_000)
+    answer = ser("predict", finished.folder, tmp_path / "long.wav", "--window", 2, "--hop", 1)
+    rows = printed_rows(answer.out)
+    assert "8khz" in rows[0]
+    assert "timeline" in answer.out
+    assert rows[1][0] == "0:00:00.0"
+    assert rows[-1][1] == "0:00:30.0"
+    assert not any(row[0] < "0:00:15.0" < row[1] for row in rows[1:])
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_goes_to_standard_output_alone(finished: Run, clip: Path, ser: Ser, form: str) -> None:
+    answer = ser("predict", finished.folder, clip, "--format", form)
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out
+    if form == "json":
+        assert [row["path"] for row in parsed(answer.out)] == [str(clip)]
+    if form == "jsonl":
+        assert [parsed(line)["path"] for line in answer.out.splitlines()] == [str(clip)]
+    if form == "csv":
+        assert [row["path"] for row in csv.DictReader(io.StringIO(answer.out))] == [str(clip)]
+
+
+def test_a_folder_is_searched_and_its_broken_files_are_rows(finished: Run, folder: Path, ser: Ser) -> None:
+    answer = ser("predict", finished.folder, folder, "--format", "json")
+    rows = {Path(row["path"]).name: row for row in parsed(answer.out)}
+    assert {name: row["reason"] for name, row in rows.items()} == {"a.wav": None, "b.WAV": None, "c.mp3": "truncated", "d.wav": "empty"}
+    assert rows["a.wav"]["probabilities"] == rows["b.WAV"]["probabilities"]
+    assert all(rows[name]["emotion"] is None for name in ("c.mp3", "d.wav"))
+    assert answer.code == 3
+    assert answer.err == f"ser: 2 of 4 files cannot be used: {folder / 'c.mp3'} (truncated), {folder / 'd.wav'} (empty)\n"
+
+
+def test_the_table_shows_broken_files_too(finished: Run, folder: Path, ser: Ser) -> None:
+    answer = ser("predict", finished.folder, folder)
+    rows = {Path(row[0]).name: row for row in printed_rows(answer.out)}
+    assert rows["d.wav"][1:4] == ["-", "", "empty: 0 bytes"]
+    assert answer.code == 3
+
+
+@pytest.mark.parametrize("reason", BROKEN)
+def test_a_broken_file_that_was_named_is_an_error(finished: Run, tmp_path: Path, ser: Ser, reason: str) -> None:
+    assert reason in SKIP_REASONS
+    path = tmp_path / "x.wav"
+    path.write_bytes(BROKEN[reason])
+    answer = ser("predict", finished.folder, path)
+    assert (answer.code, answer.out) == (3, "")
+    assert answer.err.startswith(f"ser: {path}: {reason}: ")
+    assert len(answer.err.splitlines()) == 1
+
+
+def test_files_behind_a_broken_one_are_heard(finished: Run, tmp_path: Path, clip: Path, ser: Ser) -> None:
+    absent = [tmp_path / "absent.wav", tmp_path / f"{300 * 'x'}.wav"]
+    answer = ser("predict", finished.folder, *absent, clip, "--format", "jsonl")
+    assert [parsed(line)["reason"] for line in answer.out.splitlines()] == ["unreadable", "unreadable", None]
+    assert answer.code == 3
+    assert "2 of 3 files cannot be used" in answer.err
+
+
+def test_a_pattern_that_no_shell_has_expanded_is_one(finished: Run, folder: Path, ser: Ser) -> None:
+    answer = ser("predict", finished.folder, f"{folder}/**/*.[wW]*[vV]", "--format", "jsonl")
+    assert [Path(parsed(line)["path"]).name for line in answer.out.splitlines()] == ["a.wav", "d.wav", "b.WAV"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "[a].wav").touch()
+    assert find_sources([str(tmp_path / "[a].wav")], "table") == [tmp_path / "[a].wav"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["{folder}/*.flac"], 3, "matches no audio file"),
+        (["{folder}/deepest"], 3, "holds no file that ends like audio"),
+        (["-", "-"], 2, "can be read once"),
+        (["{folder}", "--format", "srt"], 2, "--format srt tells of one recording, and here are 4"),
+        (["{folder}", "--format", "xml"], 2, "--format xml: choose table, json, jsonl, csv, rttm, srt"),
+        (["{folder}", "--window", "7"], 2, "this model hears 5 s of a clip"),
+        (["{folder}", "--hop", "0"], 2, "a hop of 0 s"),
+    ],
+)
+def test_what_cannot_be_followed_is_one_line(finished: Run, folder: Path, ser: Ser, arguments: list[str], code: int, words: str) -> None:
+    (folder / "deepest").mkdir()
+    answer = ser("predict", finished.folder, *(argument.format(folder=folder) for argument in arguments))
+    assert (answer.code, answer.out) == (code, "")
+    assert words in answer.err
+    assert len(answer.err.splitlines()) == 1
+
+
+def test_a_recording_in_the_place_of_the_model_is_told(clip: Path, ser: Ser) -> None:
+    answer = ser("predict", clip, clip)
+    assert answer.code == 3
+    assert "is no model: give the folder of a run" in answer.err
+
+
+def test_many_files_move_a_progress_on(
+    finished: Run, folder: Path, ser: Ser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(progress, "LOG_EVERY_SECONDS", 0.0)
+    with caplog.at_level("INFO", logger="ser"):
+        answer = ser("predict", finished.folder, folder, "-v")
+    assert "predict: 4 of 4" in answer.err + caplog.text
+
+
+# -- the real program ---------------------------------------------------------------------
+
+
+def program(*arguments: str | Path, content: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-c", "from ser.cli import main; main()", "predict", *map(str, arguments)]
+    return subprocess.run(command, input=content, capture_output=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def exported(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "model.onnx"
+    export_run(finished, path)
+    return path
+
+
+def test_bytes_on_standard_input_are_the_file(exported: Path, clip: Path) -> None:
+    piped = program(exported, "-", "--format", "json", content=clip.read_bytes())
+    assert piped.returncode == 0, piped.stderr
+    (by_pipe,), (by_name,) = parsed(piped.stdout.decode()), parsed(program(exported, clip, "--format", "json").stdout.decode())
+    assert by_pipe.pop("path") == "stdin"
+    assert by_name.pop("path") == str(clip)
+    assert by_pipe == by_name
+
+
+@pytest.mark.parametrize("closed", ["< /dev/null", "<&-"])
+def test_nothing_on_standard_input_is_an_error(exported: Path, closed: str) -> None:
+    command = f'"{sys.executable}" -c "from ser.cli import main; main()" predict "{exported}" - {closed}'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "ser: stdin: empty: 0 bytes\n")
+
+
+@pytest.mark.parametrize("name", ["a\nb.wav", "\x1b[31m.wav", "bytes\udcff.wav", "=1+1.wav", "ü 1.wav"])
+def test_odd_names_break_nothing(exported: Path, clip: Path, tmp_path: Path, name: str) -> None:
+    try:
+        shutil.copy(clip, tmp_path / name)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    done = program(exported, tmp_path, "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2
+    assert b"\x1b" not in done.stdout
+
+
+AS_PROGRAM = """
+import sys
+from ser.cli import main
+sys.argv = {arguments!r}
+try:
+    main()
+except SystemExit as end:
+"""
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_an_exported_model_is_used_without_torch(exported: Path, clip: Path, form: str) -> None:
+    arguments = ["ser", "predict", str(exported), str(clip), "--format", form]
+    code = f"{AS_PROGRAM.format(arguments=arguments)}    assert not end.code"
+    assert loaded_by(code) == {"onnxruntime"}
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = AS_PROGRAM.format(arguments=["ser", "predict", "--help"]) + "    assert not end.code"
+    assert not loaded_by(code + "\nassert 'numpy' not in sys.modules")
+
+
+def test_a_reader_that_leaves_early_is_no_matter(exported: Path, folder: Path) -> None:
+    command = f'"{sys.executable}" -c "from ser.cli import main; main()" predict "{exported}" "{folder}" --format jsonl | head -c 10'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines() == [f"ser: 2 of 4 files cannot be used: {folder / 'c.mp3'} (truncated), {folder / 'd.wav'} (empty)"]
+    assert len(done.stdout) == 10
+
+
+def test_ctrl_c_stops_without_a_traceback(exported: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 600 * 8_000)
+    soundfile.write(tmp_path / "long.wav", noise, 8_000)
+    code = (
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nfrom ser.cli import main\nprint('up', flush=True)\nmain()"
+    )
+    command = [sys.executable, "-c", code, "predict", str(exported), str(tmp_path / "long.wav"), "--hop", "0.1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "ser: stopped by Ctrl-C; what was finished is kept\n"
