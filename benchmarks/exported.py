@@ -33,6 +33,8 @@ LATENCY_SECONDS = 4.0
 CALLS = 40
 CHUNK = 64
 PRECISIONS = ("fp32", "int8")
+PLAIN = {"plain": "first", "eager": "ours"}
+"""{way: whose network}"""
 
 OURS = """
 import sys
@@ -170,7 +172,7 @@ def warm(ways: Mapping[str, Path], clip: Path, rounds: int) -> Times:
 
 def measure(way: str, path: str, clip: str) -> None:
     """One process of `warm`."""
-    call = plain_call(path, clip) if way == "plain" else exported_call(path, clip)
+    call = plain_call(path, clip, PLAIN[way]) if way in PLAIN else exported_call(path, clip)
     for _ in range(5):
         call()
     times = []
@@ -181,13 +183,13 @@ def measure(way: str, path: str, clip: str) -> None:
     print(json.dumps([1000 * statistics.median(of) for of in zip(*times, strict=True)]))
 
 
-def plain_call(path: str, clip: str) -> Callable[[], object]:
+def plain_call(path: str, clip: str, network: str) -> Callable[[], object]:
     import torch
 
     from plain import Plain
 
     torch.set_num_threads(1)
-    model = Plain(path)
+    model = Plain(path, network)
     return lambda: model.hear(clip)
 
 
@@ -208,20 +210,21 @@ def time_table(found: argparse.Namespace, files: Mapping[str, Path], clip: Path,
     )
     started = cold(
         {
-            "plain": [plain, str(best), str(clip)],
+            **{name: [plain, str(best), str(clip), network] for name, network in PLAIN.items()},
             **{name: ["-c", OURS, str(path), str(clip)] for name, path in files.items()},
             "command": ["-c", COMMAND, "predict", str(files["fp32"]), str(clip)],
         },
         found.rounds,
     )
-    called = warm({"plain": best, **files}, clip, found.rounds)
+    called = warm({**dict.fromkeys(PLAIN, best), **files}, clip, found.rounds)
     titles = {
-        "plain": "librosa + eager torch",
+        "plain": "librosa + eager torch, as first written",
+        "eager": "librosa + eager torch, our network",
         "fp32": "exported, fp32",
         "int8": "exported, int8",
         "command": "`ser predict`, exported, fp32",
     }
-    sizes = {"plain": best, **files}
+    sizes = {**dict.fromkeys(PLAIN, best), **files}
     lines = [
         f"A recording of {LATENCY_SECONDS:.0f} s after the trim, from decoding to probabilities; {found.rounds} runs, turn by turn: median",
         "and range of the time that passed, and the median of the processor's. Cold start is a whole new process; warm is the median of",
