@@ -9,6 +9,7 @@ file and torch differ by more than 1e-4 in a probability. `--rounds 0` measures 
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -32,6 +33,8 @@ LATENCY_SECONDS = 4.0
 CALLS = 40
 CHUNK = 64
 PRECISIONS = ("fp32", "int8")
+PLAIN = {"plain": "first", "eager": "ours"}
+"""{way: whose network}"""
 
 OURS = """
 import sys
@@ -130,52 +133,63 @@ def clip_of(seconds: float, manifest: Manifest, raw: Path, model: Exported) -> P
     return raw / min(likely, key=distance).path
 
 
-def cold(ways: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[float]]:
+Times = dict[str, list[tuple[float, float]]]
+"""{way: of each run the time that passed, and the time of the processor}: the second says more where the machine has other work."""
+
+
+def cold(ways: Mapping[str, Sequence[str]], rounds: int) -> Times:
     """Seconds of whole processes, turn by turn, after one that filled the caches of each."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
+    times: Times = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as cache:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environment |= {"PYTHONPYCACHEPREFIX": cache}
         for number in range(rounds + 1):
             for name, command in ways.items():
-                start = time.perf_counter()
+                start, spent = time.perf_counter(), processor()
                 subprocess.run([sys.executable, *command], check=True, capture_output=True, env=environment)
                 if number:
-                    times[name].append(time.perf_counter() - start)
+                    times[name].append((time.perf_counter() - start, processor() - spent))
     return times
 
 
-def warm(ways: Mapping[str, Path], clip: Path, rounds: int) -> dict[str, list[float]]:
+def processor() -> float:
+    """Seconds that children have computed."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def warm(ways: Mapping[str, Path], clip: Path, rounds: int) -> Times:
     """Milliseconds of one call, the median of many in a process with one thread, in several processes turn by turn."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
+    times: Times = {name: [] for name in ways}
     for _ in range(rounds):
         for name, path in ways.items():
             command = [sys.executable, __file__, "--measure", name, str(path), str(clip)]
             result = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | ONE_THREAD)
-            times[name].append(json.loads(result.stdout.splitlines()[-1]))
+            passed, spent = json.loads(result.stdout.splitlines()[-1])
+            times[name].append((passed, spent))
     return times
 
 
 def measure(way: str, path: str, clip: str) -> None:
     """One process of `warm`."""
-    call = plain_call(path, clip) if way == "plain" else exported_call(path, clip)
+    call = plain_call(path, clip, PLAIN[way]) if way in PLAIN else exported_call(path, clip)
     for _ in range(5):
         call()
     times = []
     for _ in range(CALLS):
-        start = time.perf_counter()
+        start, spent = time.perf_counter(), time.process_time()
         call()
-        times.append(time.perf_counter() - start)
-    print(json.dumps(1000 * statistics.median(times)))
+        times.append((time.perf_counter() - start, time.process_time() - spent))
+    print(json.dumps([1000 * statistics.median(of) for of in zip(*times, strict=True)]))
 
 
-def plain_call(path: str, clip: str) -> Callable[[], object]:
+def plain_call(path: str, clip: str, network: str) -> Callable[[], object]:
     import torch
 
     from plain import Plain
 
     torch.set_num_threads(1)
-    model = Plain(path)
+    model = Plain(path, network)
     return lambda: model.hear(clip)
 
 
@@ -196,26 +210,28 @@ def time_table(found: argparse.Namespace, files: Mapping[str, Path], clip: Path,
     )
     started = cold(
         {
-            "plain": [plain, str(best), str(clip)],
+            **{name: [plain, str(best), str(clip), network] for name, network in PLAIN.items()},
             **{name: ["-c", OURS, str(path), str(clip)] for name, path in files.items()},
             "command": ["-c", COMMAND, "predict", str(files["fp32"]), str(clip)],
         },
         found.rounds,
     )
-    called = warm({"plain": best, **files}, clip, found.rounds)
+    called = warm({**dict.fromkeys(PLAIN, best), **files}, clip, found.rounds)
     titles = {
-        "plain": "librosa + eager torch",
+        "plain": "librosa + eager torch, as first written",
+        "eager": "librosa + eager torch, our network",
         "fp32": "exported, fp32",
         "int8": "exported, int8",
         "command": "`ser predict`, exported, fp32",
     }
-    sizes = {"plain": best, **files}
+    sizes = {**dict.fromkeys(PLAIN, best), **files}
     lines = [
-        f"A recording of {LATENCY_SECONDS:.0f} s after the trim, from decoding to probabilities; median and range of {found.rounds} runs,",
-        f"turn by turn. Cold start is a whole new process; warm is the median of {CALLS} calls with one thread.",
+        f"A recording of {LATENCY_SECONDS:.0f} s after the trim, from decoding to probabilities; {found.rounds} runs, turn by turn: median",
+        "and range of the time that passed, and the median of the processor's. Cold start is a whole new process; warm is the median of",
+        f"{CALLS} calls with one thread.",
         "",
-        "| way | size MB | cold start s | range | times faster | warm ms | range | times faster |",
-        "|---" * 8 + "|",
+        "| way | size MB | cold start s | range | CPU s | times faster | by CPU | warm ms | range | CPU ms | times faster | by CPU |",
+        "|---" * 12 + "|",
     ]
     for name, title in titles.items():
         size = f"{sizes[name].stat().st_size / 1e6:.2f}" if name in sizes else ""
@@ -235,12 +251,14 @@ def check_same(plain: np.ndarray, ours: np.ndarray, calibration: Calibration) ->
     assert difference < 1e-2, f"the ways to be compared differ by {difference:.1e}"
 
 
-def spread(times: Sequence[float], plain: Sequence[float], digits: int) -> list[str]:
-    """Median, range, and how many times faster than the plain way."""
+def spread(times: Sequence[tuple[float, float]], plain: Sequence[tuple[float, float]], digits: int) -> list[str]:
+    """Median and range of the time that passed, median of the processor's, and how many times faster than the plain way each is."""
     if not times:
-        return ["", "", ""]
-    median = statistics.median(times)
-    return [f"{median:.{digits}f}", f"{min(times):.{digits}f} to {max(times):.{digits}f}", f"{statistics.median(plain) / median:.1f}"]
+        return [""] * 5
+    (passed, spent), (slow, costly) = (tuple(zip(*of, strict=True)) for of in (times, plain))
+    medians = [statistics.median(of) for of in (passed, spent)]
+    faster = [f"{statistics.median(of) / median:.1f}" for of, median in zip((slow, costly), medians, strict=True)]
+    return [f"{medians[0]:.{digits}f}", f"{min(passed):.{digits}f} to {max(passed):.{digits}f}", f"{medians[1]:.{digits}f}", *faster]
 
 
 def main() -> None:

@@ -2,7 +2,9 @@
 
     python benchmarks/plain.py runs/NAME/best.pth clip.wav
 
-It takes the network and the trained weights of a run and does everything else with librosa's functions, called one after the other.
+It takes the trained weights of a run, and librosa's functions one after the other. The network is the same in other words: as one would
+first write it, ReLU before the pool and memory as it comes; with a last argument `ours`, it is that of the program, which computes the same
+values in half the time.
 """
 
 import sys
@@ -17,19 +19,37 @@ import librosa
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 
 from ser.config import ModelConfig
 from ser.models import FeatureShape, build_model
+from ser.models.pooling import frame_mask
+from ser.models.spectral_crnn import CnnBranch, ConvBlock
 
 RATE, N_FFT, HOP = 16_000, 1024, 256
 """The shipped settings, like all others below."""
 CENTRE = 5 * RATE
 
 
+def block_forward(block: ConvBlock, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    x = functional.max_pool2d(functional.relu(block.norm(block.conv(x))), (block.time_pool, block.freq_pool))
+    lengths = (lengths // block.time_pool).clamp(min=1)
+    return x * frame_mask(lengths, x.shape[2])[:, None, :, None], lengths
+
+
+def branch_forward(branch: CnnBranch, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    x, lengths = block_forward(branch.block_a, x.transpose(1, 2)[:, None], lengths)
+    x, lengths = block_forward(branch.block_b, x, lengths)
+    return functional.gelu(branch.project(x.permute(0, 2, 3, 1).flatten(2))), lengths
+
+
 class Plain:
     """The model of a checkpoint with the shipped settings of audio and features."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, network: str = "first") -> None:
+        if network == "first":
+            CnnBranch.forward = branch_forward  # type: ignore[method-assign, assignment]
         content = torch.load(path, weights_only=True)["content"]
         shapes = {name: FeatureShape(**shape) for name, shape in content["shapes"].items()}
         self.model = build_model(ModelConfig.model_validate(content["model"]), shapes, len(content["classes"])).eval()
@@ -63,4 +83,4 @@ class Plain:
 
 
 if __name__ == "__main__":
-    print(Plain(sys.argv[1]).hear(sys.argv[2]).tolist())
+    print(Plain(sys.argv[1], *sys.argv[3:]).hear(sys.argv[2]).tolist())

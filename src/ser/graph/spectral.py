@@ -73,29 +73,30 @@ def add_frames(graph: Graph, waveforms: str, lengths: str, n_fft: int, hop_lengt
 
 
 def add_power(graph: Graph, frames: str, n_fft: int) -> tuple[str, NDArray[np.int64]]:
-    """Squared magnitude of the transform under a Hann window, and which frequencies its columns are, of which some may not be wanted.
+    """Squared magnitude of the transform under a Hann window, and which frequency each column is; some frequencies stand there twice.
 
     With w(x) = exp(-2 pi i x), sample cols a + b and frequency p + rows q: w(sample frequency / n_fft) is w(a p / rows) w(b p / n_fft)
-    w(b q / cols), which is a product over a, a twist, and a product over b.
+    w(b q / cols), which is a product over a, a twist, and a product over b. Of p up to half of `rows` suffices: samples are real, so the
+    frequencies k and n_fft - k have the same magnitude.
 
     Shape:
-        frames (B, T, ...) of n_fft samples each -> (B, T, columns), (columns,)
+        frames (B, T, ...) of n_fft samples each -> (B, T, columns), (columns,) from 0 to n_fft // 2
     """
     rows = next(factor for factor in range(math.isqrt(n_fft), 0, -1) if n_fft % factor == 0)
-    cols, wanted = n_fft // rows, n_fft // 2 // rows + 1
-    p, q = np.arange(rows), np.arange(wanted)
+    cols = n_fft // rows
+    a, b, p, q = (np.arange(count) for count in (rows, cols, rows // 2 + 1, cols))
     windowed = graph.add("Mul", graph.reshape(frames, [0, 0, rows, cols]), graph.number(hann(n_fft).reshape(rows, cols)))
-    first = waves(p, p, rows)
+    first = waves(p, a, rows)
     real, imaginary = (graph.add("MatMul", graph.number(part), windowed) for part in (first.real, first.imag))
-    real, imaginary = add_twist(graph, real, imaginary, waves(p, np.arange(cols), n_fft))
-    second = waves(np.arange(cols), q, cols)
+    real, imaginary = add_twist(graph, real, imaginary, waves(p, b, n_fft))
+    second = waves(b, q, cols)
     parts = [
-        graph.add("Add", graph.add("MatMul", real, graph.number(a)), graph.add("MatMul", imaginary, graph.number(b)))
-        for a, b in ((second.real, -second.imag), (second.imag, second.real))
+        graph.add("Add", graph.add("MatMul", real, graph.number(over)), graph.add("MatMul", imaginary, graph.number(under)))
+        for over, under in ((second.real, -second.imag), (second.imag, second.real))
     ]
     squares = [graph.add("Mul", part, part) for part in parts]
-    power = graph.reshape(graph.add("Add", *squares), [0, 0, rows * wanted])
-    return power, (p[:, None] + rows * q).ravel()
+    frequency = (p[:, None] + rows * q).ravel()
+    return graph.reshape(graph.add("Add", *squares), [0, 0, len(frequency)]), np.minimum(frequency, n_fft - frequency)
 
 
 def waves(a: NDArray[np.int64], b: NDArray[np.int64], period: int) -> NDArray[np.complex128]:
@@ -117,14 +118,15 @@ def add_twist(graph: Graph, real: str, imaginary: str, by: NDArray[np.complex128
     )
 
 
-def reorder(filters: NDArray[Any], bins: NDArray[np.int64]) -> NDArray[Any]:
-    """Filters over the frequencies of `add_power`'s columns; a frequency above half the rate counts nothing.
+def reorder(filters: NDArray[Any], frequency: NDArray[np.int64]) -> NDArray[Any]:
+    """Filters over the columns of `add_power`; a frequency counts where it first stands.
 
     Shape:
         (filters, n_fft // 2 + 1), (columns,) -> (columns, filters)
     """
-    known = np.minimum(bins, filters.shape[1] - 1)
-    return np.where((bins == known)[:, None], filters.T[known], 0)
+    weights = np.zeros((len(frequency), len(filters)))
+    weights[np.unique(frequency, return_index=True)[1]] = filters.T
+    return weights
 
 
 def add_chroma(graph: Graph, energy: str) -> str:
