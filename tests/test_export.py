@@ -1,6 +1,7 @@
 """An exported model says what torch says: at every length, alone and in any batch, whatever stands behind the end of a clip."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ def untrained(features: FeaturesConfig, names: tuple[str, ...], crnn: SpectralCr
     header = Header(config, audio, {"spectral": store}, {"spectral": normaliser}, shapes, ("sad", "happy", "angry"), ("crema",), "0", None)
     ear = Ear(extractor, store, normaliser)
     recogniser = Recogniser(header, network, [ear], torch.device("cpu"))
-    return Original(recogniser, network, ear, extractor, NO_CALIBRATION, "0")
+    return Original(recogniser, network, ear, extractor, NO_CALIBRATION, "0", ("crema",))
 
 
 TINY_MEL, TINY_MFCC = MelConfig(n_mels=20), MfccConfig(n_mfcc=8)
@@ -204,7 +205,7 @@ def test_the_metadata_is_that_of_the_run(model: Exported, original: Original, fi
     assert model.corpora == ("crema", "ravdess", "savee", "tess")
     assert model.certificate == recogniser.certificate
     assert model.calibration == read_calibration(finished.calibration)
-    assert model.licence.startswith("Not for commercial use, because it was trained on RAVDESS")
+    assert model.licence.startswith("Not for commercial use, because it was made with RAVDESS")
     assert (model.facts.features, model.facts.family, model.facts.precision) == (recogniser.features, "spectral_crnn", "fp32")
     assert model.facts.weights == original.weights
     assert model.facts.attention_rate == {"spectral": 62.5 / 4}
@@ -235,7 +236,18 @@ def test_equal_runs_give_equal_files(finished: Run, tmp_path: Path) -> None:
 
 def test_a_run_without_calibration_is_calibrated_from_its_predictions(finished: Run, tmp_path: Path) -> None:
     run = partial_copy(finished, tmp_path, without=["calibration.json"])
-    assert export.calibration_of(run) == read_calibration(finished.calibration)
+    assert export.calibration_of(run, "") == read_calibration(finished.calibration)
+
+
+def test_the_licence_is_of_all_corpora_that_a_model_was_fitted_to(finished: Run, tmp_path: Path) -> None:
+    assert export.made_with(finished, ["tess"]) == ("crema", "ravdess", "savee", "tess"), "val holds the other three"
+    with pytest.raises(DataError, match="which licences the model carries"):
+        export.made_with(Run(tmp_path), ["crema"])
+
+
+def test_the_calibration_of_another_run_is_not_exported(finished: Run, tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="is of other weights"):
+        export.calibration_of(finished, "0" * 64)
 
 
 # eight bits
@@ -264,6 +276,7 @@ def test_every_weight_that_was_learned_is_rounded_and_no_filter_is(original: Ori
 
 
 def partial_copy(run: Run, folder: Path, without: list[str]) -> Run:
+    shutil.copytree(run.split, folder / run.split.name)
     for path in run.folder.iterdir():
         if path.is_file() and path.name not in without:
             (folder / path.name).write_bytes(path.read_bytes())

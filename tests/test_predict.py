@@ -1,6 +1,7 @@
 """What a model says of a recording: of a short one what it says of a clip, of a long one what its windows say of each stretch of time."""
 
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 import ser
 from ser import predict as predict_module
 from ser.audio import prepare
-from ser.calibration import Calibration, read_calibration
+from ser.calibration import Calibration, read_calibration, write_calibration
 from ser.config import AudioConfig
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
 from ser.export import export_run
@@ -334,6 +335,14 @@ def test_a_damaged_calibration_is_an_error(finished: Run, tmp_path: Path) -> Non
     shutil.copy(finished.best, tmp_path)
     Run(tmp_path).calibration.write_text("{}")
     with pytest.raises(ArtefactError, match=r"calibration\.json is damaged"):
+        Predictor.load(tmp_path)
+
+
+def test_the_calibration_of_another_run_is_refused(finished: Run, tmp_path: Path) -> None:
+    shutil.copy(finished.best, tmp_path)
+    content = json.loads(finished.calibration.read_text())
+    write_calibration(Run(tmp_path).calibration, {**{key: of for key, of in content.items() if key != "digest"}, "weights": "0" * 64})
+    with pytest.raises(ArtefactError, match="is of other weights"):
         Predictor.load(tmp_path)
 
 

@@ -1,5 +1,6 @@
 """A run's model as one .onnx file that hears prepared waveforms and is tried before it counts."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +11,8 @@ import numpy as np
 from ser import __version__
 from ser.audio import Stages, Waveform, normalise_peak
 from ser.calibration import Calibration, calibrate, read_calibration
-from ser.checkpoint import digest, load_checkpoint
+from ser.certificate import read_certificate
+from ser.checkpoint import load_checkpoint
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.exported import ATTENTION, FORMAT, INPUTS, OUTPUTS, Exported, Facts, seal
 from ser.features.spectral import SpectralExtractor
@@ -24,6 +26,7 @@ from ser.predictions import read_predictions
 from ser.rebuild import read_header
 from ser.restore import Ear, Recogniser
 from ser.runs import Run, stored_config
+from ser.splits import CERTIFICATE_FILE
 from ser.units import seconds_to_samples
 
 if TYPE_CHECKING:
@@ -50,6 +53,8 @@ class Original:
     calibration: Calibration
     weights: str
     """Digest."""
+    made_with: tuple[str, ...]
+    """Corpora whose licences it carries."""
 
     @property
     def attention_rate(self) -> dict[str, float]:
@@ -101,13 +106,23 @@ def read_original(run: Run) -> Original:
     (ear,), network = recogniser.ears, recogniser.model
     assert isinstance(network, SpectralCrnn)
     assert isinstance(ear.extractor, SpectralExtractor)
-    return Original(recogniser, network, ear, ear.extractor, calibration_of(run), digest(content["weights"]))
+    calibration = calibration_of(run, recogniser.weights)
+    return Original(recogniser, network, ear, ear.extractor, calibration, recogniser.weights, made_with(run, recogniser.corpora))
 
 
-def calibration_of(run: Run) -> Calibration:
+def made_with(run: Run, trained_on: Iterable[str]) -> tuple[str, ...]:
+    """The corpora whose licences the model carries: of train, and of val, to which epoch, temperature and threshold were fitted."""
+    path = run.split / CERTIFICATE_FILE
+    if not path.is_file():
+        raise DataError(f"{path} does not exist: without it nobody knows which licences the model carries")
+    speakers = read_certificate(path).splits["val"].speakers
+    return tuple(sorted({*trained_on, *(speaker.partition("/")[0] for speaker in speakers)}))
+
+
+def calibration_of(run: Run, weights: str) -> Calibration:
     """What the run stored, or, of a run made before there was such a file, what it would have stored; errors as of `export_run`."""
     if run.calibration.is_file():
-        return read_calibration(run.calibration)
+        return read_calibration(run.calibration, weights)
     if not run.predictions.is_file():
         raise DataError(f"{run.folder} is not finished: it holds neither {run.calibration.name} nor {run.predictions.name}")
     predictions = read_predictions(run.predictions)
@@ -154,7 +169,7 @@ def facts_of(original: Original, int8: bool) -> Facts:
         calibration=original.calibration,
         attention_rate=original.attention_rate,
         corpora=recogniser.corpora,
-        licence=model_licence(recogniser.corpora),
+        licence=model_licence(original.made_with),
         certificate=recogniser.certificate,
         weights=original.weights,
         version=__version__,

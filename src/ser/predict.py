@@ -339,8 +339,8 @@ class TrainedRun:
         run = Run(folder)
         if not run.best.is_file():
             raise DataError(f"{folder} is no folder of a trained run: it has no {run.best.name}")
-        self.calibration = calibration_of(run.calibration)
         self.recogniser = Recogniser.load(run.best, backbone)
+        self.calibration = calibration_of(run.calibration, self.recogniser.weights)
         self.classes, self.audio = self.recogniser.classes, self.recogniser.audio
 
     def hear_all(self, clips: Sequence[Clip]) -> list[Said]:
@@ -350,13 +350,13 @@ class TrainedRun:
             raise AudioError("not-finite", str(error)) from None
 
 
-def calibration_of(path: Path) -> Calibration:
+def calibration_of(path: Path, weights: str) -> Calibration:
     """A run from before there was calibration answers always.
 
     Raises:
-        ArtefactError: it is damaged.
+        ArtefactError: it is damaged, or of another model than the one with these weights.
     """
     if path.exists():
-        return read_calibration(path)
+        return read_calibration(path, weights)
     log.warning("%s does not exist: probabilities are the model's own, and no answer is %s", path, UNKNOWN)
     return Calibration(temperature=None, threshold=None, max_error=0.5, reason="the run was not calibrated")

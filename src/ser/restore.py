@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ser.audio import Stages, Waveform, prepare
-from ser.checkpoint import fitting, load_checkpoint
+from ser.checkpoint import digest, fitting, load_checkpoint
 from ser.config import TrainConfig
 from ser.data import Normaliser, padded_length
 from ser.errors import ArtefactError
@@ -87,7 +87,10 @@ class Recogniser:
         features: names of what the network sees, in the order of its branches or experts.
         corpora: that it was trained on.
         certificate: digest of the split that it was trained on.
+        weights: their digest, as the run's test_metrics.json and calibration.json have it; empty for a model that comes from no checkpoint.
     """
+
+    weights = ""
 
     def __init__(self, header: Header, model: nn.Module, ears: Sequence[Ear], device: torch.device) -> None:
         self.classes, self.audio, self.features = header.classes, header.audio, tuple(header.model.features)
@@ -120,7 +123,9 @@ class Recogniser:
             Ear(make_extractor(path, header, name, backbone, device), store, header.normalisers[name])
             for name, store in header.stores.items()
         ]
-        return cls(header, model, ears, on)
+        recogniser = cls(header, model, ears, on)
+        recogniser.weights = digest(content["weights"])
+        return recogniser
 
     def hear(self, samples: NDArray[np.float32], sample_rate: int) -> Heard:
         """One clip: at least one sample, all finite (`ser.screening` tells); errors as of `hear_all`.
