@@ -173,7 +173,7 @@ def warm(ways: Mapping[str, Path], clip: Path, rounds: int) -> Times:
 def measure(way: str, path: str, clip: str) -> None:
     """One process of `warm`."""
     call = plain_call(path, clip, PLAIN[way]) if way in PLAIN else exported_call(path, clip)
-    for _ in range(5):
+    for _ in range(CALLS):
         call()
     times = []
     for _ in range(CALLS):

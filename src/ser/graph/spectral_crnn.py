@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 GRU_GATES = (1, 0, 2)
 """Update, reset, new: the order of ONNX in torch's, which is reset, update, new."""
 
+CHANNEL_BLOCK = 16
+"""Channels that onnxruntime computes at once with AVX-512. With some to spare in the last block it would pool as if it had no vectors, so
+idle channels fill it up and go after the pool."""
+
 
 def add_network(graph: Graph, model: "SpectralCrnn", features: Mapping[str, str], frames: Steps) -> tuple[str, str, str]:
     """
@@ -24,46 +28,47 @@ def add_network(graph: Graph, model: "SpectralCrnn", features: Mapping[str, str]
     """
     branches: dict[str, Any] = dict(model.branches.items())
     blocks = next(iter(branches.values()))
-    first = frames.pooled(graph, blocks.block_a.time_pool)
-    second = first.pooled(graph, blocks.block_b.time_pool)
-    masks = [steps.mask(graph, 1, 3) for steps in (first, second)]
-    real = frames.mask(graph, 2)
-    parts = [add_branch(graph, branches[name], graph.add("Mul", features[name], real), masks) for name in model.dims]
+    halfway = frames.pooled(graph, blocks.block_a.time_pool)
+    steps = halfway.pooled(graph, blocks.block_b.time_pool)
+    real, half_real = frames.mask(graph, 2), halfway.mask(graph, 1, 3)
+    parts = [add_branch(graph, branches[name], graph.add("Mul", features[name], real), half_real) for name in model.dims]
     sequence = add_bottleneck(graph, model.bottleneck, graph.add("Concat", *parts, axis=-1))
-    sequence = add_recurrence(graph, model.gru, sequence, second.lengths)
-    embedding, attention = add_pooling(graph, model.pooling.score, sequence, second)
+    sequence = add_recurrence(graph, model.gru, sequence, steps.lengths)
+    embedding, attention = add_pooling(graph, model.pooling.score, sequence, steps)
     linear: Any = model.classifier[-1]
     return add_linear(graph, linear, embedding), embedding, attention
 
 
-def add_branch(graph: Graph, branch: "CnnBranch", feature: str, masks: list[str]) -> str:
+def add_branch(graph: Graph, branch: "CnnBranch", feature: str, half_real: str) -> str:
     """
     Shape:
-        (B, T, rows) -> (B, T', branch_dim)
+        (B, T, rows) -> (B, T', branch_dim); behind the end of a clip stands something that the recurrence does not read
     """
-    x = graph.unsqueeze(feature, 1)
-    for block, mask in zip((branch.block_a, branch.block_b), masks, strict=True):
-        x = graph.add("Mul", add_block(graph, block, x), mask)
+    x = graph.add("Mul", add_block(graph, branch.block_a, graph.unsqueeze(feature, 1)), half_real)
+    x = add_block(graph, branch.block_b, x)
     channels = branch.block_b.conv.out_channels
-    steps = graph.reshape(graph.add("Transpose", x, perm=[0, 2, 1, 3]), [0, 0, -1])
+    sequence = graph.reshape(graph.add("Transpose", x, perm=[0, 2, 1, 3]), [0, 0, -1])
     weight = numbers(branch.project.weight)
     rows = weight.shape[1] // channels
     # the network has the channels innermost, the graph the rows
     swapped = weight.reshape(-1, rows, channels).swapaxes(1, 2).reshape(weight.shape)
-    return graph.add("Gelu", add_product(graph, steps, swapped, branch.project.bias))
+    return graph.add("Gelu", add_product(graph, sequence, swapped, branch.project.bias))
 
 
 def add_block(graph: Graph, block: "ConvBlock", x: str) -> str:
-    """Convolution with its batch norm, pool, ReLU: (B, in, T, F) -> (B, out, T', F')."""
-    norm = block.norm
+    """Convolution with its batch norm, ReLU, pool: (B, in, T, F) -> (B, out, T', F')."""
+    norm, channels = block.norm, block.conv.out_channels
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = numbers(norm.weight) / np.sqrt(numbers(norm.running_var) + norm.eps)
-    weight = graph.weight(numbers(block.conv.weight) * scale[:, None, None, None], axis=0)
-    bias = graph.number(numbers(norm.bias) - numbers(norm.running_mean) * scale)
-    x = graph.add("Conv", x, weight, bias, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    weight = numbers(block.conv.weight) * scale[:, None, None, None]
+    bias = numbers(norm.bias) - numbers(norm.running_mean) * scale
+    idle = -channels % CHANNEL_BLOCK
+    weight, bias = np.pad(weight, [(0, idle), (0, 0), (0, 0), (0, 0)]), np.pad(bias, (0, idle))
+    x = graph.add("Conv", x, graph.weight(weight, axis=0), graph.number(bias), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
     pool = [block.time_pool, block.freq_pool]
-    return graph.add("Relu", graph.add("MaxPool", x, kernel_shape=pool, strides=pool))
+    x = graph.add("MaxPool", graph.add("Relu", x), kernel_shape=pool, strides=pool)
+    return graph.add("Slice", x, graph.constant([0]), graph.constant([channels]), graph.constant([1])) if idle else x
 
 
 def add_bottleneck(graph: Graph, bottleneck: "nn.Sequential", x: str) -> str:
