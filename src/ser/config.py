@@ -27,8 +27,8 @@ SSL = "ssl"
 class Config(BaseModel):
     """Frozen, and strict about names.
 
-    pydantic prepares a config when it is first made, not when it is imported, and defaults are made with it: whoever needs one of them, as a
-    prediction does, does not wait for all.
+    pydantic prepares a config when it is first made, not when it is imported, and defaults are made with it: whoever needs one of them, as
+    a prediction does, does not wait for all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
