@@ -133,7 +133,7 @@ def simulated(generator: np.random.Generator, speakers: int) -> Counts:
 
 
 def test_it_holds_the_truth_19_times_in_20_over_24_speakers() -> None:
-    """400 simulations: 95 % of them is 380, with a standard deviation of 4.4. (benchmarks/coverage.py has more.)"""
+    """400 simulations: 95 % of them is 380, with a standard deviation of 4.4. (benchmarks/interval_coverage.py has more.)"""
     generator = np.random.default_rng(1)
     found = [ends(pooled(simulated(generator, 24), uar), ["crema"] * 24) for _ in range(400)]
     held = sum(low <= 0.6 <= high for low, high in found)

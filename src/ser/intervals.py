@@ -7,8 +7,8 @@ The interval is Student's t around the score, with the standard error of the jac
 Tibshirani 1993, chapter 11; for clusters MacKinnon, Nielsen and Webb 2023) and as many degrees of freedom as there are speakers less one. A
 score is brought to the logit scale first and back, which keeps the interval between 0 and 1; a difference is not.
 
-Measured with simulated speakers of known truth (benchmarks/coverage.py), coverage in % of this interval, and of the percentile bootstrap
-over speakers, which is too narrow for few:
+Measured with simulated speakers of known truth (benchmarks/interval_coverage.py), coverage in % of this interval, and of the percentile
+bootstrap over speakers, which is too narrow for few:
 
     speakers              5     10     15     24     48     91
     UAR                94.8   93.7   94.0   93.8   94.8   94.5

@@ -11,7 +11,8 @@ from ser.audio import SILENT_POWER, TRIM_HOP_SECONDS
 
 LOUD_SHARE = 0.01
 LOUD_SECONDS = 3.0
-"""Loud is what a hundredth of a recording exceeds, or three seconds of a long one: a slammed door does not make all speech silence."""
+"""Loud is what a hundredth of a recording exceeds, or three seconds of a long one: a slammed door does not make all speech silence. What is
+loud for less than that counts as such a door, and a recording that holds nothing else is heard whole."""
 
 
 def find_speech(power: NDArray[np.float64], top_db: float) -> NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """How often an interval over speakers holds the truth: simulated speakers, known truth, several methods.
 
-    python benchmarks/coverage.py [--simulations 1000] [--out table.md]
+    python benchmarks/interval_coverage.py [--simulations 1000] [--out table.md]
 
 The populations resemble what a run on CREMA-D and RAVDESS showed: speakers differ in all their recalls together (normal on the logit scale,
 deviation 0.3) and in each class by itself (beta, as part of a Dirichlet row of the confusion matrix with precision 5); a recall then has a
