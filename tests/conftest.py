@@ -22,6 +22,13 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "400")
 
 
+@pytest.fixture(autouse=True)
+def forget_verbosity() -> Iterator[None]:
+    """How much a command logged in one test is nothing to the next."""
+    yield
+    logging.getLogger("ser").setLevel(logging.NOTSET)
+
+
 @pytest.fixture(scope="session")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All four corpora, 252 clips. Not to be changed."""

@@ -240,7 +240,7 @@ def test_the_backbone_computes_in_the_precision_of_training_where_the_machine_ca
     extractors = load_checkpoint(run.best)["extractors"]
     extractors["ssl"]["ingredients"]["precision"] = "bf16"
     path = changed(run, tmp_path / "bf16.pth", extractors=extractors)
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="ser")
     for instructions in (True, False):
         caplog.clear()
         monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda found=instructions: found)
