@@ -90,6 +90,16 @@ def start_quickly() -> None:
     gc.set_threshold(50_000)  # imports make many objects and no garbage
 
 
+def named(config: str | None) -> str:
+    """
+    Raises:
+        ConfigError: no config was given.
+    """
+    if config is None:
+        raise ConfigError("--config is missing: give a path or a name, like --config spectral_crnn.yaml")
+    return config
+
+
 def version_and_exit(wanted: bool) -> None:
     if wanted:
         print(f"ser {__version__}")
@@ -123,12 +133,10 @@ def pipeline(  # noqa: PLR0913, PLR0917 - the contract of the command line
 
         set_up_logging(verbose)
 
-        if config is None:
-            raise ConfigError("--config is missing: give a path or a name, like --config spectral_crnn.yaml")
         names = parse_steps(steps)
         if run_name is not None and (not run_name.strip(".") or "/" in run_name):
             raise ConfigError(f"--run-name {run_name!r} is not the name of a folder")
-        loaded = load_config(config, [*(settings or []), *([f"train.epochs={epochs}"] if epochs is not None else [])])
+        loaded = load_config(named(config), [*(settings or []), *([f"train.epochs={epochs}"] if epochs is not None else [])])
         if dry_run:
             from ser.pipeline.plan import plan
 
@@ -193,11 +201,11 @@ def protocol_run(  # noqa: PLR0913, PLR0917 - the contract of the command line
         from ser.pipeline.protocol import run_protocol
 
         set_up_logging(verbose)
-        if config is None:
-            raise ConfigError("--config is missing: give a path or a name, like --config spectral_crnn.yaml")
         extra = [*([f"train.epochs={epochs}"] if epochs is not None else []), *([f"protocol.seeds=[{seeds}]"] if seeds is not None else [])]
         chosen = None if folds is None else [fold.strip() for fold in folds.split(",")]
-        run_protocol(load_config(config, [*(settings or []), *extra]), name, folds=chosen, leak_delta=leak_delta, incomplete=incomplete)
+        run_protocol(
+            load_config(named(config), [*(settings or []), *extra]), name, folds=chosen, leak_delta=leak_delta, incomplete=incomplete
+        )
 
 
 @app.command()
@@ -252,10 +260,8 @@ def visualize(  # noqa: PLR0913, PLR0917 - the contract of the command line
         from ser.pipeline.visualize import visualize as show_utterance
 
         set_up_logging(verbose)
-        if config is None:
-            raise ConfigError("--config is missing: give a path or a name, like --config spectral_crnn.yaml")
         show_utterance(
-            load_config(config, settings or []),
+            load_config(named(config), settings or []),
             split=split,
             row_idx=row_idx,
             utterance_id=utterance_id,

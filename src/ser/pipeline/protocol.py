@@ -108,7 +108,9 @@ def run_protocol(
         LockedError: another process runs this protocol with these settings.
     """
     protocol = find_protocol(name or config.protocol.name or unnamed())
-    chosen = [fold.name for fold in protocol.choose(folds or (config.protocol.fold and [config.protocol.fold]) or None)]
+    if folds is None and config.protocol.fold is not None:
+        folds = [config.protocol.fold]
+    chosen = [fold.name for fold in protocol.choose(folds)]
     if leak_delta:
         refuse_leak_delta(protocol)
     check_extras(config, ("transform", "train"))
@@ -121,11 +123,15 @@ def run_protocol(
         leaky_too = leak_delta or any(folder.glob("*-leaky"))
         with muted("ser.splits"):  # the protocol itself states what it leaves empty
             jobs = list(plan_jobs(protocol, config, leaky_too, incomplete))
+        trained: list[Finished] = []
         for job in jobs:
             if job.fold.name in chosen and (leak_delta or not job.leaky):
                 run_job(job)
-                refuse_mixed(all_finished(jobs))
-        results = write_results(folder, protocol, config, all_finished(jobs))
+                trained += finished_of(job)
+                refuse_mixed(trained)
+        finished = [one for job in jobs for one in finished_of(job)]
+        refuse_mixed(finished)
+        results = write_results(folder, protocol, config, finished)
     print_results(results)
     say(f"everything is in {folder}")
     return folder
@@ -314,10 +320,6 @@ def muted(name: str) -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def all_finished(jobs: Sequence[Job]) -> list[Finished]:
-    return [finished for job in jobs for finished in finished_of(job)]
 
 
 def finished_of(job: Job) -> Iterator[Finished]:

@@ -22,6 +22,7 @@ from ser.predictions import Predictions, read_predictions, write_protocol_predic
 from ser.protocols import CELL, Fold, Protocol
 from ser.runs import Run
 from ser.splits import CERTIFICATE_FILE, Split
+from ser.wording import counted, percent
 
 SCHEMA = 1
 
@@ -242,7 +243,7 @@ def print_results(results: Results) -> None:
 
 
 def title(results: Results) -> str:
-    seeds = f"{len(results['seeds'])} seed{'s' if len(results['seeds']) > 1 else ''}"
+    seeds = counted(len(results["seeds"]), "seed")
     name = f"{results['protocol']['name']} version {results['protocol']['version']}"
     epochs = f"up to {results['train']['epochs']} epochs"
     return f"{name}: {results['model']['name']}, {seeds}, {epochs}; %, with 95 % interval over speakers (none under five)"
@@ -301,7 +302,3 @@ def remarks(results: Results) -> Iterable[str]:
             f"leakage would have bought {percent(leak['delta'])} points{between}: on random splits of the same sizes the same model has "
             f"{percent(leak['uar_random_splits'])} UAR instead of {percent(leak['uar'])}"
         )
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.1f}"
