@@ -89,6 +89,31 @@ def test_the_centre_is_what_stays(length: int, pad: bool, expected: tuple[int, i
         assert len(fixed) == (expected[1] - expected[0]) * scale
 
 
+@given(
+    before=st.floats(0, 3),
+    after=st.floats(0, 3),
+    rate=st.sampled_from([8_000, 16_000, 44_100]),
+    duration=st.sampled_from([None, 0.3, 0.31, 2.0]),
+    pad=st.booleans(),
+    trim_silence=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_the_start_tells_when_in_the_clip_the_prepared_waveform_begins(
+    before: float, after: float, rate: int, duration: float | None, pad: bool, trim_silence: bool
+) -> None:
+    def chirp(seconds: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        since = seconds - before
+        return np.where((since >= 0) & (since < 0.5), 0.5 * np.sin(2 * np.pi * (20 + 100 * since) * since), 0)
+
+    config = AudioConfig(duration=duration, pad=pad, trim_silence=trim_silence)
+    stages = prepare(chirp(np.arange(round((before + 0.5 + after) * rate)) / rate).astype(np.float32), rate, config)
+    times = stages.start + np.arange(len(stages.fixed)) / config.sampling_rate
+    assert stages.start >= 0 or pad
+    inner = (abs(times - before) > 0.02) & (abs(times - before - 0.5) > 0.02)  # not where the resampler smears a step
+    inner[:300] = inner[-300:] = False
+    assert np.abs(stages.fixed - chirp(times))[inner].max(initial=0) < 0.02
+
+
 def test_channels_are_averaged() -> None:
     left, right = tone(300, 0.1, 8000), tone(500, 0.1, 8000)
     assert np.allclose(mix_down(np.stack([left, right], axis=1)), (left + right) / 2)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import soxr
 
 from ser.config import AudioConfig
-from ser.units import seconds_to_samples
+from ser.units import samples_to_seconds, seconds_to_samples
 
 Waveform = npt.NDArray[np.float32]
 
@@ -36,15 +36,19 @@ class Stages:
     """Cut to the config's duration; padded to it only if the config says so."""
     prepared: Waveform
     """Peak 1: what features are computed from."""
+    start: float = 0.0
+    """Seconds from the start of the clip to that of `fixed` and `prepared`; negative where these begin with zeros."""
 
 
 def prepare(samples: npt.NDArray[np.float32], sample_rate: int, config: AudioConfig) -> Stages:
     """All stages of decoded samples, (samples,) or (samples, channels), at `sample_rate` Hz."""
     raw = mix_down(samples)
-    trimmed = trim(raw, sample_rate, config.trim_top_db) if config.trim_silence else raw
+    first, last = kept_span(raw, sample_rate, config.trim_top_db) if config.trim_silence else (0, len(raw))
+    trimmed = raw[first:last]
     resampled = resample(trimmed, sample_rate, config.sampling_rate)
     fixed = fix_duration(resampled, config)
-    return Stages(raw, sample_rate, trimmed, resampled, fixed, normalise_peak(fixed))
+    start = samples_to_seconds(first, sample_rate) + samples_to_seconds(fixed_start(len(resampled), config), config.sampling_rate)
+    return Stages(raw, sample_rate, trimmed, resampled, fixed, normalise_peak(fixed), start)
 
 
 def mix_down(samples: npt.NDArray[np.float32]) -> Waveform:
@@ -63,9 +67,15 @@ def mix_down(samples: npt.NDArray[np.float32]) -> Waveform:
 
 def trim(waveform: Waveform, sample_rate: int, top_db: float) -> Waveform:
     """Without leading and trailing frames more than `top_db` below the loudest one; whole if less than 0.1 s would be left."""
+    first, last = kept_span(waveform, sample_rate, top_db)
+    return waveform[first:last]
+
+
+def kept_span(waveform: Waveform, sample_rate: int, top_db: float) -> tuple[int, int]:
+    """First sample that `trim` keeps, and the first after the last."""
     start, end = trim_bounds(waveform, seconds_to_samples(TRIM_HOP_SECONDS, sample_rate), top_db)
     too_short = end - start < seconds_to_samples(MIN_SECONDS, sample_rate)
-    return waveform if too_short else waveform[start:end]
+    return (0, len(waveform)) if too_short else (start, end)
 
 
 def trim_bounds(waveform: Waveform, hop_length: int, top_db: float) -> tuple[int, int]:
@@ -127,11 +137,22 @@ def fix_duration(waveform: Waveform, config: AudioConfig) -> Waveform:
     if config.duration is None:
         return waveform
     target = seconds_to_samples(config.duration, config.sampling_rate)
-    missing = target - len(waveform)
-    if missing <= 0:
-        start = -missing // 2
-        return waveform[start : start + target]
-    return np.pad(waveform, (missing // 2, missing - missing // 2)) if config.pad else waveform
+    start, missing = fixed_start(len(waveform), config), target - len(waveform)
+    if missing > 0 and config.pad:
+        return np.pad(waveform, (-start, missing + start))
+    return waveform[start : start + target]
+
+
+def fixed_start(length: int, config: AudioConfig) -> int:
+    """Which of `length` samples what `fix_duration` makes of them begins with; negative by the number of zeros before the first.
+
+    >>> [fixed_start(length, AudioConfig(sampling_rate=4000, duration=0.2, pad=True)) for length in (803, 800, 797)]
+    [1, 0, -1]
+    """
+    if config.duration is None:
+        return 0
+    start = int((length - seconds_to_samples(config.duration, config.sampling_rate)) / 2)
+    return start if config.pad else max(0, start)
 
 
 def normalise_peak(waveform: Waveform) -> Waveform:

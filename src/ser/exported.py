@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,6 +51,8 @@ class Spoken:
     """{name: (T',)} weights that sum to 1. Step k stands k / rate seconds from the start of the prepared waveform, and half a step."""
     attention_rate: Mapping[str, float]
     """{name: Hz}"""
+    start: float = 0.0
+    """Seconds from the start of the clip to that of the prepared waveform; negative where this begins with zeros."""
 
 
 @dataclass(frozen=True)
@@ -170,11 +172,11 @@ class Exported:
         Raises:
             DataError: the memory does not suffice.
         """
-        prepared = [prepare(np.asarray(samples, np.float32), rate, self.audio).prepared for samples, rate in clips]
+        stages = [prepare(np.asarray(samples, np.float32), rate, self.audio) for samples, rate in clips]
         spoken: dict[int, Spoken] = {}
-        for batch in batches([len(waveform) for waveform in prepared], round(BATCH_SECONDS * self.facts.sample_rate)):
-            spoken |= zip(batch, self.run([prepared[index] for index in batch]), strict=True)
-        return [spoken[index] for index in range(len(prepared))]
+        for batch in batches([len(of.prepared) for of in stages], round(BATCH_SECONDS * self.facts.sample_rate)):
+            spoken |= zip(batch, self.run([stages[index].prepared for index in batch]), strict=True)
+        return [replace(spoken[index], start=of.start) for index, of in enumerate(stages)]
 
     def run(self, waveforms: Sequence[Waveform]) -> Iterator[Spoken]:
         """Prepared waveforms, all in one batch; errors as of `hear_all`."""

@@ -53,6 +53,11 @@ class Heard:
     gates: Mapping[str, float]
     """{expert: weight}, summing to 1; empty for a model without a gate."""
 
+    @property
+    def start(self) -> float:
+        """Seconds from the start of the clip to that of the prepared waveform."""
+        return self.stages.start
+
 
 @dataclass(frozen=True)
 class Ear:
