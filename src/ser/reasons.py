@@ -31,6 +31,7 @@ WARN_REASONS = {
     "clipped": "samples stand at full scale",
     "dc-offset": "the mean is far from zero",
     "stereo": "several channels, mixed down",
+    "no-speech": "nobody speaks, as far as silero-vad can tell; predictions alone",
     "8khz": "a sample rate of 8 kHz or less: no energy above 4 kHz",
     "name-content-mismatch": "the content is of another format than the name says",
 }

@@ -23,6 +23,7 @@ from ser.containers import TRUNCATED_SECONDS, Container, Source, identify
 from ser.decode import MAX_VALUES, describe, open_regular
 from ser.errors import AudioError
 from ser.screening import CLIPPED_SAMPLES, FULL_SCALE, MIN_SECONDS, check_finite, check_level, check_rate, warning_codes
+from ser.silero import Silero
 from ser.units import samples_to_seconds, seconds_to_samples
 
 BLOCK_SECONDS = 10.0
@@ -71,6 +72,8 @@ class Scan:
     """Samples from one energy to the next."""
     energy: NDArray[np.float64]
     """(hops + 1,) as of `ser.audio.hop_energy`, of all channels' mean."""
+    voiced: NDArray[np.bool_] | None
+    """(hops + 1,) which are speech, by `ser.silero`; None where energy tells."""
     kept: Waveform | None
     """The whole recording, mono, if it is short."""
 
@@ -292,19 +295,25 @@ class Tally:
         return tuple(warning_codes(clipped, mean, recording.channels, recording.sample_rate, recording.container, recording.name))
 
 
-def scan(recording: Recording) -> Scan:
+def scan(recording: Recording, silero: Silero | None = None) -> Scan:
     """Go through a recording once: screen it, and measure how loud it is when.
+
+    Args:
+        silero: tells where somebody speaks.
 
     Raises:
         AudioError: too-short, too-long, not-finite, silent, and what the decoder finds.
     """
     hop, tally = seconds_to_samples(TRIM_HOP_SECONDS, recording.sample_rate), Tally()
+    listener = silero.listen(recording.sample_rate) if silero else None
     energies: list[NDArray[np.float64]] = []
     rest = np.zeros(1)
     kept: list[Waveform] = []
     for block in recording.blocks():
         mono = mix_down(block)
         tally.add(block, mono)
+        if listener:
+            listener.add(mono)
         *_, rest = energy = hop_energy(mono, hop)
         energies.append(energy[:-1])
         if samples_to_seconds(tally.count, recording.sample_rate) <= KEPT_SECONDS:
@@ -312,14 +321,17 @@ def scan(recording: Recording) -> Scan:
         else:
             kept.clear()
     warnings = tally.judge(recording)
+    voiced = listener.speech(hop, sum(map(len, energies)) + 1) if listener else None
+    silent = voiced is not None and not voiced.any()
     return Scan(
         num_samples=tally.count,
         sample_rate=recording.sample_rate,
         channels=recording.channels,
         container=recording.container,
-        warnings=warnings,
+        warnings=(*warnings, "no-speech") if silent else warnings,
         hop=hop,
         energy=np.append(np.concatenate(energies), rest),
+        voiced=voiced,
         kept=np.concatenate(kept) if kept else None,
     )
 

@@ -1,0 +1,213 @@
+"""Where somebody speaks, told by silero-vad: a small recurrent network that knows a voice from noise and music.
+
+The package's own import brings torch, which costs seconds, so it is never imported: its ONNX file is found and run by onnxruntime. That is
+the file that takes a whole sequence of chunks in one call. Chunks, context and rules are those of the package's `get_speech_timestamps`.
+
+A recording is shown to it as the models here hear one, with a peak of 1: a voice recorded at -50 dBFS is none to it else.
+"""
+
+import importlib.util
+import logging
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from ser.audio import Waveform
+from ser.errors import ConfigError
+
+RATE = 16_000
+"""Hz, of what it hears. All lengths below are samples at this rate."""
+CHUNK, CONTEXT = 512, 64
+"""32 ms have one probability of speech. The network sees the last 4 ms before them too."""
+STATE = (1, 1, 128)
+CHUNKS_AT_ONCE = 125
+"""Four seconds, some megabytes of what the network computes on its way."""
+MINUTE = 60 * RATE
+"""Shown with one gain, so that the loudest sample so far, this minute's included, is 1. A whole number of chunks."""
+SPEECH, SILENCE = 0.5, 0.35
+"""Probabilities: speech begins with a chunk of the one or more, and may end with one below the other."""
+LEAST_SPEECH, LEAST_SILENCE, MARGIN = RATE // 4, RATE // 10, 3 * RATE // 100
+"""Speech of 0.25 s or less is none, silence of less than 0.1 s does not end it, and 30 ms before and after belong to it."""
+
+DOUBT = 0.2
+"""Of the 12 161 clips of the four corpora the rules find no speech in 59, nearly all of them shouted. A chunk of all but 4 reaches this;
+none of noise does."""
+SURE_SECONDS = 1.0
+"""A shorter recording may end before the network has made up its mind."""
+
+FILE = "silero_vad_16k_sequence.onnx"
+ADVICE = "pip install 'ser[voice]'"
+
+log = logging.getLogger(__name__)
+
+Voice = Literal["auto", "silero", "energy"]
+"""Who tells speech from silence; auto: silero where it is installed."""
+Probabilities = NDArray[np.float32]
+Stretch = tuple[int, int]
+"""First sample, and the first behind the last."""
+
+
+def detector(voice: Voice) -> "Silero | None":
+    """None: energy tells.
+
+    Raises:
+        ConfigError: silero was asked for and is not installed; there is no such detector.
+    """
+    if voice not in get_args(Voice):
+        raise ConfigError(f"--voice {voice}: choose {', '.join(get_args(Voice))}")
+    if voice == "energy":
+        return None
+    try:
+        return Silero.load()
+    except ConfigError as error:
+        if voice == "silero":
+            raise
+        log.info("speech is told from silence by energy: %s", error)
+        return None
+
+
+class Silero:
+    """The network. It keeps nothing of a recording, so one serves several at once."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+
+    @classmethod
+    def load(cls) -> Self:
+        """
+        Raises:
+            ConfigError: the extra `voice` is not installed, or its file cannot be used.
+        """
+        path = find_file()
+        try:
+            import onnxruntime
+        except ImportError:
+            raise ConfigError(f"silero needs onnxruntime: {ADVICE}") from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 4  # what goes wrong is raised, and said once
+        try:
+            return cls(onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
+        except Exception as error:  # onnxruntime has a class of its own for each status, below Exception alone
+            what = " ".join(str(error).split())[:200]
+            raise ConfigError(f"onnxruntime {onnxruntime.__version__} cannot load {path}: install silero-vad again ({what})") from None
+
+    def listen(self, sample_rate: int) -> "Listener":
+        """For one recording, of so many hertz."""
+        return Listener(self.session, sample_rate)
+
+
+def find_file() -> Path:
+    """Errors as of `Silero.load`."""
+    spec = importlib.util.find_spec("silero_vad")
+    if spec is None or spec.origin is None:
+        raise ConfigError(f"silero is not installed: {ADVICE}")
+    path = Path(spec.origin).parent / "data" / FILE
+    if not path.is_file():
+        raise ConfigError(f"silero-vad has no {FILE}, which came with its version 6.2.2: {ADVICE} --upgrade")
+    return path
+
+
+class Listener:
+    """Hears one recording, in pieces of any size. What is said of it does not depend on them."""
+
+    def __init__(self, session: Any, sample_rate: int) -> None:
+        self.session, self.sample_rate = session, sample_rate
+        self.stream = None if sample_rate == RATE else soxr.ResampleStream(sample_rate, RATE, 1, dtype="float32", quality="HQ")
+        self.waiting: list[Waveform] = []
+        self.length, self.peak = 0, 0.0
+        self.context = np.zeros(CONTEXT, np.float32)
+        self.hidden, self.cell = np.zeros(STATE, np.float32), np.zeros(STATE, np.float32)
+        self.probabilities: list[Probabilities] = []
+
+    def add(self, mono: Waveform) -> None:
+        """The next piece, (samples,) at the recording's rate; full scale is 1."""
+        self.take(mono if self.stream is None else self.stream.resample_chunk(mono))
+
+    def take(self, piece: Waveform) -> None:
+        """A piece at 16 kHz."""
+        self.waiting.append(piece)
+        self.length += len(piece)
+        if sum(map(len, self.waiting)) >= MINUTE:
+            whole = np.concatenate(self.waiting)
+            rest = len(whole) // MINUTE * MINUTE
+            for start in range(0, rest, MINUTE):
+                self.hear(whole[start : start + MINUTE])
+            self.waiting = [whole[rest:]]
+
+    def hear(self, waveform: Waveform) -> None:
+        """A minute, or the last part of one; zeros fill its last chunk."""
+        self.peak = max(self.peak, float(waveform.max(initial=0)), -float(waveform.min(initial=0)))
+        chunks = np.pad(waveform, (0, -len(waveform) % CHUNK)).reshape(-1, CHUNK)
+        contexts = np.vstack([self.context[None], chunks[:-1, -CONTEXT:]])
+        self.context = chunks[-1, -CONTEXT:]
+        shown = np.hstack([contexts, chunks]) / np.float32(self.peak or 1)
+        for start in range(0, len(shown), CHUNKS_AT_ONCE):
+            inputs = {"input": shown[start : start + CHUNKS_AT_ONCE], "h": self.hidden, "c": self.cell}
+            found, self.hidden, self.cell = self.session.run(("speech_probs", "hn", "cn"), inputs)
+            self.probabilities.append(found)
+
+    def finish(self) -> Probabilities:
+        """That each 32 ms are speech, (chunks,). Nothing can be added behind it."""
+        if self.stream is not None:
+            self.take(self.stream.resample_chunk(np.zeros(0, np.float32), last=True))
+        rest = np.concatenate([np.zeros(0, np.float32), *self.waiting])
+        if len(rest):
+            self.hear(rest)
+        return np.concatenate([np.zeros(0, np.float32), *self.probabilities])
+
+    def speech(self, hop: int, hops: int) -> NDArray[np.bool_] | None:
+        """Which hops are speech, by their centres: (hops,). It ends the recording, as `finish` does. None where it cannot tell: it found
+        no speech, but is not sure of that.
+
+        Args:
+            hop: samples from one to the next, at the recording's rate.
+        """
+        probabilities = self.finish()
+        stretches = find_stretches(probabilities, self.length)
+        if not stretches and in_doubt(probabilities, self.length):
+            return None
+        return within(stretches, (np.arange(hops) + 0.5) * hop * RATE / self.sample_rate)
+
+
+def in_doubt(probabilities: Probabilities, length: int) -> bool:
+    """Of a recording without speech by the rules: whether there may be some. In one of hours a single chunk is no reason to think so.
+
+    >>> [in_doubt(np.array([0.1, top], np.float32), seconds * RATE) for top, seconds in ((0.1, 2), (0.3, 2), (0.3, 99))]
+    [False, True, False]
+    """
+    return length < SURE_SECONDS * RATE or (length <= MINUTE and bool(probabilities.max() >= DOUBT))
+
+
+def find_stretches(probabilities: Probabilities, length: int) -> list[Stretch]:
+    """The rules of silero's `get_speech_timestamps`, for a waveform of so many samples.
+
+    >>> find_stretches(np.array([0.1] * 10 + [0.9] * 10 + [0.4, 0.1, 0.9] + [0.1] * 10, np.float32), 33 * CHUNK)
+    [(4640, 12256)]
+    """
+    found: list[Stretch] = []
+    start = end = None
+    for at, probability in enumerate(probabilities.tolist()):
+        if probability >= SPEECH:
+            start, end = at if start is None else start, None
+        elif probability < SILENCE and start is not None:
+            end = at if end is None else end
+            if (at - end) * CHUNK >= LEAST_SILENCE:
+                found.append((start * CHUNK, end * CHUNK))
+                start = end = None
+    if start is not None:
+        found.append((start * CHUNK, length))
+    return [(max(0, first - MARGIN), min(length, last + MARGIN)) for first, last in found if last - first > LEAST_SPEECH]
+
+
+def within(stretches: list[Stretch], places: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which places lie in one of the stretches, that stand in order and apart.
+
+    >>> within([(0, 2), (5, 6)], np.array([1.0, 2.0, 5.5])).tolist()
+    [True, False, True]
+    """
+    edges = np.array(stretches, np.float64).reshape(-1)
+    return np.asarray(np.searchsorted(edges, places, side="right") % 2 == 1)
