@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from ser.attention import Attention
 from ser.errors import AudioError
-from ser.formats import FORMATS, Outcome, clock
+from ser.formats import FORMATS, Outcome, clock, record
 from ser.predict import Passage, Prediction
 from ser.reasons import SKIP_REASONS
 
@@ -33,6 +34,7 @@ def prediction(*segments: Passage) -> Prediction:
         warnings=("clipped", "stereo"),
         timeline=segments,
         segments=segments,
+        attention={"spectral": Attention(rate=2.5, weights=(0.0, 1.25, 0.75001))},
     )
 
 
@@ -78,6 +80,13 @@ def text_of(form: str, *outcomes: Outcome) -> str:
 @pytest.mark.parametrize("form", FORMATS)
 def test_each_format_is_its_golden_text(form: str) -> None:
     assert text_of(form, *OUTCOMES) == GOLDEN[form]
+
+
+def test_attention_is_told_to_who_asks_for_it() -> None:
+    with_it = record(CALL, attention=True)
+    assert with_it.pop("attention") == {"spectral": {"rate": 2.5, "weights": [0.0, 1.25, 0.75]}}
+    assert with_it == record(CALL)
+    assert record(BROKEN, attention=True)["attention"] is None
 
 
 @pytest.mark.parametrize(("form", "text"), [("json", "[]\n"), ("jsonl", ""), ("rttm", ""), ("srt", "")])

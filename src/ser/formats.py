@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ser.attention import Attention
 from ser.errors import AudioError
 from ser.predict import Passage, Prediction
 from ser.search import printable
@@ -18,6 +19,8 @@ from ser.tables import neutralise
 
 DIGITS = 6
 """Behind the point, of probabilities and seconds."""
+ATTENTION_DIGITS = 3
+"""Of what is drawn, and long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,14 @@ def rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, DIGITS) for name, value in probabilities.items()}
 
 
-def record(outcome: Outcome) -> dict[str, Any]:
-    """One recording for JSON. The keys are always the same; what is not known is None."""
+def record(outcome: Outcome, attention: bool = False) -> dict[str, Any]:
+    """One recording for JSON. The keys are always the same; what is not known is None.
+
+    Args:
+        attention: with where the model listened, which may be as much as all the rest.
+    """
     of, error = outcome.prediction, outcome.error
+    listened = {"attention": of and {name: attention_record(curve) for name, curve in of.attention.items()}}
     return {
         "path": printable(outcome.name),
         "emotion": of and of.emotion,
@@ -49,6 +57,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "warnings": of and list(of.warnings),
         "segments": of and [passage_record(passage) for passage in of.segments],
         "timeline": of and [passage_record(passage) for passage in of.timeline],
+        **(listened if attention else {}),
         "reason": error and error.reason,
         "detail": error and printable(error.detail),
     }
@@ -62,6 +71,10 @@ def passage_record(passage: Passage) -> dict[str, Any]:
         "confidence": round(passage.confidence, DIGITS),
         "probabilities": rounded(passage.probabilities),
     }
+
+
+def attention_record(curve: Attention) -> dict[str, Any]:
+    return {"rate": round(curve.rate, DIGITS), "weights": [round(weight, ATTENTION_DIGITS) for weight in curve.weights]}
 
 
 def dump(outcome: Outcome) -> str:

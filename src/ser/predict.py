@@ -7,7 +7,7 @@ one, speech is told from silence (`ser.voice`), windows without speech are skipp
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Protocol, Self
@@ -15,6 +15,7 @@ from typing import IO, Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ser.attention import Attention, Curve
 from ser.audio import TRIM_HOP_SECONDS, frame_power
 from ser.calibration import Calibration, read_calibration
 from ser.config import AudioConfig
@@ -56,6 +57,18 @@ class Spoken(Protocol):
     @property
     def probabilities(self) -> Floats:
         """(C,), calibrated."""
+
+    @property
+    def attention(self) -> Mapping[str, NDArray[np.float32]]:
+        """{name: (T',)} weights that sum to 1. Step k stands k / rate seconds from the start of the prepared waveform, and half a step."""
+
+    @property
+    def attention_rate(self) -> Mapping[str, float]:
+        """{name: Hz}"""
+
+    @property
+    def start(self) -> float:
+        """Seconds from the start of the clip to that of the prepared waveform."""
 
 
 class Model(Protocol):
@@ -112,6 +125,8 @@ class Prediction:
     """Cells of one hop each, without those that hold no speech. One cell if the recording was heard whole."""
     segments: tuple[Passage, ...]
     """Neighbouring cells with the same answer as one, with the mean of their probabilities."""
+    attention: Mapping[str, Attention]
+    """Where the model listened: a curve for each attention that it has, named as in `ser.restore.Heard`; empty for a model without."""
 
 
 class Predictor:
@@ -183,7 +198,8 @@ class Predictor:
         """As `predict`."""
         found = scan(recording)
         plan = lay_out(found, self.model.audio, self.window, self.hop)
-        answers, speech = weigh(self.listen(recording, found, plan.spans, track or untracked), plan)
+        rows, attention = self.listen(recording, found, plan.spans, track or untracked)
+        answers, speech = weigh(rows, plan)
         spoken = np.flatnonzero(speech).tolist()
         whole = answers[0] if len(answers) == 1 else np.average(answers[spoken], axis=0, weights=speech[spoken])
         emotions = [self.answer(row) if hops else None for row, hops in zip(answers, speech, strict=True)]
@@ -200,18 +216,23 @@ class Predictor:
             warnings=found.warnings,
             timeline=tuple(self.passage(seconds, answers, cell, cell + 1) for cell in spoken),
             segments=tuple(self.passage(seconds, answers, first, last) for first, last in stretches(emotions)),
+            attention=attention,
         )
 
-    def listen(self, recording: Recording, found: Scan, spans: Sequence[Span], track: Tracker) -> Floats:
-        """The model's word on each span, (spans, C)."""
-        pieces, rows = cut(recording, found, spans), []
+    def listen(self, recording: Recording, found: Scan, spans: Sequence[Span], track: Tracker) -> tuple[Floats, dict[str, Attention]]:
+        """The model's word on each span, (spans, C), and where it listened."""
+        pieces, rows, curves = cut(recording, found, spans), [], Curves(found.seconds)
+        windows = iter(spans)
         longest = max(last - first for first, last in spans)
         size = max(1, min(BATCH_WINDOWS, BATCH_VALUES // longest))
         with track("predict", sum(last - first for first, last in spans) / found.sample_rate) as advance:
             while batch := [(piece, found.sample_rate) for piece in islice(pieces, size)]:
-                rows += [np.asarray(of.probabilities, np.float64) for of in self.model.hear_all(batch)]
+                for of in self.model.hear_all(batch):
+                    rows.append(np.asarray(of.probabilities, np.float64))
+                    first, last = next(windows)
+                    curves.add(of, (first / found.sample_rate, last / found.sample_rate))
                 advance(sum(len(piece) for piece, _ in batch) / found.sample_rate)
-        return np.stack(rows)
+        return np.stack(rows), curves.attention()
 
     def answer(self, probabilities: Floats) -> str:
         unsure = probabilities.max() < (self.model.calibration.threshold or 0.0)
@@ -225,6 +246,24 @@ class Predictor:
         lengths = np.diff(seconds[first : last + 1])
         mean = answers[first] if last - first == 1 else np.average(answers[first:last], axis=0, weights=lengths)
         return Passage(float(seconds[first]), float(seconds[last]), self.answer(mean), float(mean.max()), self.named(mean))
+
+
+class Curves:
+    """Collects what each window of a recording says of its attention."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.of: dict[str, Curve] = {}
+
+    def add(self, spoken: Spoken, window: tuple[float, float]) -> None:
+        """`window` in seconds of the recording."""
+        for name, weights in spoken.attention.items():
+            rate = spoken.attention_rate[name]
+            curve = self.of.setdefault(name, Curve(self.seconds, rate))
+            curve.add(weights, rate, window[0] + spoken.start, window)
+
+    def attention(self) -> dict[str, Attention]:
+        return {name: curve.attention() for name, curve in self.of.items()}
 
 
 @contextmanager
@@ -326,6 +365,10 @@ class Said:
 
     probabilities: Floats
     """(C,) calibrated"""
+    attention: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    attention_rate: Mapping[str, float] = field(default_factory=dict)
+    start: float = 0.0
+    """These as of `Spoken`."""
 
 
 class TrainedRun:
@@ -345,9 +388,10 @@ class TrainedRun:
 
     def hear_all(self, clips: Sequence[Clip]) -> list[Said]:
         try:
-            return [Said(self.calibration.apply(heard.probabilities)) for heard in self.recogniser.hear_all(clips)]
+            heard = self.recogniser.hear_all(clips)
         except ClipError as error:
             raise AudioError("not-finite", str(error)) from None
+        return [Said(self.calibration.apply(of.probabilities), of.attention, of.attention_rate, of.start) for of in heard]
 
 
 def calibration_of(path: Path, weights: str) -> Calibration:
