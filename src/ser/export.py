@@ -1,7 +1,5 @@
 """A run's model as one .onnx file that hears prepared waveforms and is tried before it counts."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,73 +7,46 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ser import __version__
-from ser.audio import Stages, Waveform, normalise_peak
-from ser.calibration import Calibration, calibrate, read_calibration
-from ser.certificate import read_certificate
-from ser.checkpoint import load_checkpoint
-from ser.errors import ArtefactError, ConfigError, DataError
-from ser.exported import ATTENTION, FORMAT, INPUTS, OUTPUTS, Exported, Facts, seal
-from ser.features.spectral import SpectralExtractor
+from ser.errors import ArtefactError, ConfigError
+from ser.exported import ATTENTION, FORMAT, FRAMES, GATES, INPUTS, OUTPUTS, Exported, Facts, seal
 from ser.files import atomic_write
-from ser.graph.base import Graph, Port
-from ser.graph.spectral import add_features, add_frames
-from ser.graph.spectral_crnn import add_network
+from ser.graph import NETWORKS, add_ear, add_frames
+from ser.graph.base import Feature, Graph, NotExportable, Port, Verdict
 from ser.licences import model_licence
-from ser.models.spectral_crnn import SpectralCrnn
-from ser.predictions import read_predictions
-from ser.rebuild import read_header
-from ser.restore import Ear, Recogniser
-from ser.runs import Run, stored_config
-from ser.splits import CERTIFICATE_FILE
-from ser.units import seconds_to_samples
+from ser.original import Original, read_original
+from ser.parity import by_torch, largest_difference, trial_waveforms
+from ser.runs import Run
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-FAMILY = "spectral_crnn"
-"""The one that can be exported."""
 TOLERANCE = 1e-4
 """Between the probabilities of torch and those of the file, in fp32."""
 TOLERANCE_INT8 = 0.1
 """The same with rounded weights: what it costs is measured in scores, and this finds a file that is broken."""
-TRIED_SECONDS = (0.02, 0.1, 0.73, 2.4, 5.1)
-"""Of the waveforms that a file is tried with: less than one step, about a syllable, a word, a sentence, the longest in training."""
+MOST_BYTES = 2**31 - 2**24
+"""Of weights: a file of more than 2 GiB is no protobuf, and what else it holds is small."""
 
 
-@dataclass(frozen=True)
-class Original:
-    """What is exported."""
-
-    recogniser: Recogniser
-    network: SpectralCrnn
-    ear: Ear
-    extractor: SpectralExtractor
-    calibration: Calibration
-    weights: str
-    """Digest."""
-    made_with: tuple[str, ...]
-    """Corpora whose licences it carries."""
-
-    @property
-    def attention_rate(self) -> dict[str, float]:
-        """{name: Hz}: the network listens to all its features at once."""
-        return {"spectral": self.network.step_rate}
-
-
-def export_run(run: Run, out: Path, *, int8: bool = False) -> Exported:
+def export_run(run: Run, out: Path, *, int8: bool = False, backbone: str | None = None, head_only: bool = False) -> Exported:
     """Write the model of a finished run to `out`, atomically, and give it back as it was read from there.
 
     Args:
         int8: weights in 8 bits, a quarter of their size.
+        backbone: folder or hub model, for a run with one that has moved.
+        head_only: without the backbone; the file takes its frames.
 
     Raises:
-        ConfigError: the extra `export` is not installed, or the model is of a family that cannot be exported.
+        ConfigError: the extra `export` is not installed; the backbone is not there, cannot be written as a graph or is too large; or a
+            head alone was asked for of a model that has no backbone.
         DataError: the folder is no finished run.
         ArtefactError: the checkpoint, the calibration or the predictions are damaged, or onnxruntime gives other answers than torch.
     """
     refuse_without_libraries()
-    original = read_original(run)
-    content = seal(build(original, int8).SerializeToString())
+    original = read_original(run, backbone)
+    if head_only and original.backbone is None:
+        raise ConfigError(f"{run.folder} holds a {original.family} without a backbone: there is no head to export by itself")
+    content = seal(build(original, int8, head_only).SerializeToString())
     exported = Exported.parse(out, content)
     tolerance = TOLERANCE_INT8 if int8 else TOLERANCE
     difference = largest_difference(exported, original)
@@ -94,106 +65,95 @@ def refuse_without_libraries() -> None:
         raise ConfigError(f"an export needs {' and '.join(absent)}: pip install 'ser[export]'")
 
 
-def read_original(run: Run) -> Original:
-    """Errors as of `export_run`."""
-    if not run.best.is_file():
-        raise DataError(f"{run.folder} is no finished run: it holds no {run.best.name}")
-    content = load_checkpoint(run.best)
-    family = read_header(run.best, content).model.name
-    if family != FAMILY:
-        raise ConfigError(f"{run.folder} holds a model of the family {family}: this version, {__version__}, exports {FAMILY} only")
-    recogniser = Recogniser.load(run.best, device="cpu")
-    (ear,), network = recogniser.ears, recogniser.model
-    assert isinstance(network, SpectralCrnn)
-    assert isinstance(ear.extractor, SpectralExtractor)
-    calibration = calibration_of(run, recogniser.weights)
-    return Original(recogniser, network, ear, ear.extractor, calibration, recogniser.weights, made_with(run, recogniser.corpora))
-
-
-def made_with(run: Run, trained_on: Iterable[str]) -> tuple[str, ...]:
-    """The corpora whose licences the model carries: of train, and of val, to which epoch, temperature and threshold were fitted."""
-    path = run.split / CERTIFICATE_FILE
-    if not path.is_file():
-        raise DataError(f"{path} does not exist: without it nobody knows which licences the model carries")
-    speakers = read_certificate(path).splits["val"].speakers
-    return tuple(sorted({*trained_on, *(speaker.partition("/")[0] for speaker in speakers)}))
-
-
-def calibration_of(run: Run, weights: str) -> Calibration:
-    """What the run stored, or, of a run made before there was such a file, what it would have stored; errors as of `export_run`."""
-    if run.calibration.is_file():
-        return read_calibration(run.calibration, weights)
-    if not run.predictions.is_file():
-        raise DataError(f"{run.folder} is not finished: it holds neither {run.calibration.name} nor {run.predictions.name}")
-    predictions = read_predictions(run.predictions)
-    content = calibrate(predictions.get("val"), predictions["test"], stored_config(run).calibration)
-    return Calibration.model_validate({name: content[name] for name in Calibration.model_fields})
-
-
-def build(original: Original, int8: bool) -> "ModelProto":
-    """The graph from waveforms to calibrated probabilities, with its metadata, checked by onnx."""
+def build(original: Original, int8: bool, head_only: bool = False) -> "ModelProto":
+    """The graph from waveforms to calibrated probabilities, with its metadata, checked by onnx; errors as of `export_run`."""
     from onnx import checker
 
-    graph, config, names = Graph(int8), original.extractor.config, original.recogniser.features
-    frames, steps = add_frames(graph, *INPUTS, config.n_fft, config.hop_length, least=original.network.time_pool)
-    features = add_features(graph, frames, names, original.extractor, original.ear.store, original.ear.normaliser)
-    logits, embedding, attention = add_network(graph, original.network, features, steps)
-    cooled = graph.add("Div", logits, graph.number(original.calibration.temperature or 1))
+    graph = Graph(int8)
+    verdict = add_model(graph, original, head_only)
+    cooled = graph.add("Div", verdict.logits, graph.number(original.calibration.temperature or 1))
     probabilities = graph.add("Softmax", cooled, axis=-1)
-    inputs, outputs = ports(original)
-    for port, value in zip(outputs, (probabilities, embedding, attention), strict=True):
+    refuse_too_large(graph, head_only)
+    outputs = outputs_of(original, verdict)
+    values = [probabilities, verdict.embedding, *verdict.attention.values(), *([verdict.gates] if verdict.gates else [])]
+    for port, value in zip(outputs, values, strict=True):
         graph.add("Identity", value, output=port.name)
-    built = graph.build(FAMILY, inputs, outputs, facts_of(original, int8).metadata())
+    metadata = facts_of(original, int8, head_only).metadata()
+    built = graph.build(original.family, inputs_of(original, head_only), outputs, metadata)
     checker.check_model(built, full_check=True)
     return built
 
 
-def ports(original: Original) -> tuple[list[Port], list[Port]]:
-    """Inputs and outputs of the graph."""
-    linear: Any = original.network.classifier[-1]
-    sizes = {OUTPUTS[0]: linear.out_features, OUTPUTS[1]: linear.in_features, **{ATTENTION + of: "steps" for of in original.attention_rate}}
-    inputs = [Port(INPUTS[0], np.float32, ("clips", "samples")), Port(INPUTS[1], np.int64, ("clips",))]
-    return inputs, [Port(name, np.float32, ("clips", size)) for name, size in sizes.items()]
+def add_model(graph: Graph, original: Original, head_only: bool) -> Verdict:
+    """Features and network; errors as of `export_run`."""
+    features: dict[str, Feature] = {}
+    names, least = original.recogniser.features, getattr(original.network, "time_pool", 1)
+    for ear in original.recogniser.ears:
+        if head_only and ear is original.backbone:
+            features |= add_frames(graph, ear, *FRAMES)
+            continue
+        try:
+            features |= add_ear(graph, ear, names, *INPUTS, least)
+        except NotExportable as error:
+            raise ConfigError(f"the backbone cannot be written as a graph: {error}; --head-only writes the model without it") from None
+    return NETWORKS[original.family](graph, original.network, {name: features[name] for name in names})
 
 
-def facts_of(original: Original, int8: bool) -> Facts:
-    recogniser = original.recogniser
+def refuse_too_large(graph: Graph, head_only: bool) -> None:
+    """
+    Raises:
+        ConfigError: no file can hold so much.
+    """
+    if graph.bytes > MOST_BYTES:
+        smaller = "" if graph.int8 else "--int8 makes it a quarter, "
+        advice = "" if head_only else f": {smaller}--head-only leaves the backbone out"
+        raise ConfigError(f"the model has {graph.bytes / 1e9:.1f} GB of weights, and an .onnx file holds 2{advice}")
+
+
+def inputs_of(original: Original, head_only: bool) -> list[Port]:
+    """Of the graph: waveforms if something in it hears them, and instead of a backbone its frames."""
+    ports = []
+    if not head_only or len(original.recogniser.features) > 1:
+        ports = [Port(INPUTS[0], np.float32, ("clips", "samples")), Port(INPUTS[1], np.int64, ("clips",))]
+    if head_only and original.backbone:
+        columns = original.backbone.store.columns
+        ports += [Port(FRAMES[0], np.float32, ("clips", "frames", columns)), Port(FRAMES[1], np.int64, ("clips",))]
+    return ports
+
+
+def outputs_of(original: Original, verdict: Verdict) -> list[Port]:
+    linear: list[Any] = [layer for layer in original.network.classifier if hasattr(layer, "in_features")]
+    shapes: dict[str, str | int] = {OUTPUTS[0]: linear[-1].out_features, OUTPUTS[1]: linear[0].in_features}
+    shapes |= {ATTENTION + name: f"steps_{name}" for name in verdict.attention}
+    if verdict.gates:
+        shapes[GATES] = len(original.recogniser.features)
+    return [Port(name, np.float32, ("clips", size)) for name, size in shapes.items()]
+
+
+def facts_of(original: Original, int8: bool, head_only: bool = False) -> Facts:
+    recogniser, backbone = original.recogniser, original.backbone_facts(inside=not head_only)
+    (heard,) = by_torch(original, trial_waveforms(recogniser.audio.sampling_rate)[:1])
     return Facts(
         format=FORMAT,
         classes=recogniser.classes,
         sample_rate=recogniser.audio.sampling_rate,
         audio=recogniser.audio,
-        family=FAMILY,
+        family=original.family,
         features=recogniser.features,
         precision="int8" if int8 else "fp32",
         calibration=original.calibration,
-        attention_rate=original.attention_rate,
+        attention_rate=dict(heard.attention_rate),
         corpora=recogniser.corpora,
-        licence=model_licence(original.made_with),
+        licence=model_licence(original.made_with) + licence_of(backbone),
         certificate=recogniser.certificate,
-        weights=original.weights,
+        weights=recogniser.weights,
         version=__version__,
+        backbone=backbone,
     )
 
 
-def largest_difference(exported: Exported, original: Original) -> float:
-    """Between the calibrated probabilities of torch and those of the file, each clip alone and all together."""
-    rate = original.recogniser.audio.sampling_rate
-    waveforms = trial_waveforms(rate)
-    heard = original.recogniser.hear_batch([Stages(waveform, rate, *[waveform] * 4) for waveform in waveforms])
-    expected = original.calibration.apply(np.stack([of.probabilities for of in heard]))
-    together = [of.probabilities for of in exported.run(waveforms)]
-    alone = [of.probabilities for waveform in waveforms for of in exported.run([waveform])]
-    return float(max(np.abs(found - expected).max() for found in (together, alone)))
-
-
-def trial_waveforms(sample_rate: int) -> list[Waveform]:
-    """Noise that swells and fades over 60 dB like syllables do, each with some digital silence in its middle."""
-    generator = np.random.default_rng(0)
-    waveforms = []
-    for seconds in TRIED_SECONDS:
-        time = np.arange(seconds_to_samples(seconds, sample_rate)) / sample_rate
-        loudness = 10 ** (1.5 * (np.sin(2 * np.pi * 4 * time) - 1))
-        noise = loudness * generator.normal(size=len(time)) * (np.abs(time - seconds / 2) > seconds / 20)
-        waveforms.append(normalise_peak(noise.astype(np.float32)))
-    return waveforms
+def licence_of(backbone: dict[str, Any] | None) -> str:
+    """Of the backbone inside, one more sentence, if it tells."""
+    if backbone is None or backbone["where"] != "inside" or backbone["licence"] is None:
+        return ""
+    return f" The backbone inside has the licence {backbone['licence']}."

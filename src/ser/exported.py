@@ -20,6 +20,7 @@ from ser.calibration import Calibration
 from ser.config import AudioConfig
 from ser.errors import ArtefactError, ConfigError, DataError
 
+Frames = NDArray[np.float32]
 Clip = tuple[NDArray[np.float32], int]
 """Decoded samples, (samples,) or (samples, channels), and their rate in hertz."""
 
@@ -31,6 +32,10 @@ OUTPUTS = ("probabilities", "embedding")
 """(B, C) calibrated, (B, D); and for each name of the attention, (B, T')."""
 ATTENTION = "attention_"
 """Begins the name of an output."""
+GATES = "gates"
+"""(B, E) weights of the experts, of a model that has them."""
+FRAMES = ("ssl", "ssl_lengths")
+"""Instead of a backbone, where none is inside: (B, T, states x dim) fp32, and how many frames of each row are real, (B,) int64."""
 UNSEALED = b"sha256:" + b"0" * 64
 SEAL = re.compile(rb"sha256:([0-9a-f]{64})")
 BATCH_SECONDS = 10.0
@@ -51,6 +56,8 @@ class Spoken:
     """{name: (T',)} weights that sum to 1. Step k stands k / rate seconds from the start of the prepared waveform, and half a step."""
     attention_rate: Mapping[str, float]
     """{name: Hz}"""
+    gates: Mapping[str, float]
+    """{expert: weight}, summing to 1; empty for a model without a gate."""
     start: float = 0.0
     """Seconds from the start of the clip to that of the prepared waveform; negative where this begins with zeros."""
 
@@ -85,6 +92,10 @@ class Facts:
     """Digest of the checkpoint's weights."""
     version: str
     """Of the program that wrote the file."""
+    backbone: Mapping[str, Any] | None = None
+    """The frozen speech backbone that it hears with: `where` (`inside` the file, or `absent`: it takes that backbone's frames), what names
+    it for good (`kind`, and hub model and revision or checksums), `layers` (its hidden states, side by side in a frame), `sample_rate` and
+    `frame_rate` in Hz, `time_pool` (its frames averaged into one), `trained_in` (precision), `licence` if it tells one."""
 
     def metadata(self) -> dict[str, str]:
         values = {**vars(self), "audio": self.audio.model_dump(mode="json"), "calibration": self.calibration.model_dump(mode="json")}
@@ -115,6 +126,7 @@ class Facts:
             certificate=metadata["certificate"],
             weights=metadata["weights"],
             version=metadata["version"],
+            backbone=json.loads(metadata.get("backbone", "null")),
         )
 
 
@@ -129,6 +141,21 @@ class Exported:
         self.facts, self.session = facts, session
         self.classes, self.audio, self.calibration = facts.classes, facts.audio, facts.calibration
         self.corpora, self.licence, self.certificate = facts.corpora, facts.licence, facts.certificate
+        self.inputs = {of.name for of in session.get_inputs()}
+        self.outputs = [of.name for of in session.get_outputs()]
+
+    @property
+    def missing(self) -> str | None:
+        """What is not in the file but needed to hear a recording, in words."""
+        backbone = self.facts.backbone
+        if backbone is None or backbone["where"] == "inside":
+            return None
+        of = (
+            f"{backbone['model_id']} at {backbone['revision']}"
+            if "model_id" in backbone
+            else ", ".join(sorted(backbone["sha256"].values()))
+        )
+        return f"the backbone is not inside ({backbone['kind']}, {of}): export with it, or give its frames to Exported.run"
 
     @classmethod
     def load(cls, path: Path, threads: int = 1) -> Self:
@@ -170,27 +197,44 @@ class Exported:
         """Clips in the order given. Those of similar length share a batch; what is said of one does not depend on the others.
 
         Raises:
+            ConfigError: the file is without its backbone.
             DataError: the memory does not suffice.
         """
+        if self.missing:
+            raise ConfigError(self.missing)
         stages = [prepare(np.asarray(samples, np.float32), rate, self.audio) for samples, rate in clips]
         spoken: dict[int, Spoken] = {}
         for batch in batches([len(of.prepared) for of in stages], round(BATCH_SECONDS * self.facts.sample_rate)):
             spoken |= zip(batch, self.run([stages[index].prepared for index in batch]), strict=True)
         return [replace(spoken[index], start=of.start) for index, of in enumerate(stages)]
 
-    def run(self, waveforms: Sequence[Waveform]) -> Iterator[Spoken]:
-        """Prepared waveforms, all in one batch; errors as of `hear_all`."""
-        names = list(self.facts.attention_rate)
+    def run(self, waveforms: Sequence[Waveform], frames: Sequence[Frames] | None = None) -> Iterator[Spoken]:
+        """Prepared waveforms, all in one batch; errors as of `hear_all`.
+
+        Args:
+            frames: for a file without its backbone, what that says of each waveform, (T, states x dim).
+        """
+        values = dict(zip(INPUTS, stack(waveforms), strict=True))
+        if self.missing:
+            if frames is None:
+                raise ConfigError(self.missing)
+            values |= zip(FRAMES, stack(frames), strict=True)
         try:
-            found = self.session.run([*OUTPUTS, *(ATTENTION + name for name in names)], dict(zip(INPUTS, stack(waveforms), strict=True)))
+            found = self.session.run(self.outputs, {name: value for name, value in values.items() if name in self.inputs})
         except (MemoryError, RuntimeError) as error:
             if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
                 raise
             raise DataError("the memory does not suffice: hear shorter clips") from error
-        for probabilities, embedding, *attention in zip(*found, strict=True):
-            # padding has the weight 0, and stands at the end
-            weights = {name: np.trim_zeros(of, "b") for name, of in zip(names, attention, strict=True)}
-            yield Spoken(probabilities.astype(np.float64), embedding, weights, self.facts.attention_rate)
+        for row in zip(*found, strict=True):
+            yield self.spoken(dict(zip(self.outputs, row, strict=True)))
+
+    def spoken(self, row: Mapping[str, Any]) -> Spoken:
+        """One clip of a batch: {output: its row}."""
+        probabilities, embedding = (row[name] for name in OUTPUTS)
+        # padding has the weight 0, and stands at the end
+        attention = {name: np.trim_zeros(row[ATTENTION + name], "b") for name in self.facts.attention_rate}
+        gates = dict(zip(self.facts.features, row[GATES].tolist(), strict=True)) if GATES in row else {}
+        return Spoken(probabilities.astype(np.float64), embedding, attention, self.facts.attention_rate, gates)
 
 
 def open_session(path: Path, content: bytes, threads: int) -> Any:
@@ -226,15 +270,15 @@ def batches(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
         yield group
 
 
-def stack(waveforms: Sequence[Waveform]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def stack(rows: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """
     Shape:
-        B waveforms, each (samples,) -> (B, longest), zero behind the end, and the lengths (B,)
+        B arrays, each (length, ...) -> (B, longest, ...), zero behind the end, and the lengths (B,)
     """
-    lengths = np.array([len(waveform) for waveform in waveforms], np.int64)
-    block = np.zeros((len(waveforms), lengths.max()), np.float32)
-    for row, waveform in zip(block, waveforms, strict=True):
-        row[: len(waveform)] = waveform
+    lengths = np.array([len(row) for row in rows], np.int64)
+    block = np.zeros((len(rows), lengths.max(), *rows[0].shape[1:]), np.float32)
+    for place, row in zip(block, rows, strict=True):
+        place[: len(row)] = row
     return block, lengths
 
 

@@ -44,6 +44,7 @@ PINNED = {
 
 KINDS = ("wavlm", "hubert", "wav2vec2", "data2vec-audio", "whisper")
 CONFIG, PREPROCESSOR = SETTINGS = ("config.json", "preprocessor_config.json")
+CARD = "README.md"
 WEIGHTS = (
     ("model.safetensors",),
     ("model.safetensors.index.json", "model-*-of-*.safetensors"),
@@ -208,6 +209,17 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise DataError(f"{path} is damaged: it holds no settings")
     return settings
+
+
+def read_licence(folder: Path) -> str | None:
+    """What the model card in a backbone's folder calls its licence, such as `mit`; None where there is no card, or none in it."""
+    try:
+        card = (folder / CARD).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    head = re.match(r"---\n(.*?)\n---", card, re.DOTALL)
+    found = re.search(r"^license: *['\"]?([\w.+-]+)", head[1], re.MULTILINE) if head else None
+    return found[1] if found else None
 
 
 def weight_files(folder: Path) -> list[Path]:

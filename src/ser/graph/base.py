@@ -1,16 +1,18 @@
 """Nodes, constants and weights of an ONNX graph, named as they come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import count
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ser import __version__
+from ser.errors import ConfigError
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto
 
 OPSET = 20
 """The first with an exact GELU, which onnxruntime knows since 1.17."""
@@ -21,6 +23,10 @@ SINGLE, INT32, HALF = 1, 6, 10
 """ONNX's numbers of types."""
 
 
+class NotExportable(ConfigError):
+    """Something in a network that nobody has written as nodes."""
+
+
 @dataclass(frozen=True)
 class Node:
     """One operator."""
@@ -29,16 +35,26 @@ class Node:
     inputs: Sequence[str]
     output: str
     attributes: Mapping[str, Any]
+    """Numbers, texts, and for `Loop` the `Body` of each turn."""
 
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output of the whole graph."""
+    """An input or output of a graph."""
 
     name: str
     dtype: type[np.generic]
-    shape: Sequence[str | int]
-    """Sizes, and names of sizes that differ from call to call."""
+    shape: Sequence[str | int] | None
+    """Sizes, and names of sizes that differ from call to call; None: not even how many axes."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """A graph inside a graph, which may use every value that stands before it in the outer one."""
+
+    nodes: Sequence[Node]
+    inputs: Sequence[Port]
+    outputs: Sequence[Port]
 
 
 class Graph:
@@ -52,12 +68,40 @@ class Graph:
         self.int8 = int8
         self.nodes: list[Node] = []
         self.constants: dict[str, NDArray[Any]] = {}
+        self.numbers: Iterator[int] = count()
+        self.outermost: Graph = self
+
+    @property
+    def bytes(self) -> int:
+        """Of all constants: next to nothing of the file is anything else."""
+        return sum(of.nbytes for of in self.constants.values())
+
+    def inside(self) -> Self:
+        """An empty graph for the body of a loop: its constants stand in the outermost one, and no name is given twice."""
+        inner = type(self)(self.int8)
+        inner.constants, inner.numbers, inner.outermost = self.constants, self.numbers, self.outermost
+        return inner
 
     def add(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """An operator with one output, whose name is returned: `output`, where the whole graph gives it out, or one that is new."""
-        output = output or f"{kind.lower()}_{len(self.nodes)}"
+        output = output or self.name(kind)
         self.nodes.append(Node(kind, inputs, output, attributes))
         return output
+
+    def name(self, kind: str) -> str:
+        return f"{kind.lower()}_{next(self.numbers)}"
+
+    def each(self, end: str, turn: Callable[["Graph", str], str]) -> str:
+        """What `turn(graph, number)` adds for 0, 1, ... end - 1, one turn after the other.
+
+        Shape:
+            each turn (...), all alike -> (end, ...)
+        """
+        inner, number, again = self.inside(), self.name("number"), self.name("again")
+        value, still = turn(inner, number), inner.add("Identity", again)
+        inputs = [Port(number, np.int64, ()), Port(again, np.bool_, ())]
+        outputs = [Port(still, np.bool_, ()), Port(value, np.float32, None)]
+        return self.add("Loop", end, "", body=Body(inner.nodes, inputs, outputs))
 
     def constant(self, value: Any, dtype: type[np.generic] = np.int64) -> str:
         name = f"constant_{len(self.constants)}"
@@ -75,7 +119,7 @@ class Graph:
         others = tuple(other for other in range(value.ndim) if other != axis)
         scale = np.maximum(np.abs(value).max(axis=others, keepdims=True), np.finfo(np.float32).tiny * INT8_LIMIT) / INT8_LIMIT
         rounded = self.constant(np.rint(value / scale), np.int8)
-        return self.add("DequantizeLinear", rounded, self.number(scale.ravel()), axis=axis)
+        return self.outermost.add("DequantizeLinear", rounded, self.number(scale.ravel()), axis=axis)  # once, not in every turn of a loop
 
     def size(self, value: str, axis: int) -> str:
         """How long a value is along an axis: a number."""
@@ -85,8 +129,21 @@ class Graph:
         """0 keeps a size, -1 takes what is left."""
         return self.add("Reshape", value, self.constant(shape))
 
-    def unsqueeze(self, value: str, axis: int) -> str:
-        return self.add("Unsqueeze", value, self.constant([axis]))
+    def unsqueeze(self, value: str, *axes: int) -> str:
+        return self.add("Unsqueeze", value, self.constant(axes))
+
+    def squeeze(self, value: str, axis: int) -> str:
+        return self.add("Squeeze", value, self.constant([axis]))
+
+    def slice(self, value: str, start: str, end: str, axis: int) -> str:
+        """From number `start` on, up to number `end` or as far as there is something."""
+        return self.add("Slice", value, self.unsqueeze(start, 0), self.unsqueeze(end, 0), self.constant([axis]))
+
+    def fill(self, value: str, missing: str, axis: int, of: int) -> str:
+        """As many zeros as the number `missing` says behind the end of one of a value's `of` axes."""
+        zeros = [self.constant([0]) for _ in range(2 * of)]
+        zeros[of + axis] = self.unsqueeze(missing, 0)
+        return self.add("Pad", value, self.add("Concat", *zeros, axis=0))
 
     def count(self, end: str) -> str:
         """0, 1, ... end - 1"""
@@ -104,23 +161,34 @@ class Graph:
         """The whole as a model."""
         from onnx import helper, numpy_helper
 
-        graph = helper.make_graph(
-            [helper.make_node(node.kind, node.inputs, [node.output], **node.attributes) for node in self.nodes],
-            name,
-            [self.describe(port) for port in inputs],
-            [self.describe(port) for port in outputs],
-            [numpy_helper.from_array(value, key) for key, value in self.constants.items()],
-        )
+        constants = [numpy_helper.from_array(value, key) for key, value in self.constants.items()]
+        graph = written(name, Body(self.nodes, inputs, outputs), constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="ser")
         model.producer_version = __version__
         helper.set_model_props(model, dict(metadata))
         return model
 
-    @staticmethod
-    def describe(port: Port) -> Any:
-        from onnx import helper
 
-        return helper.make_tensor_value_info(port.name, helper.np_dtype_to_tensor_dtype(np.dtype(port.dtype)), port.shape)
+def written(name: str, body: Body, constants: Sequence[Any] = ()) -> "GraphProto":
+    """Nodes as onnx has them."""
+    from onnx import helper
+
+    nodes = [
+        helper.make_node(
+            node.kind,
+            node.inputs,
+            [node.output],
+            **{key: written(node.output, value) if isinstance(value, Body) else value for key, value in node.attributes.items()},
+        )
+        for node in body.nodes
+    ]
+    return helper.make_graph(nodes, name, [describe(port) for port in body.inputs], [describe(port) for port in body.outputs], constants)
+
+
+def describe(port: Port) -> Any:
+    from onnx import helper
+
+    return helper.make_tensor_value_info(port.name, helper.np_dtype_to_tensor_dtype(np.dtype(port.dtype)), port.shape)
 
 
 @dataclass(frozen=True)
@@ -145,4 +213,27 @@ class Steps:
 
     def mask(self, graph: Graph, *axes: int) -> str:
         """1 on what is real, else 0, with further axes of size 1."""
-        return graph.add("Unsqueeze", graph.add("Cast", self.real, to=SINGLE), graph.constant(axes))
+        return graph.unsqueeze(graph.add("Cast", self.real, to=SINGLE), *axes)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A padded batch of one feature, normalised."""
+
+    frames: str
+    """(B, T, dim)"""
+    steps: Steps
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a network's graph gives, as `ser.models.base.ModelOutput`."""
+
+    logits: str
+    """(B, C)"""
+    embedding: str
+    """(B, D)"""
+    attention: Mapping[str, str]
+    """{name: (B, T')}"""
+    gates: str | None = None
+    """(B, E)"""

@@ -8,27 +8,42 @@ in onnxruntime. What fp32 loses against `SpectralExtractor`, which transforms qu
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from ser.data import Normaliser
 from ser.features.spectral import POWER_FLOOR, SpectralExtractor, hann
-from ser.graph.base import HALF, SINGLE, Graph, Steps
-from ser.store import StoreSpec
+from ser.graph.base import Feature, Graph, Steps
+from ser.graph.normaliser import add_normaliser
+
+if TYPE_CHECKING:
+    from ser.restore import Ear
 
 DECIBELS = 10 / math.log(10)
 """Times the natural logarithm of a power."""
 
 
-def add_features(
-    graph: Graph, frames: str, names: Sequence[str], extractor: SpectralExtractor, store: StoreSpec, normaliser: Normaliser
-) -> dict[str, str]:
+def add_spectral(graph: Graph, ear: "Ear", names: Sequence[str], waveforms: str, lengths: str, least: int) -> dict[str, Feature]:
+    """
+    Args:
+        least: frames of a batch, so that the network's pooling leaves one step.
+
+    Shape:
+        waveforms (B, samples), lengths (B,) -> {name: (B, T, dim)}
+    """
+    assert isinstance(ear.extractor, SpectralExtractor)
+    config = ear.extractor.config
+    frames, steps = add_frames(graph, clean(graph, waveforms, lengths), lengths, config.n_fft, config.hop_length, least)
+    found = add_features(graph, frames, names, ear.extractor)
+    return {name: Feature(add_normaliser(graph, found[name], ear.store, ear.normaliser, name), steps) for name in names}
+
+
+def add_features(graph: Graph, frames: str, names: Sequence[str], extractor: SpectralExtractor) -> dict[str, str]:
     """
     Shape:
-        frames (B, T, ...) of n_fft samples each -> {name: (B, T, dim)}
+        frames (B, T, ...) of n_fft samples each -> {name: (B, T, dim)}, some that are only on the way to others among them
     """
     config = extractor.config
     power, bins = add_power(graph, frames, config.n_fft)
@@ -43,33 +58,41 @@ def add_features(
         found["mfcc"] = graph.add("MatMul", found["mel"], graph.number(cosines))
     if "chroma" in names:
         found["chroma"] = add_chroma(graph, graph.add("MatMul", power, graph.number(bands["chroma"])))
-    return {name: add_normaliser(graph, found[name], store, normaliser, store.features[name]) for name in names}
+    return found
+
+
+def clean(graph: Graph, waveforms: str, lengths: str) -> str:
+    """Zeros behind the end of every clip, whatever the batch holds there: (B, samples)."""
+    return graph.add("Where", graph.before(lengths, graph.size(waveforms, 1)), waveforms, graph.number(0))
 
 
 def add_frames(graph: Graph, waveforms: str, lengths: str, n_fft: int, hop_length: int, least: int) -> tuple[str, Steps]:
-    """Frames centred on every `hop_length`-th sample, with zeros around a clip whatever the batch holds there.
-
-    Args:
-        least: frames of a batch, so that the network's pooling leaves one step.
+    """Frames centred on every `hop_length`-th sample, with zeros around a clip.
 
     Shape:
         waveforms (B, samples), lengths (B,) -> frames (B, T, blocks, samples of a block), and how many each clip has
     """
-    samples, hop = graph.size(waveforms, 1), graph.constant(hop_length)
-    lengths = graph.add("Min", lengths, samples)
-    clean = graph.add("Where", graph.before(lengths, samples), waveforms, graph.number(0))
-    one = graph.constant(1)
+    samples, hop, one = graph.size(waveforms, 1), graph.constant(hop_length), graph.constant(1)
     count = graph.add("Max", graph.add("Add", graph.add("Div", samples, hop), one), graph.constant(least))
     # as many zeros behind as the last frame reaches
     reach = graph.add("Add", graph.add("Mul", graph.add("Sub", count, one), hop), graph.constant(n_fft - n_fft // 2))
     behind = graph.unsqueeze(graph.add("Sub", reach, samples), 0)
-    padded = graph.add("Pad", clean, graph.add("Concat", graph.constant([0, n_fft // 2, 0]), behind, axis=0))
-    # a frame is some whole blocks, and so is the way to the next one
+    padded = graph.add("Pad", waveforms, graph.add("Concat", graph.constant([0, n_fft // 2, 0]), behind, axis=0))
+    steps = Steps.of(graph, count, graph.add("Add", graph.add("Div", lengths, hop), one))
+    return add_windows(graph, padded, count, n_fft, hop_length), steps
+
+
+def add_windows(graph: Graph, padded: str, count: str, n_fft: int, hop_length: int) -> str:
+    """The first `count` stretches of `n_fft` samples, each `hop_length` after the one before.
+
+    Shape:
+        (B, samples) -> (B, count, blocks, samples of a block)
+    """
+    # each is some whole blocks, and so is the way to the next one
     block = math.gcd(n_fft, hop_length)
     blocks = graph.reshape(padded, [0, -1, block])
     first = graph.add("Mul", graph.unsqueeze(graph.count(count), 1), graph.constant(hop_length // block))
-    frames = graph.add("Gather", blocks, graph.add("Add", first, graph.constant([np.arange(n_fft // block)])), axis=1)
-    return frames, Steps.of(graph, count, graph.add("Add", graph.add("Div", lengths, hop), one))
+    return graph.add("Gather", blocks, graph.add("Add", first, graph.constant([np.arange(n_fft // block)])), axis=1)
 
 
 def add_power(graph: Graph, frames: str, n_fft: int) -> tuple[str, NDArray[np.int64]]:
@@ -134,11 +157,3 @@ def add_chroma(graph: Graph, energy: str) -> str:
     peak = graph.add("ReduceMax", energy, graph.constant([-1]), keepdims=1)
     silent = graph.add("Less", peak, graph.number(np.finfo(np.float32).tiny))
     return graph.add("Div", energy, graph.add("Where", silent, graph.number(1), peak))
-
-
-def add_normaliser(graph: Graph, feature: str, store: StoreSpec, normaliser: Normaliser, columns: tuple[int, int]) -> str:
-    """Rounded as the store rounds, then as `Normaliser.apply`."""
-    if store.dtype == "float16":
-        feature = graph.add("Cast", graph.add("Cast", feature, to=HALF), to=SINGLE)
-    mean, deviation = (graph.number(of[slice(*columns)]) for of in (normaliser.mean, normaliser.deviation))
-    return graph.add("Div", graph.add("Sub", feature, mean), deviation)

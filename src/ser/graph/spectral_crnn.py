@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.graph.base import INT32, Graph, Steps
+from ser.graph.base import INT32, Feature, Graph, Verdict
+from ser.graph.layers import add_pooling, add_product, add_sequence, numbers
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from ser.models.spectral_crnn import CnnBranch, ConvBlock, SpectralCrnn
 
@@ -21,22 +22,22 @@ CHANNEL_BLOCK = 16
 idle channels fill it up and go after the pool."""
 
 
-def add_network(graph: Graph, model: "SpectralCrnn", features: Mapping[str, str], frames: Steps) -> tuple[str, str, str]:
+def add_network(graph: Graph, model: "SpectralCrnn", features: Mapping[str, Feature]) -> Verdict:
     """
     Shape:
-        features {name: (B, T, dim)} -> logits (B, C), embedding (B, D), attention (B, T')
+        features {name: (B, T, dim)}, on one grid of frames -> as of `Verdict`
     """
     branches: dict[str, Any] = dict(model.branches.items())
     blocks = next(iter(branches.values()))
+    frames = next(iter(features.values())).steps
     halfway = frames.pooled(graph, blocks.block_a.time_pool)
     steps = halfway.pooled(graph, blocks.block_b.time_pool)
     real, half_real = frames.mask(graph, 2), halfway.mask(graph, 1, 3)
-    parts = [add_branch(graph, branches[name], graph.add("Mul", features[name], real), half_real) for name in model.dims]
-    sequence = add_bottleneck(graph, model.bottleneck, graph.add("Concat", *parts, axis=-1))
+    parts = [add_branch(graph, branches[name], graph.add("Mul", features[name].frames, real), half_real) for name in model.dims]
+    sequence = add_sequence(graph, model.bottleneck, graph.add("Concat", *parts, axis=-1))
     sequence = add_recurrence(graph, model.gru, sequence, steps.lengths)
-    embedding, attention = add_pooling(graph, model.pooling.score, sequence, steps)
-    linear: Any = model.classifier[-1]
-    return add_linear(graph, linear, embedding), embedding, attention
+    embedding, attention = add_pooling(graph, model.pooling, sequence, steps)
+    return Verdict(add_sequence(graph, model.classifier, embedding), embedding, {"spectral": attention})
 
 
 def add_branch(graph: Graph, branch: "CnnBranch", feature: str, half_real: str) -> str:
@@ -52,7 +53,7 @@ def add_branch(graph: Graph, branch: "CnnBranch", feature: str, half_real: str) 
     rows = weight.shape[1] // channels
     # the network has the channels innermost, the graph the rows
     swapped = weight.reshape(-1, rows, channels).swapaxes(1, 2).reshape(weight.shape)
-    return graph.add("Gelu", add_product(graph, sequence, swapped, branch.project.bias))
+    return graph.add("Gelu", add_product(graph, sequence, swapped, numbers(branch.project.bias)))
 
 
 def add_block(graph: Graph, block: "ConvBlock", x: str) -> str:
@@ -69,13 +70,6 @@ def add_block(graph: Graph, block: "ConvBlock", x: str) -> str:
     pool = [block.time_pool, block.freq_pool]
     x = graph.add("MaxPool", graph.add("Relu", x), kernel_shape=pool, strides=pool)
     return graph.add("Slice", x, graph.constant([0]), graph.constant([channels]), graph.constant([1])) if idle else x
-
-
-def add_bottleneck(graph: Graph, bottleneck: "nn.Sequential", x: str) -> str:
-    layers: list[Any] = list(bottleneck)
-    linear, _, _, norm = layers
-    x = graph.add("Gelu", add_linear(graph, linear, x))
-    return graph.add("LayerNormalization", x, graph.number(numbers(norm.weight)), graph.number(numbers(norm.bias)), epsilon=norm.eps)
 
 
 def add_recurrence(graph: Graph, gru: "nn.GRU", sequence: str, lengths: str) -> str:
@@ -109,27 +103,3 @@ def in_order(gates: NDArray[np.float32]) -> NDArray[np.float32]:
     """Of torch's three gates those of ONNX."""
     parts = np.split(gates, 3)
     return np.concatenate([parts[gate] for gate in GRU_GATES])
-
-
-def add_pooling(graph: Graph, score: "nn.Sequential", sequence: str, steps: Steps) -> tuple[str, str]:
-    """As `ser.models.pooling.AttentionPooling`: (B, T', D) -> (B, D), (B, T')."""
-    layers: list[Any] = list(score)
-    scores = add_linear(graph, layers[2], graph.add("Tanh", add_linear(graph, layers[0], sequence)))
-    flat = graph.add("Squeeze", scores, graph.constant([2]))
-    weights = graph.add("Softmax", graph.add("Where", steps.real, flat, graph.number(-np.inf)), axis=-1)
-    mean = graph.add("MatMul", graph.unsqueeze(weights, 1), sequence)
-    return graph.add("Squeeze", mean, graph.constant([1])), weights
-
-
-def add_linear(graph: Graph, layer: "nn.Linear", x: str) -> str:
-    return add_product(graph, x, numbers(layer.weight), layer.bias)
-
-
-def add_product(graph: Graph, x: str, weight: NDArray[np.float32], bias: "Tensor") -> str:
-    """(..., in) by (out, in)"""
-    return graph.add("Add", graph.add("MatMul", x, graph.weight(weight.T, axis=1)), graph.number(numbers(bias)))
-
-
-def numbers(tensor: "Tensor") -> NDArray[np.float32]:
-    found: NDArray[np.float32] = tensor.detach().cpu().numpy()
-    return found

@@ -1,6 +1,7 @@
 """`ser export`: the model of a finished run as one file that needs neither torch nor this run."""
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 
 from ser.console import say
@@ -14,29 +15,29 @@ log = logging.getLogger(__name__)
 SUFFIX = ".onnx"
 
 
-def export(folder: str, out: str | None = None, *, int8: bool = False) -> Path:
-    """Write the model of the run `folder` to `out`, or into its folder as model.onnx (model.int8.onnx); returns the path.
+def export(folder: str, out: str | None = None, *, int8: bool = False, backbone: str | None = None, head_only: bool = False) -> Path:
+    """Write the model of the run `folder` to `out`, or into its folder as model.onnx (head.onnx, model.int8.onnx); returns the path.
 
     Args:
-        int8: weights in 8 bits.
+        int8, backbone, head_only: as of `export_run`.
 
     Raises:
-        ConfigError: `out` is not called `.onnx`, the extra `export` is not installed, or the model's family cannot be exported.
+        ConfigError: `out` is not called `.onnx`; or as of `export_run`.
         DataError: the folder is no finished run.
         ArtefactError: something of the run is damaged, or the file would not say what the model says.
         LockedError: another process writes into the run's folder.
     """
     run = Run(Path(folder))
-    path = run.folder / f"model{'.int8' * int8}{SUFFIX}" if out is None else Path(out)
+    name = ("head" if head_only else "model") + ".int8" * int8 + SUFFIX
+    path = run.folder / name if out is None else Path(out)
     if path.suffix != SUFFIX:
         raise ConfigError(f"--out {path}: the name of an exported model ends in {SUFFIX}")
-    if path.parent != run.folder:
-        exported = export_run(run, path, int8=int8)
-    else:
-        with exclusive_lock(run.lock):
-            exported = export_run(run, path, int8=int8)
+    with nullcontext() if path.parent != run.folder else exclusive_lock(run.lock):
+        exported = export_run(run, path, int8=int8, backbone=backbone, head_only=head_only)
     if exported.calibration.threshold is None:
         log.warning("the model always answers, it never says unknown: %s", exported.calibration.reason)
     say(f"{path} ({path.stat().st_size / 1e6:.1f} MB, {exported.facts.precision}): {', '.join(exported.classes)}")
     say(exported.licence)
+    if exported.missing:
+        say(f"a head alone: {exported.missing}")
     return path

@@ -1,0 +1,14 @@
+"""What stands between the features of a clip and the network: the store's rounding and the normaliser."""
+
+from ser.data import Normaliser
+from ser.graph.base import HALF, SINGLE, Graph
+from ser.store import StoreSpec
+
+
+def add_normaliser(graph: Graph, feature: str, store: StoreSpec, normaliser: Normaliser, name: str) -> str:
+    """Rounded as the store rounds, then as `Normaliser.apply`: (B, T, dim) -> (B, T, dim)."""
+    if store.dtype == "float16":
+        feature = graph.add("Cast", graph.add("Cast", feature, to=HALF), to=SINGLE)
+    columns = slice(*store.features[name])
+    mean, deviation = (graph.number(of[columns]) for of in (normaliser.mean, normaliser.deviation))
+    return graph.add("Div", graph.add("Sub", feature, mean), deviation)

@@ -1,0 +1,53 @@
+"""Whether an exported model says what its original says, on waveforms that every model can hear."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ser.audio import Stages, Waveform, normalise_peak
+from ser.exported import Exported, Spoken
+from ser.features.base import Frames
+from ser.original import Original
+from ser.restore import Heard
+from ser.units import seconds_to_samples
+
+TRIED_SECONDS = (0.02, 0.1, 0.73, 2.4, 5.1)
+"""Of the waveforms that a file is tried with: less than one step, about a syllable, a word, a sentence, the longest in training."""
+
+
+def largest_difference(exported: Exported, original: Original) -> float:
+    """Between the calibrated probabilities of torch and those of the file, each clip alone and all together."""
+    waveforms = trial_waveforms(original.recogniser.audio.sampling_rate)
+    expected = original.calibration.apply(np.stack([of.probabilities for of in by_torch(original, waveforms)]))
+    together = by_file(exported, original, waveforms)
+    alone = [spoken for waveform in waveforms for spoken in by_file(exported, original, [waveform])]
+    return float(max(np.abs(np.stack([of.probabilities for of in found]) - expected).max() for found in (together, alone)))
+
+
+def by_torch(original: Original, waveforms: Sequence[Waveform]) -> list[Heard]:
+    """What torch says of prepared waveforms, not yet calibrated."""
+    rate = original.recogniser.audio.sampling_rate
+    return list(original.recogniser.hear_batch([Stages(waveform, rate, waveform, waveform, waveform, waveform) for waveform in waveforms]))
+
+
+def by_file(exported: Exported, original: Original, waveforms: Sequence[Waveform]) -> list[Spoken]:
+    """What the file says of them; a head alone hears the frames of the original's backbone."""
+    return list(exported.run(waveforms, None if exported.missing is None else backbone_frames(original, waveforms)))
+
+
+def backbone_frames(original: Original, waveforms: Sequence[Waveform]) -> list[Frames]:
+    """Each (frames, states x dim), as a head takes them."""
+    assert original.backbone is not None
+    return original.backbone.extractor.extract(waveforms)
+
+
+def trial_waveforms(sample_rate: int) -> list[Waveform]:
+    """Noise that swells and fades over 60 dB like syllables do, each with some digital silence in its middle."""
+    generator = np.random.default_rng(0)
+    waveforms = []
+    for seconds in TRIED_SECONDS:
+        time = np.arange(seconds_to_samples(seconds, sample_rate)) / sample_rate
+        loudness = 10 ** (1.5 * (np.sin(2 * np.pi * 4 * time) - 1))
+        noise = loudness * generator.normal(size=len(time)) * (np.abs(time - seconds / 2) > seconds / 20)
+        waveforms.append(normalise_peak(noise.astype(np.float32)))
+    return waveforms
