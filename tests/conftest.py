@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ser.cli import main
+from ser.errors import ConfigError
 from ser.runs import Run
 from trees import write_trees
 from workspace import Workspace, make_workspace
@@ -27,6 +28,16 @@ def forget_verbosity() -> Iterator[None]:
     """How much a command logged in one test is nothing to the next."""
     yield
     logging.getLogger("ser").setLevel(logging.NOTSET)
+
+
+@pytest.fixture(autouse=True)
+def without_silero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most sounds of these tests are synthetic, and silero knows them from a voice. What is tested with it has a fixture of this name."""
+
+    def missing() -> Path:
+        raise ConfigError("not for this test")
+
+    monkeypatch.setattr("ser.silero.find_file", missing)
 
 
 @pytest.fixture(scope="session")

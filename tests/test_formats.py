@@ -31,6 +31,7 @@ def prediction(*segments: Passage) -> Prediction:
         sample_rate=44_100,
         channels=2,
         container="wav",
+        voice="energy",
         warnings=("clipped", "stereo"),
         timeline=segments,
         segments=segments,
@@ -50,11 +51,11 @@ SEGMENTS = (
 CALL_LINE = (
     f'{{"path": "calls/a.wav", "emotion": "sad", "confidence": 0.75, "probabilities": {PROBABILITIES}, "seconds": 7.5, '
     '"speech_seconds": 6.25, "sample_rate": 44100, "channels": 2, "container": "wav", "warnings": ["clipped", "stereo"], '
-    f'"segments": {SEGMENTS}, "timeline": {SEGMENTS}, "reason": null, "detail": null}}'
+    f'"voice": "energy", "segments": {SEGMENTS}, "timeline": {SEGMENTS}, "reason": null, "detail": null}}'
 )
 BROKEN_LINE = (
     '{"path": "=b\\\\n.wav", "emotion": null, "confidence": null, "probabilities": null, "seconds": null, "speech_seconds": null, '
-    '"sample_rate": null, "channels": null, "container": null, "warnings": null, "segments": null, "timeline": null, '
+    '"sample_rate": null, "channels": null, "container": null, "warnings": null, "voice": null, "segments": null, "timeline": null, '
     '"reason": "truncated", "detail": "1.000 s missing\\\\x1b"}'
 )
 

@@ -419,7 +419,7 @@ def test_an_exported_model_needs_neither_torch_nor_librosa(exported: Path, prepa
 HOURS = """
 import resource
 import ser
-predictor = ser.Predictor.load(sys.argv[1])
+predictor = ser.Predictor.load(sys.argv[1], voice="energy")
 predictor.predict(sys.argv[2])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 found = predictor.predict(sys.argv[3])

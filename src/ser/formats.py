@@ -55,6 +55,7 @@ def record(outcome: Outcome, attention: bool = False) -> dict[str, Any]:
         "channels": of and of.channels,
         "container": of and of.container,
         "warnings": of and list(of.warnings),
+        "voice": of and of.voice,
         "segments": of and [passage_record(passage) for passage in of.segments],
         "timeline": of and [passage_record(passage) for passage in of.timeline],
         **(listened if attention else {}),

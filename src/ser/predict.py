@@ -22,6 +22,7 @@ from ser.config import AudioConfig
 from ser.errors import AudioError, ConfigError, DataError
 from ser.features.base import ClipError
 from ser.recording import ArrayRecording, Recording, Scan, cut, recording_of, scan
+from ser.silero import Voice, detector
 from ser.units import samples_to_seconds, seconds_to_samples
 from ser.voice import find_speech, speech_between
 from ser.windows import cell_edges, smooth, stretches, window_starts
@@ -37,7 +38,9 @@ LEAST_WINDOW, LEAST_HOP = 0.5, 0.1
 LEAST_SPEECH = 0.2
 """Seconds of speech that a window, or a cell of the timeline, needs to be answered; half of it if that is less."""
 MARGIN_HOPS = 4
-"""Around the speech of a long recording, so that the model's own trim finds there what it would find in the whole."""
+"""Around what is loud in a long recording, so that the model's own trim finds there what it would find in the whole."""
+VOICE_MARGIN_HOPS = 16
+"""Around what silero calls speech: a quarter of a second, which the trim leaves before half of the clips of the corpora."""
 BATCH_WINDOWS = 16
 BATCH_VALUES = 1 << 22
 """Samples that are heard at once, at most: 16 MiB, and the copies that the model makes of them."""
@@ -121,8 +124,10 @@ class Prediction:
     """wav, aiff, flac, ogg, opus or mp3; None for samples that come from no file."""
     warnings: tuple[str, ...]
     """Codes of `ser.reasons`."""
+    voice: str
+    """Which detector told speech from silence: silero, or energy."""
     timeline: tuple[Passage, ...]
-    """Cells of one hop each, without those that hold no speech. One cell if the recording was heard whole."""
+    """Cells of one hop each, without those that hold no speech. One cell if the recording was heard whole; none if nobody speaks in it."""
     segments: tuple[Passage, ...]
     """Neighbouring cells with the same answer as one, with the mean of their probabilities."""
     attention: Mapping[str, Attention]
@@ -137,18 +142,19 @@ class Predictor:
         window, hop: seconds.
     """
 
-    def __init__(self, model: Model, window: float | None = None, hop: float | None = None) -> None:
+    def __init__(self, model: Model, window: float | None = None, hop: float | None = None, voice: Voice = "auto") -> None:
         """
         Args:
             window: seconds that are heard at once; None: what the model was trained on, or 8 s if that was whole clips.
             hop: seconds from one window to the next; None: half a window.
+            voice: who tells speech from silence: silero, energy, or auto, which is silero where the extra `voice` is installed.
 
         Raises:
             ConfigError: the window is shorter than half a second or longer than what the model hears of a clip, or the hop is shorter
-                than 0.1 s or longer than the window.
+                than 0.1 s or longer than the window; silero was asked for and is not installed.
         """
         most = model.audio.duration
-        self.model, self.classes = model, model.classes
+        self.model, self.classes, self.silero = model, model.classes, detector(voice)
         self.window = window if window is not None else most or WHOLE_WINDOW
         self.hop = hop if hop is not None else self.window / 2
         if most is not None and self.window > most:
@@ -159,7 +165,14 @@ class Predictor:
             raise ConfigError(f"a hop of {self.hop:g} s: give {LEAST_HOP:g} s to {self.window:g} s, the window")
 
     @classmethod
-    def load(cls, path: str | Path, window: float | None = None, hop: float | None = None, backbone: str | None = None) -> Self:
+    def load(
+        cls,
+        path: str | Path,
+        window: float | None = None,
+        hop: float | None = None,
+        backbone: str | None = None,
+        voice: Voice = "auto",
+    ) -> Self:
         """
         Args:
             path: folder of a run, or a file that `ser export` wrote (which needs onnxruntime, and no torch).
@@ -170,7 +183,7 @@ class Predictor:
             ArtefactError: it is damaged, or of another version.
             ConfigError: window, hop or backbone do not fit it, or something that it needs is not installed.
         """
-        return cls(load_model(Path(path), backbone), window, hop)
+        return cls(load_model(Path(path), backbone), window, hop, voice)
 
     def predict(
         self, audio: str | Path | IO[bytes] | NDArray[Any], sample_rate: int | None = None, track: Tracker | None = None
@@ -196,7 +209,7 @@ class Predictor:
 
     def hear(self, recording: Recording, track: Tracker | None = None) -> Prediction:
         """As `predict`."""
-        found = scan(recording)
+        found = scan(recording, self.silero)
         plan = lay_out(found, self.model.audio, self.window, self.hop)
         rows, attention = self.listen(recording, found, plan.spans, track or untracked)
         answers, speech = weigh(rows, plan)
@@ -205,7 +218,7 @@ class Predictor:
         emotions = [self.answer(row) if hops else None for row, hops in zip(answers, speech, strict=True)]
         seconds = plan.edges / found.sample_rate
         return Prediction(
-            emotion=self.answer(whole),
+            emotion=self.answer(whole) if spoken else UNKNOWN,
             confidence=float(whole.max()),
             probabilities=self.named(whole),
             seconds=found.seconds,
@@ -214,6 +227,7 @@ class Predictor:
             channels=found.channels,
             container=found.container or None,
             warnings=found.warnings,
+            voice="energy" if found.voiced is None else "silero",
             timeline=tuple(self.passage(seconds, answers, cell, cell + 1) for cell in spoken),
             segments=tuple(self.passage(seconds, answers, first, last) for first, last in stretches(emotions)),
             attention=attention,
@@ -289,20 +303,23 @@ class Plan:
 
 
 def lay_out(found: Scan, audio: AudioConfig, window_seconds: float, hop_seconds: float) -> Plan:
-    """A recording no longer than a window is one span. So is one whose speech is no longer, with a margin that the model's trim cuts."""
+    """A recording no longer than a window is one span. So is one where what is loud, or what is speech, is no longer, with a margin that
+    the model's trim cuts; and one without speech."""
     window, hop = (seconds_to_samples(seconds, found.sample_rate) for seconds in (window_seconds, hop_seconds))
-    speech = find_speech(frame_power(found.energy, found.hop), audio.trim_top_db)
-    hops = np.flatnonzero(speech)
-    first, last = int(hops[0]) * found.hop, min(found.num_samples, (int(hops[-1]) + 1) * found.hop)
+    loud = find_speech(frame_power(found.energy, found.hop), audio.trim_top_db)
+    speech = loud if found.voiced is None else found.voiced
     if found.num_samples <= window:
-        return one_span((0, found.num_samples), (first, last), len(hops))
-    if not audio.trim_silence:
-        first, last = 0, found.num_samples
-    if last - first <= window:
-        margin = MARGIN_HOPS * found.hop
-        around = (max(0, first - margin), min(found.num_samples, last + margin)) if audio.trim_silence else (first, last)
-        return one_span(around, (first, last), len(hops))
+        return one_span((0, found.num_samples), speech, found)
+    for of, margin in ((loud, MARGIN_HOPS), (speech, VOICE_MARGIN_HOPS)) if audio.trim_silence else ():
+        first, last = bounds(of, found)
+        if last - first <= window:
+            around = (max(0, first - margin * found.hop), min(found.num_samples, last + margin * found.hop))
+            return one_span(around, speech, found)
+    first, last = bounds(speech, found) if audio.trim_silence else (0, found.num_samples)
     starts = first + np.array(window_starts(last - first, window, hop))
+    if not speech.any():
+        start = fullest_start(starts, window, loud, found.hop)
+        return one_span((start, start + window), speech, found)
     edges = first + cell_edges(last - first, hop)
     return Plan(
         spans=[(start, start + window) for start in spoken_starts(starts, window, speech, found.hop)],
@@ -311,6 +328,12 @@ def lay_out(found: Scan, audio: AudioConfig, window_seconds: float, hop_seconds:
         speech=speech_between(speech, edges // found.hop),
         least=least_hops(np.diff(edges) / found.hop),
     )
+
+
+def bounds(speech: NDArray[np.bool_], found: Scan) -> Span:
+    """Where it begins and ends; a recording without any is taken whole."""
+    hops = np.flatnonzero(speech)
+    return (int(hops[0]) * found.hop, min(found.num_samples, (int(hops[-1]) + 1) * found.hop)) if len(hops) else (0, found.num_samples)
 
 
 def least_hops(hops: Floats) -> Floats:
@@ -322,23 +345,34 @@ def least_hops(hops: Floats) -> Floats:
     return np.maximum(1, np.minimum(LEAST_SPEECH / TRIM_HOP_SECONDS, hops / 2))
 
 
-def one_span(span: Span, speech: Span, hops: int) -> Plan:
-    return Plan([span], span[1] - span[0], np.array(speech), np.array([hops]), np.ones(1))
+def one_span(span: Span, speech: NDArray[np.bool_], found: Scan) -> Plan:
+    """Of which all speech has the answer."""
+    return Plan([span], span[1] - span[0], np.array(bounds(speech, found)), np.array([np.count_nonzero(speech)]), np.ones(1))
 
 
 def spoken_starts(starts: NDArray[np.int64], window: int, speech: NDArray[np.bool_], hop: int) -> list[int]:
     """Of the windows that hold enough speech; if none does, of the one with most."""
+    enough = hops_within(starts, window, speech, hop) >= least_hops(np.array(window / hop))
+    chosen: list[int] = starts[enough].tolist()
+    return chosen or [fullest_start(starts, window, speech, hop)]
+
+
+def fullest_start(starts: NDArray[np.int64], window: int, speech: NDArray[np.bool_], hop: int) -> int:
+    """Of the window with most speech."""
+    return int(starts[hops_within(starts, window, speech, hop).argmax()])
+
+
+def hops_within(starts: NDArray[np.int64], window: int, speech: NDArray[np.bool_], hop: int) -> NDArray[np.int64]:
+    """Of speech, in each window."""
     before = np.concatenate([[0], np.cumsum(speech)])
-    held = before[np.minimum((starts + window) // hop, len(speech))] - before[starts // hop]
-    enough = held >= least_hops(np.array(window / hop))
-    chosen: list[int] = (starts[enough] if enough.any() else starts[[held.argmax()]]).tolist()
-    return chosen
+    return np.asarray(before[np.minimum((starts + window) // hop, len(speech))] - before[starts // hop])
 
 
 def weigh(probabilities: Floats, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
-    """What holds for each cell, (cells, C), and its hops of speech, (cells,): 0 for a cell that is not answered, and at least one is."""
+    """What holds for each cell, (cells, C), and its hops of speech, (cells,): 0 for a cell that is not answered. At least one is answered
+    if anybody speaks."""
     if len(plan.speech) == 1:
-        return probabilities, np.maximum(plan.speech, 1)
+        return probabilities, plan.speech
     answers, heard = smooth(probabilities, [first for first, _ in plan.spans], plan.window, plan.edges)
     least = np.minimum(plan.least, plan.speech[heard].max())
     return answers, np.where(heard & (plan.speech >= least), np.maximum(plan.speech, 1), 0)
