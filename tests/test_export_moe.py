@@ -1,0 +1,346 @@
+"""An exported mixture of experts hears waveforms with the backbone inside, or that backbone's frames, and says what torch says."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from backbones import save_backbone, tiny_backbone
+from conftest import Ser
+from ser import export
+from ser.audio import Waveform, normalise_peak
+from ser.calibration import Calibration
+from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig, MfccConfig, SslConfig, SslSpectralMoeConfig
+from ser.data import Normaliser
+from ser.errors import ConfigError
+from ser.export import build, export_run
+from ser.exported import Exported, seal
+from ser.features.backbone import BackboneExtractor
+from ser.features.backbone_files import read_licence
+from ser.features.spectral import SpectralExtractor
+from ser.models import FeatureShape
+from ser.original import Original, in_fp32, read_original
+from ser.parity import backbone_frames, by_file, by_torch, largest_difference
+from ser.rebuild import Header
+from ser.restore import Ear, Recogniser
+from ser.runs import Run
+from ser.store import StoreSpec
+from toys import TINY_MOE, moe_config, tiny_moe
+from trees import write_trees
+from workspace import make_workspace
+
+RATE = 16_000
+EXPERTS = ("ssl", "mel", "mfcc", "chroma")
+LENGTHS = (1, 255, 400, 1_601, 16_000, 40_111)
+NO_CALIBRATION = Calibration(temperature=None, threshold=None, max_error=0.2, reason="none")
+FEATURES = FeaturesConfig(mel=MelConfig(n_mels=20), mfcc=MfccConfig(n_mfcc=8))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A whole run with a tiny WavLM."""
+    root = tmp_path_factory.mktemp("moe")
+    write_trees(root / "raw", ["savee"], takes=1)
+    space = make_workspace(root, root / "raw", tiny_backbone("wavlm"))
+    space.run("extract,transform,load")
+    return space.train("moe")
+
+
+@pytest.fixture(scope="module")
+def model(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    path = tmp_path_factory.mktemp("exported") / "model.onnx"
+    export_run(finished, path)
+    return Exported.load(path)
+
+
+@pytest.fixture(scope="module")
+def head(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    path = tmp_path_factory.mktemp("exported") / "head.onnx"
+    export_run(finished, path, head_only=True)
+    return Exported.load(path)
+
+
+@pytest.fixture(scope="module")
+def original(finished: Run) -> Original:
+    return read_original(finished)
+
+
+def noise(samples: int, seed: int = 0) -> Waveform:
+    """Peak 1, as a prepared waveform has it."""
+    return normalise_peak(np.random.default_rng(seed).normal(size=samples).astype(np.float32))
+
+
+def ear_of(extractor: Any, dtype: str) -> Ear:
+    """Whose normaliser has seen one second of noise."""
+    layers = {"layers": list(extractor.states)} if extractor.name == SSL else {}
+    store = StoreSpec(extractor.name, extractor.dims, extractor.frame_rate, dtype, layers)
+    (frames,) = extractor.extract([noise(RATE)])
+    return Ear(extractor, store, Normaliser(frames.mean(axis=0), np.maximum(frames.std(axis=0), 0.1)))
+
+
+def untrained(config: SslSpectralMoeConfig = TINY_MOE, names: tuple[str, ...] = EXPERTS, kind: str = "wavlm", **ssl: Any) -> Original:
+    """A network with random weights that hears with a tiny backbone."""
+    audio = AudioConfig()
+    choices = SslConfig.model_validate(
+        {"model_id": str(tiny_backbone(kind)), "precision": "fp32", "dtype": "float32", "device": "cpu", **ssl}
+    )
+    backbone = BackboneExtractor(choices, RATE)
+    ears = {"spectral": ear_of(SpectralExtractor(audio, FEATURES), "float32"), SSL: ear_of(backbone, choices.dtype)}
+    shapes = {
+        name: FeatureShape(dim, ear.store.frame_rate, len(ear.store.layers))
+        for ear in ears.values()
+        for name, dim in ear.store.dims.items()
+    }
+    shapes = {name: shapes[name] for name in names}
+    network = tiny_moe(features=names, config=config, seed=3, shapes=shapes)
+    stores = {name: ear.store for name, ear in ears.items()}
+    normalisers = {name: ear.normaliser for name, ear in ears.items()}
+    header = Header(moe_config(names, config), audio, stores, normalisers, shapes, ("sad", "happy", "angry"), ("crema",), "0", None)
+    return Original("ssl_spectral_moe", Recogniser(header, network, list(ears.values()), torch.device("cpu")), NO_CALIBRATION, ("crema",))
+
+
+def exported_of(original: Original, *, int8: bool = False, head_only: bool = False) -> Exported:
+    return Exported.parse(Path("model.onnx"), seal(build(original, int8, head_only).SerializeToString()))
+
+
+# -- as torch ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head_only", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 6])
+def test_every_length_in_every_batch_is_heard_as_torch_hears_it_alone(
+    model: Exported, head: Exported, original: Original, size: int, head_only: bool
+) -> None:
+    exported, waveforms = head if head_only else model, [noise(samples, samples) for samples in LENGTHS]
+    expected = [next(iter(by_torch(original, [waveform]))) for waveform in waveforms]
+    found = [spoken for start in range(0, len(waveforms), size) for spoken in by_file(exported, original, waveforms[start : start + size])]
+    for spoken, heard in zip(found, expected, strict=True):
+        np.testing.assert_allclose(spoken.probabilities, original.calibration.apply(heard.probabilities), rtol=0, atol=1e-4)
+        assert list(spoken.gates) == list(heard.gates) == list(EXPERTS)
+        np.testing.assert_allclose(list(spoken.gates.values()), list(heard.gates.values()), rtol=0, atol=1e-4)
+        assert spoken.attention_rate == heard.attention_rate
+        for name, weights in heard.attention.items():
+            np.testing.assert_allclose(spoken.attention[name], weights, rtol=0, atol=1e-4)
+
+
+CHOICES: dict[str, dict[str, Any]] = {
+    "no transformer": {"ssl": {"layers": 0}, "spectral": {"layers": 0}},
+    "transformers in all experts": {"ssl": {"layers": 2}, "spectral": {"layers": 2, "heads": 2}},
+    "one convolution": {"spectral": {"channels": [6], "kernel": 3}},
+    "wide kernels": {"spectral": {"channels": [4, 4, 4, 4], "kernel": 7}},
+    "side by side": {"fusion": "concat"},
+    "another classifier for mel": {"aux_expert": "mel"},
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_of_the_network_is_in_the_graph(choice: str) -> None:
+    config = TINY_MOE.model_dump()
+    for key, value in CHOICES[choice].items():
+        config[key] = {**config[key], **value} if isinstance(value, dict) else value
+    original = untrained(SslSpectralMoeConfig.model_validate(config))
+    assert largest_difference(exported_of(original), original) < 1e-4
+
+
+@pytest.mark.parametrize("ssl", [{"layers": 1}, {"layers": [0, 2], "time_pool": 1}, {"time_pool": 5}], ids=str)
+@pytest.mark.parametrize("kind", ["hubert", "whisper"])
+def test_every_choice_of_the_backbone_is_in_the_graph(kind: str, ssl: dict[str, Any]) -> None:
+    original = untrained(kind=kind, **ssl)
+    assert largest_difference(exported_of(original), original) < 1e-4
+
+
+@pytest.mark.parametrize("names", [("ssl", "mfcc"), ("mel", "chroma"), ("ssl",)], ids="-".join)
+def test_any_experts_are_exported(names: tuple[str, ...]) -> None:
+    original = untrained(names=names)
+    if SSL not in names:
+        original.recogniser.ears = original.recogniser.ears[:1]
+    exported = exported_of(original)
+    assert largest_difference(exported, original) < 1e-4
+    assert (exported.facts.backbone is not None) == (SSL in names)
+
+
+def test_a_gate_that_is_not_there_says_nothing() -> None:
+    original = untrained(TINY_MOE.model_copy(update={"fusion": "concat"}))
+    (spoken,) = exported_of(original).run([noise(8_000)])
+    assert spoken.gates == {}
+
+
+def test_half_precision_of_the_store_is_in_the_graph() -> None:
+    original = untrained(dtype="float16")
+    assert largest_difference(exported_of(original), original) < 1e-3
+
+
+def test_a_backbone_that_was_heard_in_bf16_is_exported_in_fp32(original: Original) -> None:
+    assert original.backbone
+    assert in_fp32(original.backbone) is original.backbone
+    rounded = untrained(precision="bf16", dtype="float16").backbone
+    assert rounded
+    exact = in_fp32(rounded)
+    clip = noise(8_000)
+    frames = [ear.extractor.extract([clip])[0] for ear in (exact, untrained().backbone, rounded) if ear]
+    np.testing.assert_array_equal(frames[0], frames[1])
+    assert not np.array_equal(frames[0], frames[2])
+
+
+def test_weights_of_8_bits_make_a_smaller_file_that_says_almost_the_same(original: Original) -> None:
+    full, small = (build(original, int8).SerializeToString() for int8 in (False, True))
+    assert len(small) < 0.75 * len(full)
+    exported = Exported.parse(Path("model.onnx"), seal(small))
+    assert 0 < largest_difference(exported, original) < 0.1
+
+
+# -- what the file says of itself ----------------------------------------------------
+
+
+def test_the_metadata_names_the_backbone(model: Exported, original: Original) -> None:
+    backbone = model.facts.backbone
+    assert backbone
+    assert original.backbone
+    assert {name: backbone[name] for name in ("where", "kind", "layers", "sample_rate", "frame_rate", "time_pool", "trained_in")} == {
+        "where": "inside",
+        "kind": "wavlm",
+        "layers": [0, 1, 2],
+        "sample_rate": RATE,
+        "frame_rate": 25.0,
+        "time_pool": 2,
+        "trained_in": "fp32",
+    }
+    assert set(backbone["sha256"]) == {"config.json", "model.safetensors", "preprocessor_config.json"}
+    assert (model.facts.family, model.facts.features) == ("ssl_spectral_moe", EXPERTS)
+    assert model.facts.attention_rate == {"ssl": 25.0, "mel": 15.625, "mfcc": 15.625, "chroma": 15.625}
+
+
+def test_batch_and_length_are_dynamic(model: Exported, head: Exported) -> None:
+    inputs = {of.name: of.shape for of in model.session.get_inputs()}
+    assert inputs == {"waveforms": ["clips", "samples"], "lengths": ["clips"]}
+    assert {of.name: of.shape for of in head.session.get_inputs()} == {**inputs, "ssl": ["clips", "frames", 96], "ssl_lengths": ["clips"]}
+    outputs = {of.name: of.shape for of in model.session.get_outputs()}
+    assert outputs == {
+        "probabilities": ["clips", 7],
+        "embedding": ["clips", 16],
+        **{f"attention_{name}": ["clips", f"steps_{name}"] for name in EXPERTS},
+        "gates": ["clips", 4],
+    }
+
+
+@pytest.mark.parametrize(
+    ("card", "licence", "words"),
+    [
+        ("---\nlanguage: en\nlicense: mit\n---\n# A model\n", "mit", " The backbone inside has the licence mit."),
+        ("---\nlanguage: en\n---\nlicense: mit\n", None, ""),
+        ("# A model\n", None, ""),
+        (None, None, ""),
+    ],
+)
+def test_the_licence_of_the_backbone_stands_beside_that_of_the_corpora(
+    original: Original, tmp_path: Path, card: str | None, licence: str | None, words: str
+) -> None:
+    if card is not None:
+        (tmp_path / "README.md").write_text(card)
+    assert read_licence(tmp_path) == licence
+    facts = original.backbone_facts(inside=True)
+    assert facts
+    assert facts["licence"] is None
+    assert export.licence_of({**facts, "licence": licence}) == words
+
+
+def test_equal_runs_give_equal_files(finished: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        export_run(finished, tmp_path / f"{name}.onnx")
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from ser.exported import Exported
+spoken = Exported.load(Path(sys.argv[1])).hear(np.sin(np.arange(8000, dtype=np.float32)), 8000)
+print(json.dumps([sorted(sys.modules), spoken.probabilities.sum(), sum(spoken.gates.values())]))
+"""
+
+
+def test_hearing_a_file_loads_neither_torch_nor_transformers(finished: Run, tmp_path: Path) -> None:
+    export_run(finished, tmp_path / "model.onnx")
+    result = subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path / "model.onnx")], capture_output=True, text=True, check=True)
+    loaded, total, gates = json.loads(result.stdout)
+    assert not {"torch", "transformers", "librosa", "scipy", "onnx"} & set(loaded)
+    assert (total, gates) == (pytest.approx(1), pytest.approx(1))
+
+
+# -- a head alone --------------------------------------------------------------------
+
+
+def test_a_head_hears_no_recording_and_says_what_is_missing(head: Exported) -> None:
+    assert head.facts.backbone
+    assert head.facts.backbone["where"] == "absent"
+    for call in (lambda: head.hear(noise(8_000), RATE), lambda: list(head.run([noise(8_000)]))):
+        with pytest.raises(ConfigError, match=r"the backbone is not inside \(wavlm, .*\)") as error:
+            call()
+        assert "\n" not in str(error.value)
+
+
+def test_what_stands_behind_the_frames_of_a_clip_does_not_matter(head: Exported, original: Original) -> None:
+    waveforms = [noise(9_000), noise(40_000)]
+    frames = backbone_frames(original, waveforms)
+    alone = [next(head.run([waveform], [own])) for waveform, own in zip(waveforms, frames, strict=True)]
+    for spoken, one in zip(head.run(waveforms, frames), alone, strict=True):
+        np.testing.assert_allclose(spoken.probabilities, one.probabilities, rtol=0, atol=1e-6)
+
+
+def test_a_head_of_the_backbone_alone_takes_no_waveforms() -> None:
+    original = untrained(names=("ssl",))
+    exported = exported_of(original, head_only=True)
+    assert exported.inputs == {"ssl", "ssl_lengths"}
+    assert largest_difference(exported, original) < 1e-4
+
+
+def test_a_run_without_a_backbone_has_no_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = untrained(names=("mel",))
+    original.recogniser.ears = original.recogniser.ears[:1]
+    monkeypatch.setattr(export, "read_original", lambda *_: original)
+    with pytest.raises(ConfigError, match="there is no head to export by itself"):
+        export_run(Run(tmp_path), tmp_path / "head.onnx", head_only=True)
+
+
+# -- refusals ------------------------------------------------------------------------
+
+
+def test_a_file_that_would_be_too_large_is_not_begun(original: Original, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "MOST_BYTES", 1_000)
+    with pytest.raises(ConfigError, match=r"an \.onnx file holds 2: --int8 makes it a quarter, --head-only leaves the backbone out"):
+        build(original, int8=False)
+    with pytest.raises(ConfigError, match=r"an \.onnx file holds 2: --head-only leaves the backbone out"):
+        build(original, int8=True)
+
+
+def test_a_backbone_that_nobody_has_written_as_nodes_is_refused_with_the_way_out(
+    original: Original, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ser.graph.layers.ACTIVATIONS", {})
+    with pytest.raises(ConfigError, match=r"cannot be written as a graph: no node was written for GELU.*; --head-only"):
+        build(original, int8=False)
+
+
+# -- the command ---------------------------------------------------------------------
+
+
+def test_the_command_writes_model_and_head(finished: Run, ser: Ser) -> None:
+    for options, name in (((), "model.onnx"), (("--int8",), "model.int8.onnx"), (("--head-only",), "head.onnx")):
+        answer = ser("export", finished.folder, *options)
+        assert answer.code == 0, answer.err
+        assert name in answer.out
+        (finished.folder / name).unlink()
+    assert "the backbone is not inside" in answer.out
+
+
+def test_the_command_asks_where_a_backbone_is_that_has_moved(finished: Run, ser: Ser, tmp_path: Path) -> None:
+    other = save_backbone(tmp_path / "other", "wavlm", seed=5)
+    answer = ser("export", finished.folder, "--backbone", other, "--out", tmp_path / "model.onnx")
+    assert (answer.code, len(answer.err.splitlines())) == (2, 1)
+    assert "was trained with the backbone wavlm" in answer.err
