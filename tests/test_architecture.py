@@ -33,10 +33,14 @@ LAYERS = {
         report.svg report.plots report.facts report.page report.examples report.scores report.model report.build report.card report
     """,
     "a model for others": "graph.base graph.spectral graph.spectral_crnn graph export",
+    "a service": """
+        serve.problems serve.limits serve.uploads serve.facts serve.worker serve.workers serve.schema serve.assets serve.docs serve.metrics
+        serve.app serve.connection serve.server serve
+    """,
     "steps": """
         pipeline.extras pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train
         pipeline.protocol_show pipeline.protocol_results pipeline.protocol pipeline.compare
-        pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report pipeline.export pipeline.predict
+        pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report pipeline.export pipeline.predict pipeline.serve
     """,
     "command line": "cli",
 }

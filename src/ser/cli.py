@@ -323,6 +323,35 @@ def predict(
 
 
 @app.command()
+def serve(  # noqa: PLR0913, PLR0917 - the contract of the command line
+    model: Annotated[str, typer.Argument(help="Folder of a run, or a file that `ser export` wrote.", show_default=False)],
+    host: Annotated[str, typer.Option(help="Address to listen at; there is no authentication.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    workers: Annotated[int | None, typer.Option(help="Processes that hear; else one a processor, at most 4.", show_default=False)] = None,
+    max_mb: Annotated[float, typer.Option(help="MiB of an upload.")] = 32.0,
+    max_seconds: Annotated[float, typer.Option(help="Of its sound.")] = 600.0,
+    timeout: Annotated[float, typer.Option(help="Seconds for an upload, for its wait, and for being heard, each.")] = 30.0,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Another name under which requests may come; repeatable.", show_default=False)
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Folder or hub model, for a run with one that has moved.", show_default=False)
+    ] = None,
+    verbose: Verbosity = 0,
+) -> None:
+    """Answer over HTTP what a trained model hears: a page at /, POST /v1/predict for programs, its description at /docs.
+
+    Ctrl-C or SIGTERM answers what is in flight, and leaves no process behind.
+    """
+    with exit_codes():
+        from ser.console import set_up_logging
+        from ser.pipeline.serve import serve as answer_requests
+
+        set_up_logging(verbose)
+        answer_requests(model, host, port, workers, max_mb, max_seconds, timeout, allow_host or (), backbone)
+
+
+@app.command()
 def demo(
     folder: Annotated[str, typer.Option(help="Where everything is written.")] = "demo",
     verbose: Verbosity = 1,

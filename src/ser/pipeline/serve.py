@@ -1,0 +1,87 @@
+"""`ser serve`: a trained model behind HTTP, with a page, until somebody stops it."""
+
+import ipaddress
+import logging
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from ser.console import say
+from ser.errors import ConfigError
+from ser.serve.limits import LOOPBACK, Limits, url_name
+from ser.serve.server import listen, run
+from ser.serve.workers import Pool, worker_command
+
+log = logging.getLogger(__name__)
+
+MIB = 1 << 20
+MOST_WORKERS = 4
+"""Unless somebody asks for more."""
+LEAST_SECONDS = 0.1
+NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
+
+
+def serve(  # noqa: PLR0913, PLR0917 - the contract of the command line
+    model: str,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int | None = None,
+    max_mb: float = 32.0,
+    max_seconds: float = 600.0,
+    timeout: float = 30.0,
+    allow_hosts: Sequence[str] = (),
+    backbone: str | None = None,
+) -> None:
+    """Answer requests until a signal comes.
+
+    Args:
+        model, backbone: as of `Predictor.load`.
+        port: 0 takes any that is free.
+        workers: processes that hear, each with the model; None: one for each processor, four at most, and one for a run's folder.
+        max_mb: MiB of an upload.
+        max_seconds: of its sound.
+        timeout: seconds for an upload, for its wait, and for being heard, each.
+        allow_hosts: further names under which requests may come, as that of a proxy.
+
+    Raises:
+        ConfigError: the extra `serve` is not installed, a limit allows nothing, or the port is taken; as of `Predictor.load`.
+        DataError, ArtefactError: as of `Predictor.load`.
+        KeyboardInterrupt, ser.cli.Terminated: the signal, once what was in flight is answered and no worker is left.
+    """
+    check(workers, max_mb, max_seconds, timeout)
+    limits = Limits(round(max_mb * MIB), max_seconds, timeout, LOOPBACK | {url_name(of).lower() for of in (host, *allow_hosts)})
+    pool = Pool(worker_command(model, max_seconds, backbone), workers or default_workers(model), timeout)
+    server = listen(host, port)
+    if not is_loopback(str(server.getsockname()[0])):
+        log.warning("anybody who reaches %s can use this service: it has no authentication", host)
+    address = f"http://{url_name(host)}:{server.getsockname()[1]}"
+    run(pool, limits, server, lambda: say(f"{address} answers with {Path(model)}; Ctrl-C stops it"))
+
+
+def check(workers: int | None, max_mb: float, max_seconds: float, timeout: float) -> None:
+    """
+    Raises:
+        ConfigError: as of `serve`.
+    """
+    if not all(map(find_spec, NEEDED)):
+        raise ConfigError("the service needs fastapi, uvicorn, python-multipart and prometheus-client: pip install 'ser[serve]'")
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers {workers}: give at least 1")
+    given = {"max-mb": (max_mb, 1 / MIB), "max-seconds": (max_seconds, LEAST_SECONDS), "timeout": (timeout, LEAST_SECONDS)}
+    for name, (value, least) in given.items():
+        if not least <= value < float("inf"):
+            raise ConfigError(f"--{name} {value:g}: give at least {least:.2g}")
+
+
+def default_workers(model: str) -> int:
+    """A run's model brings torch, half a gigabyte in each process."""
+    return 1 if Path(model).is_dir() else min(MOST_WORKERS, os.cpu_count() or 1)
+
+
+def is_loopback(address: str) -> bool:
+    """
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback

@@ -1,0 +1,201 @@
+"""The addresses of the service."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ser import __version__
+from ser.serve.assets import Asset, load_assets
+from ser.serve.docs import docs_page
+from ser.serve.limits import NOTE, REASON, App, Guard, Limits
+from ser.serve.metrics import Measure, Metrics
+from ser.serve.problems import CONTENT_TYPE, OF_UPLOADS, Refused, problem_bytes, status_of, title_of
+from ser.serve.schema import Answer, Health, Model, Problem
+from ser.serve.uploads import FIELD, FORM, received
+from ser.serve.workers import Pool
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+PREDICT, MODEL, HEALTH, METRICS, SCHEMA, DOCS = "/v1/predict", "/v1/model", "/healthz", "/metrics", "/openapi.json", "/docs"
+DESCRIPTION = "Which emotion speaks out of a recording. There is no authentication; nothing that is sent here is kept."
+EXAMPLE = "curl -F file=@recording.wav http://127.0.0.1:8000/v1/predict"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
+    "connect-src 'self' blob:; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(self)",
+}
+"""Of every answer."""
+NOT_KEPT = {"Cache-Control": "no-store"}
+CHECKED = {"Cache-Control": "no-cache"}
+"""A browser may keep it, and asks each time whether it still holds."""
+OF_ALL = ("bad-request", "wrong-host")
+"""Reasons that any request may be refused for."""
+OF_PREDICT = ("wrong-origin", "slow-upload", "too-large", "wrong-type", "busy", *OF_UPLOADS)
+BINARY = {"type": "string", "format": "binary"}
+FORM_BODY = {"type": "object", "required": [FIELD], "properties": {FIELD: BINARY}}
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {FORM: {"schema": FORM_BODY}, "audio/*": {"schema": BINARY}, "application/octet-stream": {"schema": BINARY}},
+    }
+}
+Responses = dict[int | str, dict[str, Any]]
+
+
+def make_app(pool: Pool, limits: Limits) -> App:
+    """The whole service as ASGI, over workers that somebody else starts and ends."""
+    from fastapi import FastAPI
+
+    app = FastAPI(title="ser", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None)
+    metrics, assets = Metrics(pool), load_assets()
+    add_predict(app, pool, limits, metrics)
+    add_facts(app, pool, limits)
+    add_metrics(app, metrics)
+    add_docs(app)
+    add_assets(app, assets)
+    add_problems(app)
+    routes = frozenset({PREDICT, MODEL, HEALTH, METRICS, SCHEMA, DOCS, *assets})
+    return Measure(Guard(app, limits), metrics, routes, [(name.encode(), value.encode()) for name, value in HEADERS.items()])
+
+
+def add_predict(app: "FastAPI", pool: Pool, limits: Limits, metrics: Metrics) -> None:
+    from fastapi import Request, Response
+
+    @app.post(PREDICT, responses=answers(Answer, *OF_PREDICT), openapi_extra=BODY, response_class=Response)
+    async def predict(request: Request) -> Response:
+        """Say what is heard in a recording: WAV, AIFF, FLAC, Ogg Vorbis, Opus or MP3, told by content, of any rate from 4 kHz."""
+        async with received(request, limits.max_bytes) as (upload, size):
+            request.scope[NOTE] = f" {size} bytes"
+            heard = await pool.hear(upload, size)
+        metrics.heard(heard)
+        request.scope[NOTE] += f" {heard.seconds:.1f} s of audio"
+        return Response(heard.content, media_type="application/json", headers=NOT_KEPT)
+
+
+def add_facts(app: "FastAPI", pool: Pool, limits: Limits) -> None:
+    from fastapi import Response
+
+    @app.get(MODEL, responses=answers(Model))
+    async def model(response: Response) -> Model:
+        """What the model says of itself, and what the service takes."""
+        response.headers.update(NOT_KEPT)
+        return Model(**pool.facts, max_bytes=limits.max_bytes, max_seconds=limits.max_seconds)
+
+    @app.get(HEALTH, responses=answers(Health, "not-ready"))
+    async def healthz(response: Response) -> Health:
+        """Whether a process has the model and has answered with it."""
+        if not pool.ready:
+            raise Refused("not-ready", "stopping" if pool.stopping else "no worker has the model now", {"Retry-After": "1"})
+        response.headers.update(NOT_KEPT)
+        return Health(status="ready")
+
+
+def add_metrics(app: "FastAPI", metrics: Metrics) -> None:
+    from fastapi import Response
+    from fastapi.responses import PlainTextResponse
+
+    @app.get(METRICS, responses=answers(None), response_class=PlainTextResponse)
+    async def counts() -> Response:
+        """Requests, refusals, seconds, latencies, memory, in the text format of Prometheus."""
+        content, media_type = metrics.text()
+        return Response(content, media_type=media_type, headers=NOT_KEPT)
+
+
+def add_docs(app: "FastAPI") -> None:
+    from fastapi.responses import HTMLResponse
+
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        """With the media type of errors, which the framework takes for that of answers."""
+        if app.openapi_schema is None:
+            for methods in described()["paths"].values():
+                for answer in (answer for of in methods.values() for status, answer in of["responses"].items() if int(status) >= 400):
+                    answer["content"] = {CONTENT_TYPE: next(iter(answer["content"].values()))}
+        return described()
+
+    @app.get(DOCS, include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(docs_page(app.openapi(), EXAMPLE), headers=CHECKED)
+
+    app.openapi = openapi  # type: ignore[method-assign] # the documented way to extend it
+
+
+def add_assets(app: "FastAPI", assets: dict[str, Asset]) -> None:
+    for path, asset in assets.items():
+        app.add_route(path, sender(asset), include_in_schema=False)
+
+
+def sender(asset: Asset) -> Any:
+    """A handler that answers with this file, or that the browser has it already."""
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    headers = {**CHECKED, "ETag": asset.etag}
+
+    async def send(request: Request) -> Response:
+        if asset.etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(asset.content, media_type=asset.media_type, headers=headers)
+
+    return send
+
+
+# -- refusals -----------------------------------------------------------------------------
+
+
+def answers(shape: Any, *reasons: str) -> Responses:
+    """What an address may answer, for its description: this shape, or a problem with one of these reasons or of those of all."""
+    by_status: dict[int, list[str]] = defaultdict(list)
+    for reason in (*OF_ALL, *reasons):
+        by_status[status_of(reason)].append(reason)
+    found: Responses = {200: {"model": shape} if shape else {}}
+    return found | {status: {"model": Problem, "description": meanings(codes)} for status, codes in sorted(by_status.items())}
+
+
+def meanings(reasons: Iterable[str]) -> str:
+    return "; ".join(f"{reason}: {title_of(reason)}" for reason in reasons)
+
+
+def add_problems(app: "FastAPI") -> None:
+    """Whatever goes wrong, the answer has the same shape."""
+    from starlette.exceptions import HTTPException
+    from starlette.requests import ClientDisconnect
+
+    codes = {404: "not-found", 405: "wrong-method"}
+
+    async def on_refused(request: "Request", error: Exception) -> "Response":
+        assert isinstance(error, Refused)
+        return problem_response(request, error)
+
+    async def on_http_error(request: "Request", error: Exception) -> "Response":
+        assert isinstance(error, HTTPException)
+        return problem_response(request, Refused(codes.get(error.status_code, "bad-request"), error.detail, error.headers))
+
+    async def on_disconnect(request: "Request", _: Exception) -> "Response":
+        return problem_response(request, Refused("bad-request", "the connection ended before the upload"))
+
+    async def on_defect(request: "Request", _: Exception) -> "Response":
+        return problem_response(request, Refused("defect", "see the log of the service"))
+
+    app.add_exception_handler(Refused, on_refused)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(ClientDisconnect, on_disconnect)
+    app.add_exception_handler(Exception, on_defect)
+
+
+def problem_response(request: "Request", refused: Refused) -> "Response":
+    from starlette.responses import Response
+
+    request.scope[REASON] = refused.reason
+    content = problem_bytes(refused.reason, refused.detail)
+    return Response(content, refused.status, media_type=CONTENT_TYPE, headers=NOT_KEPT | refused.headers)

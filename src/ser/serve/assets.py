@@ -1,0 +1,35 @@
+"""The page and its files: read once, from the package alone. What is not in the table is not there; no request names a file."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+INDEX, SERVICE = "index.html", "service.js"
+PREDICTOR = "/predictor.js"
+"""What the page imports to get an answer; here from this service, in the exported page from the model in the browser."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    content: bytes
+    media_type: str
+
+    @property
+    def etag(self) -> str:
+        return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
+
+
+def load_assets() -> dict[str, Asset]:
+    """{path of the address: file}"""
+    found = {
+        f"/{of.name}": Asset(of.read_bytes(), TYPES["." + of.name.rpartition(".")[2]])
+        for of in files("ser").joinpath("web").iterdir()
+        if "." + of.name.rpartition(".")[2] in TYPES
+    }
+    return {"/": found.pop(f"/{INDEX}"), PREDICTOR: found[f"/{SERVICE}"], **found}

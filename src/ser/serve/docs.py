@@ -1,0 +1,78 @@
+"""/docs: the OpenAPI description as a plain page, made here. (The usual pages load a script from another host.)"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+STYLE = "/docs.css"
+HEAD = "<meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>"
+
+Schema = Mapping[str, Any]
+
+
+def docs_page(schema: Schema, example: str) -> str:
+    """
+    Args:
+        schema: OpenAPI 3.1.
+        example: a command that works.
+    """
+    info = schema["info"]
+    parts = [
+        f"<h1>{escape(info['title'])} {escape(info['version'])}</h1>",
+        f"<p>{escape(info.get('description', ''))}</p>",
+        f"<p>For programs: <a href='/openapi.json'>openapi.json</a> (OpenAPI {escape(schema['openapi'])}).</p>",
+        f"<pre><code>{escape(example)}</code></pre>",
+        *(operation(path, method, of) for path, methods in schema["paths"].items() for method, of in methods.items()),
+        "<h2>Shapes</h2>",
+        *(shape(name, of) for name, of in schema["components"]["schemas"].items()),
+    ]
+    head = f"{HEAD}<title>ser: API</title><link rel='stylesheet' href='{STYLE}'>"
+    return f"<!doctype html><html lang='en'><head>{head}</head><body><main>{''.join(parts)}</main></body></html>"
+
+
+def operation(path: str, method: str, of: Schema) -> str:
+    takes = of.get("requestBody", {}).get("content", {})
+    rows = [(status, escape(answer["description"]), kinds(answer.get("content", {}))) for status, answer in sorted(of["responses"].items())]
+    return (
+        f"<section><h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(of.get('description') or of.get('summary', ''))}</p>"
+        f"{'<p>Takes: ' + kinds(takes) + '</p>' if takes else ''}{table(('status', 'meaning', 'content'), rows)}</section>"
+    )
+
+
+def kinds(content: Schema) -> str:
+    return "<br>".join(f"<code>{escape(media)}</code> {kind(of.get('schema', {}))}" for media, of in content.items())
+
+
+def kind(of: Schema) -> str:
+    """A schema in a few words of HTML.
+
+    >>> kind({"type": "array", "items": {"type": "number"}}), kind({"anyOf": [{"type": "number"}, {"type": "null"}]})
+    ('list of number', 'number or null')
+    """
+    if "$ref" in of:
+        name = escape(of["$ref"].rpartition("/")[2])
+        return f"<a href='#{name}'>{name}</a>"
+    if "anyOf" in of:
+        return " or ".join(kind(each) for each in of["anyOf"])
+    if of.get("type") == "array":
+        return f"list of {kind(of['items'])}"
+    if isinstance(of.get("additionalProperties"), Mapping):
+        return f"map of {kind(of['additionalProperties'])}"
+    if "properties" in of:
+        return "with " + ", ".join(f"<code>{escape(name)}</code>: {kind(each)}" for name, each in of["properties"].items())
+    return escape(of.get("format") or of.get("type", ""))
+
+
+def shape(name: str, of: Schema) -> str:
+    rows = [(f"<code>{escape(field)}</code>", kind(each), escape(each.get("description", ""))) for field, each in of["properties"].items()]
+    about = f"<h3 id='{escape(name)}'>{escape(name)}</h3><p>{escape(of.get('description', ''))}</p>"
+    return f"<section>{about}{table(('field', 'kind', ''), rows)}</section>"
+
+
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Of cells that are HTML already."""
+    return f"<table><thead>{line(header, 'th')}</thead><tbody>{''.join(line(row, 'td') for row in rows)}</tbody></table>"
+
+
+def line(cells: tuple[str, ...], tag: str) -> str:
+    return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in cells)}</tr>"

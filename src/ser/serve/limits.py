@@ -1,0 +1,185 @@
+"""What a request may be, checked before anything reads it: who asks (Host, Origin), how many bytes, and how slowly they may come."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from ser.serve.problems import CONTENT_TYPE, Refused, problem_bytes
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+REASON, NOTE = "ser.reason", "ser.note"
+"""Keys of a request's scope, for who counts and logs it: why it was refused, and what it held."""
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+FORM_BYTES = 16 * 1024
+"""Around the file of a form: boundaries and headers of its parts."""
+LINGER_SECONDS = 2.0
+"""For what a client still sends once it is refused: one that only reads when it has sent all would never see why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may ask for."""
+
+    max_bytes: int
+    """Of a recording."""
+    max_seconds: float
+    """Of its sound."""
+    timeout: float
+    """Seconds for an upload, for its wait, and for being heard, each."""
+    hosts: frozenset[str] = LOOPBACK
+    """What the Host header may be, in small letters, without port."""
+
+
+class Guard:
+    """ASGI: lets through what is within the limits, and ends what turns out not to be."""
+
+    def __init__(self, app: App, limits: Limits) -> None:
+        self.app, self.limits = app, limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        body = Body(receive, self.limits.max_bytes + FORM_BYTES, self.limits.timeout, has_body(headers))
+        answer = Answer(send, body)
+        try:
+            self.check(scope, headers)
+        except Refused as refused:
+            scope[REASON] = refused.reason
+            await refuse(refused, answer.send)
+        else:
+            await self.app(scope, body.receive, answer.send)
+
+    def check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+        """
+        Raises:
+            Refused: wrong-host, wrong-origin or too-large.
+        """
+        host = text(headers, b"host")
+        name = host_name(host)
+        if name not in self.limits.hosts and name != own_address(scope):
+            raise Refused("wrong-host", "this service does not go by that name; see --allow-host")
+        if scope["method"] not in {"GET", "HEAD", "OPTIONS"} and not same_origin(text(headers, b"origin"), host):
+            raise Refused("wrong-origin", "only its own page, or no page at all, may send recordings here")
+        length = text(headers, b"content-length")
+        if length.isdecimal() and int(length) > self.limits.max_bytes + FORM_BYTES:
+            raise Refused("too-large", f"{int(length)} bytes; at most {self.limits.max_bytes} are taken")
+
+
+class Body:
+    """What arrives of a request, counted and timed."""
+
+    def __init__(self, receive: Receive, most: int, seconds: float, expected: bool) -> None:
+        self.raw, self.most, self.seconds = receive, most, seconds
+        self.count = 0
+        self.deadline: float | None = None
+        self.complete = not expected
+
+    async def receive(self) -> Message:
+        """
+        Raises:
+            Refused: too-large or slow-upload.
+        """
+        loop = asyncio.get_running_loop()
+        if self.deadline is None:
+            self.deadline = loop.time() + self.seconds
+        try:
+            # what comes behind the body is a disconnect, for which a long answer may wait
+            async with asyncio.timeout_at(None if self.complete else self.deadline):
+                message = await self.raw()
+        except TimeoutError:
+            raise Refused("slow-upload", f"it did not arrive within {self.seconds:g} s") from None
+        self.note(message)
+        if self.count > self.most:
+            raise Refused("too-large", f"more than {self.most} bytes")
+        return message
+
+    def note(self, message: Message) -> None:
+        self.count += len(message.get("body", b""))
+        self.complete = self.complete or not message.get("more_body", False)
+
+    async def drain(self) -> None:
+        """Throw away what still comes, for a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while not self.complete:
+                    self.note(await self.raw())
+
+
+class Answer:
+    """What is sent back. Behind an answer that came before the end of its request, the connection is closed."""
+
+    def __init__(self, send: Send, body: Body) -> None:
+        self.raw, self.body = send, body
+        self.early = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.early = not self.body.complete
+            if self.early:
+                message["headers"] = [*message.get("headers", []), (b"connection", b"close")]
+        if self.early and message["type"] == "http.response.body" and not message.get("more_body", False):
+            await self.raw({**message, "more_body": True})
+            await self.body.drain()
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
+        await self.raw(message)
+
+
+def text(headers: Mapping[bytes, bytes], name: bytes) -> str:
+    return headers.get(name, b"").decode("latin-1").strip().lower()
+
+
+def has_body(headers: Mapping[bytes, bytes]) -> bool:
+    """
+    >>> has_body({b"content-length": b"0"}), has_body({b"transfer-encoding": b"chunked"})
+    (False, True)
+    """
+    return text(headers, b"content-length") not in {"", "0"} or b"transfer-encoding" in headers
+
+
+def host_name(host: str) -> str:
+    """A Host header without its port.
+
+    >>> host_name("localhost:8000"), host_name("[::1]:8000"), host_name("[::1]")
+    ('localhost', '[::1]', '[::1]')
+    """
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdecimal() and (":" not in name or name.endswith("]")) else host
+
+
+def url_name(host: str) -> str:
+    """As it stands in an address.
+
+    >>> url_name("::1"), url_name("127.0.0.1")
+    ('[::1]', '127.0.0.1')
+    """
+    return f"[{host}]" if ":" in host else host
+
+
+def own_address(scope: Scope) -> str | None:
+    """The number under which the connection came in: no name server can make a page of another site go by that."""
+    server = scope.get("server")
+    return url_name(str(server[0])) if server else None
+
+
+def same_origin(origin: str, host: str) -> bool:
+    """
+    >>> same_origin("", "localhost:8000"), same_origin("http://localhost:8000", "localhost:8000"), same_origin("null", "localhost:8000")
+    (True, True, False)
+    """
+    return not origin or origin in {f"http://{host}", f"https://{host}"}
+
+
+async def refuse(refused: Refused, send: Send) -> None:
+    content = problem_bytes(refused.reason, refused.detail)
+    headers = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content, "more_body": False})

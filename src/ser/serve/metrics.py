@@ -1,0 +1,112 @@
+"""What the service counts, as Prometheus reads it. No label has more values than the program names."""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ser.serve.limits import NOTE, REASON, App, Message, Receive, Scope, Send
+from ser.serve.workers import Heard, Pool
+
+log = logging.getLogger(__name__)
+
+OTHER = "other"
+PREDICTION_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+WAITING_SECONDS = (0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30)
+
+
+class Metrics:
+    """Counters of one service."""
+
+    def __init__(self, pool: Pool) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter("ser_requests", "Requests answered", ["route", "status"], registry=registry)
+        self.refusals = Counter("ser_refusals", "Requests refused, by reason", ["reason"], registry=registry)
+        self.audio = Counter("ser_audio_seconds", "Seconds of audio heard", registry=registry)
+        self.in_flight = Gauge("ser_requests_in_flight", "Requests not answered yet", registry=registry)
+        self.predicting = Histogram(
+            "ser_prediction_seconds", "From a free worker to its answer", buckets=PREDICTION_SECONDS, registry=registry
+        )
+        self.waiting = Histogram("ser_waiting_seconds", "Until a worker was free", buckets=WAITING_SECONDS, registry=registry)
+        registry.register(Processes(pool))
+
+    def heard(self, heard: Heard) -> None:
+        self.audio.inc(heard.seconds)
+        self.predicting.observe(heard.worked)
+        self.waiting.observe(heard.waited)
+
+    def text(self) -> tuple[bytes, str]:
+        """With its content type."""
+        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+class Processes:
+    """What the system tells of the server and its workers when it is asked."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    def collect(self) -> Iterator[Any]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        yield CounterMetricFamily("ser_workers_restarted", "Workers that were replaced", value=self.pool.restarts)
+        yield GaugeMetricFamily("ser_workers", "Workers that have the model", value=len(self.pool.workers))
+        memory = GaugeMetricFamily("ser_resident_memory_bytes", "Of the server, and of all its workers", labels=["process"])
+        memory.add_metric(["server"], resident_bytes(os.getpid()))
+        memory.add_metric(["workers"], sum(resident_bytes(worker.process.pid) for worker in self.pool.workers))
+        yield memory
+
+
+def resident_bytes(pid: int) -> float:
+    """0 where the process is gone, NaN where the system does not tell in this way (Linux does).
+
+    >>> resident_bytes(os.getpid()) > 1_000_000
+    True
+    """
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0.0 if Path("/proc/self/statm").exists() else float("nan")
+    return float(pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+class Measure:
+    """ASGI: counts every request, and says so in one line at -v."""
+
+    def __init__(self, app: App, metrics: Metrics, routes: frozenset[str], headers: list[tuple[bytes, bytes]]) -> None:
+        """
+        Args:
+            routes: addresses that have a name of their own in the counts.
+            headers: of every answer.
+        """
+        self.app, self.metrics, self.routes, self.headers = app, metrics, routes, headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        route = scope["path"] if scope["path"] in self.routes else OTHER
+        statuses: list[int] = []
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+                message["headers"] = [*message.get("headers", []), *self.headers]
+            await send(message)
+
+        begun = time.perf_counter()
+        try:
+            with self.metrics.in_flight.track_inprogress():
+                await self.app(scope, receive, sent)
+        finally:
+            for status in statuses:
+                self.metrics.requests.labels(route, str(status)).inc()
+                log.info("%s %s %d %.3f s%s", scope["method"], route, status, time.perf_counter() - begun, scope.get(NOTE, ""))
+            if REASON in scope:
+                self.metrics.refusals.labels(scope[REASON]).inc()

@@ -1,0 +1,92 @@
+"""What is refused, why, and with which status: one table for the program, its OpenAPI schema and docs/serve.md."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ser.reasons import SKIP_REASONS
+
+UNUSABLE = 422
+"""Of every upload that was received and cannot be used, but for those named in `STATUS`."""
+
+REQUEST_REASONS = {
+    "bad-request": "no request that this service understands",
+    "wrong-host": "the Host header names another machine",
+    "wrong-origin": "a page of another site sent it",
+    "not-found": "nothing is here",
+    "wrong-method": "this address takes another method",
+    "slow-upload": "the upload took too long",
+    "too-large": "more bytes than are taken",
+    "wrong-type": "neither a form nor audio, by its Content-Type",
+    "busy": "too many uploads are waiting; try again later",
+    "not-ready": "no process has the model, or the service stops",
+    "defect": "an error of the program itself",
+}
+"""What can be wrong with a request, besides what can be wrong with a recording (`ser.reasons`)."""
+
+STATUS = {
+    "bad-request": 400,
+    "wrong-host": 400,
+    "wrong-origin": 403,
+    "not-found": 404,
+    "wrong-method": 405,
+    "slow-upload": 408,
+    "too-large": 413,
+    "wrong-type": 415,
+    "not-audio": 415,
+    "unsupported-codec": 415,
+    "busy": 429,
+    "defect": 500,
+    "not-ready": 503,
+}
+OF_UPLOADS = (
+    "empty",
+    "header-only",
+    "truncated",
+    "bad-header",
+    "not-audio",
+    "lfs-pointer",
+    "unsupported-codec",
+    "too-short",
+    "too-long",
+    "rate-too-low",
+    "silent",
+    "not-finite",
+    "unreadable",
+    "timeout",
+)
+"""Codes of `ser.reasons` that the bytes of a recording can earn; the others are of files and corpora."""
+CONTENT_TYPE = "application/problem+json"
+
+
+class Refused(Exception):
+    """A request that gets no answer but its reason, a code of `REQUEST_REASONS` or `ser.reasons`."""
+
+    def __init__(self, reason: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail, self.headers = reason, detail, dict(headers or {})
+
+    @property
+    def status(self) -> int:
+        return status_of(self.reason)
+
+
+def status_of(reason: str) -> int:
+    """
+    >>> status_of("not-audio"), status_of("truncated")
+    (415, 422)
+    """
+    return STATUS.get(reason, UNUSABLE)
+
+
+def title_of(reason: str) -> str:
+    return REQUEST_REASONS.get(reason) or SKIP_REASONS[reason]
+
+
+def problem(reason: str, detail: str) -> dict[str, Any]:
+    """RFC 9457, with the code as `reason`."""
+    return {"title": title_of(reason), "status": status_of(reason), "reason": reason, "detail": detail}
+
+
+def problem_bytes(reason: str, detail: str) -> bytes:
+    return json.dumps(problem(reason, detail), allow_nan=False).encode()

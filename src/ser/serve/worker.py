@@ -1,0 +1,148 @@
+"""A process that holds a model and hears one upload after the other, until its parent closes the pipe or is gone.
+
+It is started as `python -m ser.serve.worker MODEL SECONDS [BACKBONE]`. Uploads come on standard input, answers go where standard output
+was; each is a frame: eight bytes that tell its length, and then so many.
+"""
+
+import json
+import os
+import signal
+import struct
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path, PurePath
+from typing import IO, Any
+
+import numpy as np
+
+from ser.containers import Container, Source, identify
+from ser.errors import AudioError, DataError, SerError
+from ser.formats import Outcome, record
+from ser.parallel import die_with
+from ser.predict import Predictor
+from ser.recording import FileRecording, Samples
+from ser.serve.facts import Facts, facts_of
+
+SIZE = struct.Struct(">Q")
+CHUNK = 1 << 16
+HEAD_ROOM = 1 << 30
+"""Bytes of memory beyond those of the model at rest."""
+WARM_SECONDS = 1.0
+NO_MEMORY = "the memory does not suffice: send a shorter recording"
+
+
+def main(model: str, max_seconds: float, backbone: str | None = None) -> None:
+    """The life of a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    die_with(os.getppid())
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    with suppress(BrokenPipeError):
+        try:
+            predictor = Predictor.load(model, backbone=backbone)
+            facts = warm_up(Path(model), predictor)
+        except (SerError, OSError) as error:
+            put(answers, {"error": str(error), "exit_code": getattr(error, "exit_code", DataError.exit_code)})
+            return
+        limit_memory()
+        put(answers, asdict(facts))
+        serve(predictor, facts, requests, answers, max_seconds)
+
+
+def warm_up(path: Path, predictor: Predictor) -> Facts:
+    """The first call of a network is the slowest; and a worker that has answered once can answer."""
+    rate = predictor.model.audio.sampling_rate
+    noise = np.random.default_rng(0).normal(0, 0.1, round(WARM_SECONDS * rate)).astype(np.float32)
+    return facts_of(path, predictor, predictor.predict(noise, rate))
+
+
+def limit_memory() -> None:
+    """Of what is written to, not of what is mapped. Only the kernel of Linux keeps such a limit."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
+    limit = int(status["VmData"].split()[0]) * 1024 + HEAD_ROOM
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+
+
+def serve(predictor: Predictor, facts: Facts, requests: IO[bytes], answers: IO[bytes], max_seconds: float) -> None:
+    """Answer until there are no more uploads."""
+    for upload in uploads(requests):
+        try:
+            found = hear(predictor, upload, max_seconds)
+        except AudioError as error:
+            put(answers, {"reason": error.reason, "detail": error.detail})
+        except (MemoryError, DataError):
+            put(answers, {"reason": "too-long", "detail": NO_MEMORY})
+            return  # with its memory in pieces: another worker takes over
+        else:
+            put(answers, {"seconds": found["seconds"]}, found | {"model": facts.of_answer()})
+
+
+def uploads(requests: IO[bytes]) -> Iterator[IO[bytes]]:
+    """Each in a temporary file without a name, which is gone before the next one comes."""
+    while header := requests.read(SIZE.size):
+        (left,) = SIZE.unpack(header)
+        with tempfile.TemporaryFile() as file:
+            while left:
+                piece = requests.read(min(CHUNK, left))
+                if not piece:
+                    return  # the parent is gone
+                file.write(piece)
+                left -= len(piece)
+            file.flush()
+            yield file
+
+
+def hear(predictor: Predictor, upload: IO[bytes], max_seconds: float) -> dict[str, Any]:
+    """What the service answers, without what it says of the model.
+
+    Raises:
+        AudioError: the recording cannot be used, or is longer than that.
+        DataError, MemoryError: the memory does not suffice.
+    """
+    source = Source.of(upload.fileno(), os.fstat(upload.fileno()).st_size)
+    recording = Upload(source, identify(source), max_seconds)
+    found = record(Outcome("", predictor.hear(recording)), attention=True)
+    del found["path"]
+    return found
+
+
+class Upload(FileRecording):
+    """A recording that is refused before hours of it are decoded."""
+
+    def __init__(self, source: Source, container: Container, max_seconds: float) -> None:
+        """Errors as of `FileRecording`; too-long begins earlier."""
+        super().__init__(source, container, PurePath())
+        self.max_seconds = max_seconds
+        self.check_length(self.num_samples)
+
+    def check_length(self, samples: int) -> None:
+        if samples > self.max_seconds * self.sample_rate:
+            raise AudioError("too-long", f"{samples / self.sample_rate:.0f} s or more; at most {self.max_seconds:g} s are taken")
+
+    def blocks(self) -> Iterator[Samples]:
+        """Counted, because some headers do not tell how much follows."""
+        count = 0
+        for block in super().blocks():
+            count += len(block)
+            self.check_length(count)
+            yield block
+
+
+def put(answers: IO[bytes], *frames: dict[str, Any]) -> None:
+    """Each as JSON."""
+    for frame in frames:
+        content = json.dumps(frame, allow_nan=False).encode()
+        answers.write(SIZE.pack(len(content)) + content)
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], float(sys.argv[2]), *sys.argv[3:])
