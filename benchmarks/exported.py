@@ -212,7 +212,7 @@ def time_table(found: argparse.Namespace, files: Mapping[str, Path], clip: Path,
         {
             **{name: [plain, str(best), str(clip), network] for name, network in PLAIN.items()},
             **{name: ["-c", OURS, str(path), str(clip)] for name, path in files.items()},
-            "command": ["-c", COMMAND, "predict", str(files["fp32"]), str(clip)],
+            "command": ["-c", COMMAND, "predict", str(clip), "--model", str(files["fp32"])],
         },
         found.rounds,
     )

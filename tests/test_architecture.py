@@ -27,7 +27,7 @@ LAYERS = {
     "store": "shards store",
     "batches, checkpoints, runs": "data inference checkpoint runs tracking",
     "learning and scores": "training predictions evaluation comparison fairness perception",
-    "a trained model": "rebuild restore robustness silero recording voice windows attention predict formats",
+    "a trained model": "rebuild restore robustness silero recording voice windows attention predict formats newest",
     "what people look at": """
         console licences visualize
         report.svg report.plots report.facts report.page report.examples report.scores report.model report.build report.card report

@@ -132,7 +132,7 @@ class Startled:
 
 @given(
     seconds=st.floats(1, 12),
-    at=st.floats(0.05, 0.95),
+    at=st.floats(0.05, 0.9),
     silence=st.tuples(st.floats(0, 3), st.floats(0, 3)),
     rate=st.sampled_from([8_000, 16_000, 44_100]),
     duration=st.sampled_from([2.0, None]),
@@ -150,7 +150,7 @@ def test_an_instant_that_was_listened_to_is_a_peak_at_that_instant(
     hush = [generator.normal(0, 1e-4, round(of * rate)) for of in silence]
     samples = np.concatenate([hush[0], speech, hush[1]]).clip(-1, 1).astype(np.float32)
     model = Startled(AudioConfig(duration=duration, trim_silence=trim, pad=pad and duration is not None))
-    found = Predictor(model).predict(samples, rate).attention["ear"]
+    found = Predictor(model, voice="energy").predict(samples, rate).attention["ear"]
     peak = (int(np.argmax(found.weights)) + 0.5) / found.rate
     assert peak == pytest.approx(len(hush[0]) / rate + instant / rate, abs=1.01 / STEP_RATE)
     assert abs(len(found.weights) / found.rate - len(samples) / rate) <= 1 / found.rate

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from conftest import Ser
 from ser import progress
 from ser.export import export_run
 from ser.formats import FORMATS
+from ser.newest import VARIABLE, choose_model
 from ser.pipeline.predict import find_sources
 from ser.reasons import SKIP_REASONS
 from ser.runs import Run
@@ -56,6 +58,13 @@ def folder(tmp_path: Path, clip: Path) -> Path:
     return place
 
 
+@pytest.fixture(scope="module")
+def exported(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "model.onnx"
+    export_run(finished, path)
+    return path
+
+
 def parsed(text: str) -> Any:
     def refuse(constant: str) -> Any:
         raise AssertionError(f"{constant} is no strict JSON")
@@ -67,7 +76,7 @@ def parsed(text: str) -> Any:
 
 
 def test_a_file_gives_a_table(finished: Run, clip: Path, ser: Ser) -> None:
-    answer = ser("predict", finished.folder, clip)
+    answer = ser("predict", "--model", finished.folder, clip)
     assert answer.code == 0
     (row,) = printed_rows(answer.out)
     assert row[0] == str(clip)
@@ -80,7 +89,7 @@ def test_a_long_recording_gives_its_timeline_as_well(finished: Run, tmp_path: Pa
     noise = np.random.default_rng(0).normal(0, 0.1, 30 * 8_000)
     noise[10 * 8_000 : 20 * 8_000] *= 1e-4
     soundfile.write(tmp_path / "long.wav", noise, 8_000)
-    answer = ser("predict", finished.folder, tmp_path / "long.wav", "--window", 2, "--hop", 1)
+    answer = ser("predict", "--model", finished.folder, tmp_path / "long.wav", "--window", 2, "--hop", 1)
     rows = printed_rows(answer.out)
     assert "8khz" in rows[0]
     assert "timeline" in answer.out
@@ -91,7 +100,7 @@ def test_a_long_recording_gives_its_timeline_as_well(finished: Run, tmp_path: Pa
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_goes_to_standard_output_alone(finished: Run, clip: Path, ser: Ser, form: str) -> None:
-    answer = ser("predict", finished.folder, clip, "--format", form)
+    answer = ser("predict", "--model", finished.folder, clip, "--format", form)
     assert (answer.code, answer.err) == (0, "")
     assert answer.out
     if form == "json":
@@ -103,7 +112,7 @@ def test_every_format_goes_to_standard_output_alone(finished: Run, clip: Path, s
 
 
 def test_a_folder_is_searched_and_its_broken_files_are_rows(finished: Run, folder: Path, ser: Ser) -> None:
-    answer = ser("predict", finished.folder, folder, "--format", "json")
+    answer = ser("predict", "--model", finished.folder, folder, "--format", "json")
     rows = {Path(row["path"]).name: row for row in parsed(answer.out)}
     assert {name: row["reason"] for name, row in rows.items()} == {"a.wav": None, "b.WAV": None, "c.mp3": "truncated", "d.wav": "empty"}
     assert rows["a.wav"]["probabilities"] == rows["b.WAV"]["probabilities"]
@@ -113,7 +122,7 @@ def test_a_folder_is_searched_and_its_broken_files_are_rows(finished: Run, folde
 
 
 def test_the_table_shows_broken_files_too(finished: Run, folder: Path, ser: Ser) -> None:
-    answer = ser("predict", finished.folder, folder)
+    answer = ser("predict", "--model", finished.folder, folder)
     rows = {Path(row[0]).name: row for row in printed_rows(answer.out)}
     assert rows["d.wav"][1:4] == ["-", "", "empty: 0 bytes"]
     assert answer.code == 3
@@ -124,7 +133,7 @@ def test_a_broken_file_that_was_named_is_an_error(finished: Run, tmp_path: Path,
     assert reason in SKIP_REASONS
     path = tmp_path / "x.wav"
     path.write_bytes(BROKEN[reason])
-    answer = ser("predict", finished.folder, path)
+    answer = ser("predict", "--model", finished.folder, path)
     assert (answer.code, answer.out) == (3, "")
     assert answer.err.startswith(f"ser: {path}: {reason}: ")
     assert len(answer.err.splitlines()) == 1
@@ -132,14 +141,14 @@ def test_a_broken_file_that_was_named_is_an_error(finished: Run, tmp_path: Path,
 
 def test_files_behind_a_broken_one_are_heard(finished: Run, tmp_path: Path, clip: Path, ser: Ser) -> None:
     absent = [tmp_path / "absent.wav", tmp_path / f"{300 * 'x'}.wav"]
-    answer = ser("predict", finished.folder, *absent, clip, "--format", "jsonl")
+    answer = ser("predict", "--model", finished.folder, *absent, clip, "--format", "jsonl")
     assert [parsed(line)["reason"] for line in answer.out.splitlines()] == ["unreadable", "unreadable", None]
     assert answer.code == 3
     assert "2 of 3 files cannot be used" in answer.err
 
 
 def test_a_pattern_that_no_shell_has_expanded_is_one(finished: Run, folder: Path, ser: Ser) -> None:
-    answer = ser("predict", finished.folder, f"{folder}/**/*.[wW]*[vV]", "--format", "jsonl")
+    answer = ser("predict", "--model", finished.folder, f"{folder}/**/*.[wW]*[vV]", "--format", "jsonl")
     assert [Path(parsed(line)["path"]).name for line in answer.out.splitlines()] == ["a.wav", "d.wav", "b.WAV"]
 
 
@@ -162,14 +171,14 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> Non
 )
 def test_what_cannot_be_followed_is_one_line(finished: Run, folder: Path, ser: Ser, arguments: list[str], code: int, words: str) -> None:
     (folder / "deepest").mkdir()
-    answer = ser("predict", finished.folder, *(argument.format(folder=folder) for argument in arguments))
+    answer = ser("predict", "--model", finished.folder, *(argument.format(folder=folder) for argument in arguments))
     assert (answer.code, answer.out) == (code, "")
     assert words in answer.err
     assert len(answer.err.splitlines()) == 1
 
 
 def test_a_recording_in_the_place_of_the_model_is_told(clip: Path, ser: Ser) -> None:
-    answer = ser("predict", clip, clip)
+    answer = ser("predict", "--model", clip, clip)
     assert answer.code == 3
     assert "is no model: give the folder of a run" in answer.err
 
@@ -179,8 +188,91 @@ def test_many_files_move_a_progress_on(
 ) -> None:
     monkeypatch.setattr(progress, "LOG_EVERY_SECONDS", 0.0)
     with caplog.at_level("INFO", logger="ser"):
-        answer = ser("predict", finished.folder, folder, "-v")
+        answer = ser("predict", "--model", finished.folder, folder, "-v")
     assert "predict: 4 of 4" in answer.err + caplog.text
+
+
+# -- which model --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    return tmp_path
+
+
+def make_run(folder: Path, seconds: int, *, finished: bool = True, exported: int | None = None) -> Path:
+    """What the choice looks at, with the times of the files."""
+    folder.mkdir(parents=True)
+    files = {"best.pth": seconds, **({"test_metrics.json": seconds} if finished else {}), **({"model.onnx": exported} if exported else {})}
+    for name, at in files.items():
+        (folder / name).touch()
+        os.utime(folder / name, (at, at))
+    return folder
+
+
+def test_without_a_model_the_newest_finished_run_is_meant_and_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(here / "runs/old", 100)
+    make_run(here / "runs/new", 300)
+    make_run(here / "runs/at_work", 400, finished=False)
+    make_run(here / "runs/protocols/fold", 500)
+    assert choose_model(None) == "runs/new"
+    assert capsys.readouterr() == ("", "ser: the model is runs/new (--model names another)\n")
+
+
+@pytest.mark.parametrize(
+    ("exported", "backbone", "chosen"),
+    [(301, None, "runs/a/model.onnx"), (300, None, "runs/a/model.onnx"), (299, None, "runs/a"), (301, "wavlm", "runs/a")],
+)
+def test_its_exported_model_is_preferred_where_it_is_current(here: Path, exported: int, backbone: str | None, chosen: str) -> None:
+    make_run(here / "runs/a", 300, exported=exported)
+    assert choose_model(None, backbone) == chosen
+
+
+def test_an_exported_model_that_nothing_here_can_run_is_not_chosen(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(here / "runs/a", 300, exported=301)
+    monkeypatch.setattr("ser.newest.find_spec", lambda _: None)
+    assert choose_model(None) == "runs/a"
+
+
+def test_the_command_line_goes_before_the_environment_and_that_before_the_runs(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(here / "runs/a", 300)
+    monkeypatch.setenv(VARIABLE, "elsewhere.onnx")
+    assert choose_model("given.onnx") == "given.onnx"
+    assert choose_model(None) == "elsewhere.onnx"
+    monkeypatch.setenv(VARIABLE, "")
+    assert choose_model(None) == "runs/a"
+
+
+@pytest.mark.usefixtures("here")
+def test_no_model_at_all_is_one_line_that_says_how_to_get_one(clip: Path, ser: Ser) -> None:
+    answer = ser("predict", clip)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.count("\n") == 1
+    assert all(word in answer.err for word in ("--model", VARIABLE, "ser demo"))
+
+
+def test_the_newest_run_predicts(here: Path, finished: Run, exported: Path, clip: Path, ser: Ser) -> None:
+    shutil.copytree(finished.folder, here / "runs/mine")
+    shutil.copy(exported, here / "runs/mine/model.onnx")
+    answer = ser("predict", clip, "--format", "jsonl")
+    assert parsed(answer.out)["path"] == str(clip)
+    assert answer.err == "ser: the model is runs/mine/model.onnx (--model names another)\n"
+
+
+def test_a_model_among_the_recordings_is_told(finished: Run, exported: Path, clip: Path, ser: Ser) -> None:
+    for model in (finished.folder, exported):
+        for answer in (ser("predict", model, clip), ser("predict", clip, model, "-m", exported)):
+            assert (answer.code, answer.out) == (2, "")
+            assert answer.err == f"ser: {model} is a model and no recording: give it with --model\n"
+
+
+def test_nothing_to_hear_is_told(exported: Path, ser: Ser) -> None:
+    answer = ser("predict", "--model", exported)
+    assert answer.code == 2
+    assert answer.err == "ser: nothing to hear: give files, folders, patterns, - for standard input, or --mic\n"
 
 
 # -- the real program ---------------------------------------------------------------------
@@ -191,17 +283,10 @@ def program(*arguments: str | Path, content: bytes = b"") -> subprocess.Complete
     return subprocess.run(command, input=content, capture_output=True, check=False)
 
 
-@pytest.fixture(scope="module")
-def exported(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("exported") / "model.onnx"
-    export_run(finished, path)
-    return path
-
-
 def test_bytes_on_standard_input_are_the_file(exported: Path, clip: Path) -> None:
-    piped = program(exported, "-", "--format", "json", content=clip.read_bytes())
+    piped = program("--model", exported, "-", "--format", "json", content=clip.read_bytes())
     assert piped.returncode == 0, piped.stderr
-    (by_pipe,), (by_name,) = parsed(piped.stdout.decode()), parsed(program(exported, clip, "--format", "json").stdout.decode())
+    (by_pipe,), (by_name,) = parsed(piped.stdout.decode()), parsed(program("--model", exported, clip, "--format", "json").stdout.decode())
     assert by_pipe.pop("path") == "stdin"
     assert by_name.pop("path") == str(clip)
     assert by_pipe == by_name
@@ -209,7 +294,7 @@ def test_bytes_on_standard_input_are_the_file(exported: Path, clip: Path) -> Non
 
 @pytest.mark.parametrize("closed", ["< /dev/null", "<&-"])
 def test_nothing_on_standard_input_is_an_error(exported: Path, closed: str) -> None:
-    command = f'"{sys.executable}" -c "from ser.cli import main; main()" predict "{exported}" - {closed}'
+    command = f'"{sys.executable}" -c "from ser.cli import main; main()" predict --model "{exported}" - {closed}'
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (3, "ser: stdin: empty: 0 bytes\n")
 
@@ -220,7 +305,7 @@ def test_odd_names_break_nothing(exported: Path, clip: Path, tmp_path: Path, nam
         shutil.copy(clip, tmp_path / name)
     except OSError:
         pytest.skip("this file system takes no such name")
-    done = program(exported, tmp_path, "--format", "csv")
+    done = program("--model", exported, tmp_path, "--format", "csv")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2
     assert b"\x1b" not in done.stdout
@@ -238,7 +323,7 @@ except SystemExit as end:
 
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_an_exported_model_is_used_without_torch(exported: Path, clip: Path, form: str) -> None:
-    arguments = ["ser", "predict", str(exported), str(clip), "--format", form]
+    arguments = ["ser", "predict", "--model", str(exported), str(clip), "--format", form]
     code = f"{AS_PROGRAM.format(arguments=arguments)}    assert not end.code"
     assert loaded_by(code) == {"onnxruntime"}
 
@@ -249,7 +334,9 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_a_reader_that_leaves_early_is_no_matter(exported: Path, folder: Path) -> None:
-    command = f'"{sys.executable}" -c "from ser.cli import main; main()" predict "{exported}" "{folder}" --format jsonl | head -c 10'
+    command = (
+        f'"{sys.executable}" -c "from ser.cli import main; main()" predict --model "{exported}" "{folder}" --format jsonl | head -c 10'
+    )
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr.splitlines() == [f"ser: 2 of 4 files cannot be used: {folder / 'c.mp3'} (truncated), {folder / 'd.wav'} (empty)"]
     assert len(done.stdout) == 10
@@ -261,7 +348,19 @@ def test_ctrl_c_stops_without_a_traceback(exported: Path, tmp_path: Path) -> Non
     code = (
         "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nfrom ser.cli import main\nprint('up', flush=True)\nmain()"
     )
-    command = [sys.executable, "-c", code, "predict", str(exported), str(tmp_path / "long.wav"), "--hop", "0.1"]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "predict",
+        "--model",
+        str(exported),
+        str(tmp_path / "long.wav"),
+        "--hop",
+        "0.1",
+        "--voice",
+        "energy",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()

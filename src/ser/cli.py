@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -293,11 +293,20 @@ def export(
 
 
 @app.command()
-def predict(
-    model: Annotated[str, typer.Argument(help="Folder of a run, or a file that `ser export` wrote.", show_default=False)],
+def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
     paths: Annotated[
-        list[str], typer.Argument(help="Files, folders, patterns, or - for one on standard input.", metavar="PATH...", show_default=False)
-    ],
+        list[str] | None,
+        typer.Argument(help="Files, folders, patterns, or - for one on standard input.", metavar="PATH...", show_default=False),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "-m",
+            "--model",
+            help="Folder of a run, or a file that `ser export` wrote; else $SER_MODEL, or the newest run here.",
+            show_default=False,
+        ),
+    ] = None,
     form: Annotated[str, typer.Option("--format", help="table, json, jsonl, csv, rttm or srt.")] = "table",
     window: Annotated[
         float | None, typer.Option(help="Seconds heard at once; else what the model was trained on.", show_default=False)
@@ -306,6 +315,9 @@ def predict(
     backbone: Annotated[
         str | None, typer.Option(help="Folder or hub model, for a run with one that has moved.", show_default=False)
     ] = None,
+    voice: Annotated[
+        Literal["auto", "silero", "energy"], typer.Option(help="Who tells speech from silence; auto: silero where it is installed.")
+    ] = "auto",
     verbose: Verbosity = 0,
 ) -> None:
     """Say what a trained model hears in recordings of any length: emotion, or `unknown` where it is not sure enough.
@@ -319,7 +331,7 @@ def predict(
         from ser.pipeline.predict import predict as predict_paths
 
         set_up_logging(verbose)
-        predict_paths(model, paths, form=form, window=window, hop=hop, backbone=backbone)
+        predict_paths(paths or [], model, form=form, window=window, hop=hop, backbone=backbone, voice=voice)
 
 
 @app.command()

@@ -2,9 +2,11 @@
 
 from importlib import resources
 from pathlib import Path
+from shlex import quote
 
 from ser.config_file import load_config
 from ser.console import say
+from ser.newest import newest_run
 from ser.pipeline import run_steps
 
 
@@ -16,6 +18,9 @@ def demo(folder: str) -> None:
     config = load_config("demo.yaml", [f"project.{key}={quoted(path)}" for key, path in places.items()])
     run_steps(config, ["extract", "transform", "load", "train"])
     say("A few clips of 16 speakers: the score shows that everything works, not how well. README.md has the measured figures.")
+    run = newest_run(root / "runs")
+    if run is not None:
+        say(f"Try it: ser predict --model {quote(str(run.folder))} RECORDING")
 
 
 def quoted(path: Path) -> str:

@@ -10,8 +10,10 @@ from typing import IO
 
 from ser.errors import AudioError, ConfigError, DataError
 from ser.formats import FORMATS, Outcome
+from ser.newest import choose_model, is_model
 from ser.predict import Passage, Prediction, Predictor, Tracker
 from ser.search import find_audio, is_folder, printable
+from ser.silero import Voice
 from ser.wording import percent
 
 STDIN, STDIN_NAME = "-", "stdin"
@@ -28,21 +30,29 @@ Paths = Sequence[str]
 
 
 def predict(
-    model: str, paths: Paths, form: str = TABLE, window: float | None = None, hop: float | None = None, backbone: str | None = None
+    paths: Paths,
+    model: str | None = None,
+    form: str = TABLE,
+    window: float | None = None,
+    hop: float | None = None,
+    backbone: str | None = None,
+    voice: Voice = "auto",
 ) -> None:
     """Print what a model says. Every file is heard, also behind a broken one.
 
     Args:
-        model: as of `Predictor.load`, as are window, hop and backbone.
         paths: files, folders (at any depth: what ends like audio), patterns such as `calls/**/*.wav`, or `-` for one on standard input.
+        model: as of `ser.newest.choose_model`; None: the newest here.
+        window, hop, backbone, voice: as of `Predictor.load`.
 
     Raises:
-        ConfigError: no such format; standard input twice; srt of several recordings; else as of `Predictor.load`.
+        ConfigError: no such format; standard input twice; srt of several recordings; a model among the paths, or none at all; else as of
+            `Predictor.load`.
         AudioError: a single file was given and cannot be used.
         DataError: some files cannot be used, once all others are printed; a folder or a pattern holds no audio.
     """
     sources = find_sources(paths, form)
-    predictor = Predictor.load(model, window, hop, backbone)
+    predictor = Predictor.load(choose_model(model, backbone), window, hop, backbone, voice)
     broken: list[Outcome] = []
     outcomes = remember(hear_all(predictor, sources, form), broken)
     if form == TABLE:
@@ -62,9 +72,12 @@ def find_sources(paths: Paths, form: str) -> list[Source]:
     if form != TABLE and form not in FORMATS:
         raise ConfigError(f"--format {form}: choose {', '.join((TABLE, *FORMATS))}")
     if not paths:
-        raise ConfigError(f"nothing to hear: give files, folders, patterns or {STDIN} behind the model")
+        raise ConfigError(f"nothing to hear: give files, folders, patterns, {STDIN} for standard input, or --mic")
     if paths.count(STDIN) > 1:
         raise ConfigError(f"{STDIN} stands for standard input, which can be read once")
+    for path in paths:
+        if is_model(Path(path)):
+            raise ConfigError(f"{printable(path)} is a model and no recording: give it with --model")
     sources = [source for path in paths for source in find_at(path)]
     if form in ALONE and len(sources) > 1:
         raise ConfigError(f"--format {form} tells of one recording, and here are {len(sources)}")

@@ -1,0 +1,56 @@
+"""Which model is meant where none is named: that of $SER_MODEL, or the newest below ./runs."""
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from ser.errors import ConfigError
+from ser.runs import Run
+
+VARIABLE = "SER_MODEL"
+RUNS = Path("runs")
+EXPORTED = "model.onnx"
+"""Where `ser export` writes the model of a run."""
+
+
+def choose_model(given: str | None, backbone: str | None = None) -> str:
+    """A folder of a run or an exported file. What was found, and not given, is named on standard error.
+
+    Args:
+        given: on the command line, which goes before all.
+        backbone: for the model, which an exported one does not take.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if given is not None:
+        return given
+    if os.environ.get(VARIABLE):
+        return os.environ[VARIABLE]
+    run = newest_run(RUNS)
+    if run is None:
+        what = f"no --model, and no finished run in ./{RUNS}"
+        raise ConfigError(f"{what}: name a model with --model or {VARIABLE}, or train one (`ser demo` takes a minute)")
+    found = run.folder if backbone is not None else fastest(run)
+    print(f"ser: the model is {found} (--model names another)", file=sys.stderr)
+    return str(found)
+
+
+def newest_run(root: Path) -> Run | None:
+    """The run directly below `root` that was finished last: with weights and with scores, which are written at the end."""
+    runs = [Run(path.parent) for path in root.glob("*/best.pth")]
+    finished = [run for run in runs if run.metrics.is_file()]
+    return max(finished, key=lambda run: run.metrics.stat().st_mtime_ns, default=None)
+
+
+def fastest(run: Run) -> Path:
+    """Its exported model, if it is there, no older than the weights, and can be used; it starts in a fraction of the time."""
+    exported = run.folder / EXPORTED
+    current = exported.is_file() and exported.stat().st_mtime_ns >= run.best.stat().st_mtime_ns
+    return exported if current and find_spec("onnxruntime") is not None else run.folder
+
+
+def is_model(path: Path) -> bool:
+    """Whether a path that should be audio is a model."""
+    return path.suffix == ".onnx" or os.path.isfile(Run(path).best)  # noqa: PTH113 - Path's raises where a name is too long
