@@ -32,7 +32,10 @@ LAYERS = {
         console licences visualize
         report.svg report.plots report.facts report.page report.examples report.scores report.model report.build report.card report
     """,
-    "a model for others": "graph.base graph.spectral graph.spectral_crnn graph export",
+    "a model for others": """
+        graph.base graph.normaliser graph.layers graph.spectral graph.spectral_crnn graph.ssl_spectral_moe
+        graph.wav2vec graph.whisper graph.backbone graph original parity export
+    """,
     "a service": """
         serve.problems serve.limits serve.uploads serve.facts serve.worker serve.workers serve.schema serve.assets serve.docs serve.metrics
         serve.app serve.connection serve.server serve

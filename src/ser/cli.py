@@ -281,6 +281,10 @@ def export(
         str | None, typer.Option(help="The file to write; else model.onnx in the folder of the run.", show_default=False)
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Weights in 8 bits: a file of less than half the size.")] = False,
+    backbone: Annotated[
+        str | None, typer.Option(help="Folder or hub model, for a run with one that has moved.", show_default=False)
+    ] = None,
+    head_only: Annotated[bool, typer.Option("--head-only", help="Without the backbone: the file takes its frames instead.")] = False,
     verbose: Verbosity = 0,
 ) -> None:
     """Write the model of a run as one .onnx file, from waveform to calibrated probabilities, and try it."""
@@ -289,7 +293,7 @@ def export(
         from ser.pipeline.export import export as write_export
 
         set_up_logging(verbose)
-        write_export(run, out, int8=int8)
+        write_export(run, out, int8=int8, backbone=backbone, head_only=head_only)
 
 
 @app.command()
