@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import torch
 
 from backbones import save_backbone, tiny_backbone
 from conftest import Ser
+from real_speech import real_clips
 from ser import export
 from ser.audio import Waveform, normalise_peak
 from ser.calibration import Calibration
 from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig, MfccConfig, SslConfig, SslSpectralMoeConfig
+from ser.corpora import CORPORA
 from ser.data import Normaliser
 from ser.errors import ConfigError
 from ser.export import build, export_run
@@ -27,7 +30,7 @@ from ser.models import FeatureShape
 from ser.original import Original, in_fp32, read_original
 from ser.parity import backbone_frames, by_file, by_torch, largest_difference
 from ser.rebuild import Header
-from ser.restore import Ear, Recogniser
+from ser.restore import Ear, Heard, Recogniser
 from ser.runs import Run
 from ser.store import StoreSpec
 from toys import TINY_MOE, moe_config, tiny_moe
@@ -35,6 +38,7 @@ from trees import write_trees
 from workspace import make_workspace
 
 RATE = 16_000
+REAL = Path(__file__).parents[2] / "shared" / "models" / "whisper-base-encoder"
 EXPERTS = ("ssl", "mel", "mfcc", "chroma")
 LENGTHS = (1, 255, 400, 1_601, 16_000, 40_111)
 NO_CALIBRATION = Calibration(temperature=None, threshold=None, max_error=0.2, reason="none")
@@ -84,7 +88,7 @@ def ear_of(extractor: Any, dtype: str) -> Ear:
 
 
 def untrained(config: SslSpectralMoeConfig = TINY_MOE, names: tuple[str, ...] = EXPERTS, kind: str = "wavlm", **ssl: Any) -> Original:
-    """A network with random weights that hears with a tiny backbone."""
+    """A network with random weights that hears with a tiny backbone, or with that of a folder `model_id`."""
     audio = AudioConfig()
     choices = SslConfig.model_validate(
         {"model_id": str(tiny_backbone(kind)), "precision": "fp32", "dtype": "float32", "device": "cpu", **ssl}
@@ -101,7 +105,19 @@ def untrained(config: SslSpectralMoeConfig = TINY_MOE, names: tuple[str, ...] = 
     stores = {name: ear.store for name, ear in ears.items()}
     normalisers = {name: ear.normaliser for name, ear in ears.items()}
     header = Header(moe_config(names, config), audio, stores, normalisers, shapes, ("sad", "happy", "angry"), ("crema",), "0", None)
-    return Original("ssl_spectral_moe", Recogniser(header, network, list(ears.values()), torch.device("cpu")), NO_CALIBRATION, ("crema",))
+    recogniser = Recogniser(header, network, list(ears.values()), torch.device("cpu"))
+    original = Original("ssl_spectral_moe", recogniser, NO_CALIBRATION, ("crema",))
+    return decided(original, by_torch(original, [noise(samples, samples) for samples in LENGTHS]))
+
+
+def decided(original: Original, heard: Sequence[Heard]) -> Original:
+    """With a last layer that tells these clips apart as a trained one does: else all sound alike, and parity would prove nothing."""
+    layer, said = original.network.classifier[-1], np.log([of.probabilities for of in heard])
+    factor = 2 / float(np.ptp(said, axis=0).max())
+    with torch.no_grad():
+        layer.weight.mul_(factor)
+        layer.bias.copy_(factor * (layer.bias - torch.from_numpy(said.mean(axis=0)).float()))
+    return original
 
 
 def exported_of(original: Original, *, int8: bool = False, head_only: bool = False) -> Exported:
@@ -192,6 +208,25 @@ def test_weights_of_8_bits_make_a_smaller_file_that_says_almost_the_same(origina
     assert len(small) < 0.75 * len(full)
     exported = Exported.parse(Path("model.onnx"), seal(small))
     assert 0 < largest_difference(exported, original) < 0.1
+
+
+@pytest.fixture(scope="module")
+def real() -> tuple[Original, Exported]:
+    """With the encoder of Whisper base, as `ssl.dtype` has it by default."""
+    if not REAL.is_dir():
+        pytest.skip(f"needs {REAL}")
+    original = untrained(model_id=str(REAL), dtype="float16")
+    decided(original, original.recogniser.hear_all([clip for corpus in CORPORA for clip in real_clips(corpus, 1)]))
+    return original, exported_of(original)
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_real_clips_are_heard_alike_by_torch_and_exported_in_a_batch_and_alone(real: tuple[Original, Exported], corpus: str) -> None:
+    (original, exported), clips = real, real_clips(corpus, 4)
+    expected = np.stack([heard.probabilities for heard in original.recogniser.hear_all(clips)])
+    assert np.ptp(expected, axis=0).max() > 100 * 1e-4, "clips that all sound alike would prove nothing"
+    for found in (exported.hear_all(clips), [exported.hear(*clip) for clip in clips]):
+        np.testing.assert_allclose([spoken.probabilities for spoken in found], expected, rtol=0, atol=1e-4)
 
 
 # -- what the file says of itself ----------------------------------------------------
