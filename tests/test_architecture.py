@@ -27,7 +27,7 @@ LAYERS = {
     "store": "shards store",
     "batches, checkpoints, runs": "data inference checkpoint runs tracking",
     "learning and scores": "training predictions evaluation comparison fairness perception",
-    "a trained model": "rebuild restore robustness silero recording voice windows attention predict formats newest",
+    "a trained model": "rebuild restore robustness silero recording voice windows attention predict formats newest microphone",
     "what people look at": """
         console licences visualize
         report.svg report.plots report.facts report.page report.examples report.scores report.model report.build report.card report
@@ -43,7 +43,7 @@ LAYERS = {
     "steps": """
         pipeline.extras pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train
         pipeline.protocol_show pipeline.protocol_results pipeline.protocol pipeline.compare
-        pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report pipeline.export pipeline.predict pipeline.serve
+        pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report pipeline.export pipeline.predict pipeline.microphone pipeline.serve
     """,
     "command line": "cli",
 }

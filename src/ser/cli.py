@@ -322,6 +322,10 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
     voice: Annotated[
         Literal["auto", "silero", "energy"], typer.Option(help="Who tells speech from silence; auto: silero where it is installed.")
     ] = "auto",
+    mic: Annotated[
+        bool, typer.Option("--mic", help="Hear the microphone instead, until Ctrl-C: an answer every half second, or --hop.")
+    ] = False,
+    seconds: Annotated[float | None, typer.Option(help="End --mic after so long.", show_default=False)] = None,
     verbose: Verbosity = 0,
 ) -> None:
     """Say what a trained model hears in recordings of any length: emotion, or `unknown` where it is not sure enough.
@@ -335,6 +339,15 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
         from ser.pipeline.predict import predict as predict_paths
 
         set_up_logging(verbose)
+        if mic:
+            if paths:
+                raise ConfigError("--mic hears the microphone: give no recordings with it")
+            from ser.pipeline.microphone import predict_microphone
+
+            predict_microphone(form, seconds, model, window, hop, backbone, voice)
+            return
+        if seconds is not None:
+            raise ConfigError("--seconds ends --mic; recordings are heard to their end")
         predict_paths(paths or [], model, form=form, window=window, hop=hop, backbone=backbone, voice=voice)
 
 

@@ -1,0 +1,189 @@
+"""Sound from a microphone, and what of it is heard when: the last seconds, every hop.
+
+The source of the sound is any iterator of blocks, so all but the device itself is the same for a file.
+"""
+
+import os
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from ser.audio import Waveform
+from ser.errors import ConfigError, DataError
+from ser.units import samples_to_seconds, seconds_to_samples
+
+CAPTURE_RATE = 48_000
+"""Hz, which sound cards have of their own: what they resample to another rate they resample badly."""
+BLOCK_MILLISECONDS = 50
+LOST_SECONDS = 3.0
+"""Without a single sample: a microphone that is there sends some, even if it is muted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What there is to hear at one time."""
+
+    seconds: float
+    """From the start to the newest sample."""
+    samples: Waveform
+    """The newest, at most a window of them."""
+    newest: int
+    """Samples since the moment before, at most a window."""
+    missed: int
+    """Hops that went by unheard since the moment before, because the work on that took too long."""
+
+
+def moments(blocks: Iterator[Waveform], sample_rate: int, window: float, hop: float) -> Iterator[Moment]:
+    """
+    Args:
+        blocks: (samples,) each, of any length; what came while nobody asked is one block.
+        window, hop: seconds.
+
+    >>> blocks = iter(np.arange(10, dtype=np.float32).reshape(5, 2))
+    >>> [(of.seconds, of.samples.tolist()) for of in moments(blocks, sample_rate=2, window=2, hop=2)]
+    [(2.0, [0.0, 1.0, 2.0, 3.0]), (4.0, [4.0, 5.0, 6.0, 7.0]), (5.0, [6.0, 7.0, 8.0, 9.0])]
+    """
+    most, step = seconds_to_samples(window, sample_rate), seconds_to_samples(hop, sample_rate)
+    samples, count, before = np.zeros(0, np.float32), 0, 0
+
+    def moment() -> Moment:
+        return Moment(samples_to_seconds(count, sample_rate), samples, min(count - before, most), max(0, (count - before) // step - 1))
+
+    for block in blocks:
+        samples, count = np.concatenate([samples, block])[-most:], count + len(block)
+        if count - before >= step:
+            yield moment()
+            before = count
+    if count > before:
+        yield moment()
+
+
+def limited(blocks: Iterator[Waveform], samples: int) -> Iterator[Waveform]:
+    """No more than so many samples.
+
+    >>> [len(block) for block in limited(iter([np.zeros(3, np.float32)] * 3), 5)]
+    [3, 2]
+    """
+    for block in blocks:
+        yield block[:samples]
+        samples -= len(block)
+        if samples <= 0:
+            return
+
+
+class Microphone(AbstractContextManager["Microphone"]):
+    """The system's own choice among its microphones, one channel."""
+
+    sample_rate = CAPTURE_RATE
+
+    def __init__(self) -> None:
+        """
+        Raises:
+            ConfigError: miniaudio is not installed.
+            DataError: there is no microphone, or somebody else has it for himself.
+        """
+        self.device = open_device()
+        self.queue: SimpleQueue[bytes | None] = SimpleQueue()
+        """Of what the device's own thread has given; None: the device is gone."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.device.close()
+
+    def blocks(self) -> Iterator[Waveform]:
+        """(samples,) from now on; all that came meanwhile as one.
+
+        Raises:
+            DataError: the device cannot be started, or gives no more sound.
+        """
+        self.start()
+        while True:
+            try:
+                pieces = [self.queue.get(timeout=LOST_SECONDS)]
+            except Empty:
+                pieces = [None]
+            while not self.queue.empty():
+                pieces.append(self.queue.get())
+            whole = [piece for piece in pieces if piece is not None]
+            if whole:
+                yield np.frombuffer(b"".join(whole), np.float32)
+            if len(whole) < len(pieces):
+                raise DataError("the microphone gives no more sound: is it still connected?")
+
+    def start(self) -> None:
+        """Errors as of `blocks`."""
+        from miniaudio import MiniaudioError
+
+        receiver = put_into(self.queue)
+        next(receiver)
+        self.device.stop_callback = lambda: self.queue.put(None)
+        try:
+            self.device.start(receiver)
+        except MiniaudioError as error:
+            raise DataError(f"the microphone cannot be started ({describe(error)})") from None
+
+
+def put_into(queue: "SimpleQueue[bytes | None]") -> Generator[None, bytearray]:
+    """To which the device sends what it hears."""
+    while True:
+        queue.put(bytes((yield)))
+
+
+def open_device() -> Any:
+    """Errors as of `Microphone`."""
+    try:
+        import miniaudio
+    except ImportError:
+        raise ConfigError("--mic needs miniaudio: pip install 'ser[mic]'") from None
+    try:
+        with quiet():
+            return miniaudio.CaptureDevice(
+                input_format=miniaudio.SampleFormat.FLOAT32,
+                nchannels=1,
+                sample_rate=CAPTURE_RATE,
+                buffersize_msec=BLOCK_MILLISECONDS,
+                backends=backends(),
+                app_name="ser",
+            )
+    except miniaudio.MiniaudioError as error:
+        raise DataError(f"no microphone can be opened ({describe(error)}): is one connected, and may this program use it?") from None
+
+
+def backends() -> list[Any]:
+    """Sound systems in miniaudio's order, without the one that stands in for a missing microphone with silence."""
+    import miniaudio
+
+    known = sorted(miniaudio.get_enabled_backends(), key=lambda of: int(of.value))
+    return [of for of in known if of is not miniaudio.Backend.NULL]
+
+
+def describe(error: Exception) -> str:
+    """
+    >>> describe(Exception("failed to init device", -401))
+    'failed to init device, -401'
+    """
+    return ", ".join(map(str, error.args))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """ALSA prints pages about every device that it does not find: nothing of that gets onto standard error."""
+    try:
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
