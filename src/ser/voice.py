@@ -1,4 +1,4 @@
-"""Where somebody speaks: a voice-activity detector by energy, over a recording of any length.
+"""Where somebody speaks: a voice-activity detector by energy, over a recording of any length, for where `ser.silero` is not installed.
 
 It is the trim of `ser.audio` carried on into the middle of a recording: a frame of 64 ms is speech if it is less than `top_db` below the
 loud ones. Below some 20 dB of signal to noise it finds speech everywhere, which costs time and loses nothing.
