@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ser.errors import ArtefactError, ConfigError, DataError
+from ser.errors import ArtefactError, AudioError, ConfigError, DataError
 from ser.export import export_run
 from ser.exported import SEAL, UNSEALED, Exported, batches, check_seal, seal
 from ser.runs import Run
@@ -129,6 +129,20 @@ def test_too_little_memory_is_said(path: Path) -> None:
     model = Exported.load(path)
     model.session = Full()
     with pytest.raises(DataError, match="memory does not suffice"):
+        model.hear(np.ones(1000, np.float32), 16_000)
+
+
+def test_what_is_no_number_is_no_answer(path: Path) -> None:
+    """As where the frames of a backbone are too large for half precision."""
+    model = Exported.load(path)
+    real = model.session
+
+    class Overflowing:
+        def run(self, *arguments: Any) -> Any:
+            return [np.full_like(of, np.nan) for of in real.run(*arguments)]
+
+    model.session = Overflowing()
+    with pytest.raises(AudioError, match="not-finite: the model's own numbers"):
         model.hear(np.ones(1000, np.float32), 16_000)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ser.audio import Waveform, prepare
 from ser.calibration import Calibration
 from ser.config import AudioConfig
-from ser.errors import ArtefactError, ConfigError, DataError
+from ser.errors import ArtefactError, AudioError, ConfigError, DataError
 
 Frames = NDArray[np.float32]
 Clip = tuple[NDArray[np.float32], int]
@@ -198,6 +198,7 @@ class Exported:
 
         Raises:
             ConfigError: the file is without its backbone.
+            AudioError: what it says of one is no number.
             DataError: the memory does not suffice.
         """
         if self.missing:
@@ -206,6 +207,8 @@ class Exported:
         spoken: dict[int, Spoken] = {}
         for batch in batches([len(of.prepared) for of in stages], round(BATCH_SECONDS * self.facts.sample_rate)):
             spoken |= zip(batch, self.run([stages[index].prepared for index in batch]), strict=True)
+        if not all(np.isfinite(of.probabilities).all() for of in spoken.values()):
+            raise AudioError("not-finite", "the model's own numbers are too large for the precision of its features")
         return [replace(spoken[index], start=of.start) for index, of in enumerate(stages)]
 
     def run(self, waveforms: Sequence[Waveform], frames: Sequence[Frames] | None = None) -> Iterator[Spoken]:
