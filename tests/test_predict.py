@@ -280,6 +280,16 @@ def test_progress_is_told_in_seconds_of_what_is_heard() -> None:
     assert len(told) > 2
 
 
+def test_a_run_and_its_exported_model_listen_to_the_same(finished: Run, exported: Path, prepared: Workspace) -> None:
+    clips = [soundfile.read(path, dtype="float32")[0] for path in sorted(prepared.raw.rglob("*.wav"))[:6]]
+    rate = soundfile.info(min(prepared.raw.rglob("*.wav"))).samplerate
+    for samples in (clips[0], np.concatenate(clips)):
+        curves = [Predictor.load(path, window=2).predict(samples, rate).attention["spectral"] for path in (finished.folder, exported)]
+        assert curves[0].rate == curves[1].rate == 62.5 / 4
+        np.testing.assert_allclose(curves[0].weights, curves[1].weights, rtol=0, atol=1e-3)
+        assert 0 <= len(curves[0].weights) - len(samples) / rate * curves[0].rate < 1
+
+
 # -- settings and models --------------------------------------------------------------
 
 
@@ -372,18 +382,29 @@ def test_batches_of_windows_are_small_where_the_rate_is_high(monkeypatch: pytest
 # -- from Python ----------------------------------------------------------------------
 
 
+@pytest.fixture
+def here(prepared: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a recording."""
+    shutil.copy(next(prepared.raw.rglob("*.wav")), tmp_path / "call.wav")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 PAGE = Path(__file__).parent.parent / "docs" / "predict.md"
 
 
-def test_the_example_in_the_documentation_runs(finished: Run, prepared: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["run", "file"])
+def test_the_example_in_the_documentation_runs(
+    finished: Run, exported: Path, here: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    shutil.copy(next(prepared.raw.rglob("*.wav")), tmp_path / "call.wav")
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs/NAME").symlink_to(finished.folder)
-    monkeypatch.chdir(tmp_path)
+    (here / "runs").mkdir()
+    (here / "runs/NAME").symlink_to(finished.folder)
+    (here / "model.onnx").symlink_to(exported)
     space: dict[str, Any] = {"samples": tone(1, 200)}
-    exec(example, space)
+    exec(example if kind == "run" else example.replace('"runs/NAME"', '"model.onnx"'), space)
     assert space["prediction"].emotion in {*space["predictor"].classes, UNKNOWN}
+    assert "spectral most of all to what is said at" in capsys.readouterr().out
 
 
 def test_the_page_names_every_field_and_format() -> None:

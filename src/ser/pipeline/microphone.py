@@ -24,7 +24,7 @@ from ser.silero import Voice
 from ser.units import seconds_to_samples
 
 if TYPE_CHECKING:  # who writes lines does without
-    from rich.table import Table
+    from rich.console import Console, ConsoleOptions, Group, RenderResult
 
 TABLE, LINES = "table", "jsonl"
 HOP = 0.5
@@ -224,8 +224,9 @@ def bars(predictor: Predictor) -> Iterator[Show]:
         yield show
 
 
-def frame(answer: Answer | None, predictor: Predictor, missed: int) -> "Table":
+def frame(answer: Answer | None, predictor: Predictor, missed: int) -> "Group":
     """What the terminal shows: bars, the level, and the answer."""
+    from rich.console import Group
     from rich.table import Table
 
     table = Table.grid(padding=(0, 1), expand=True)
@@ -237,21 +238,26 @@ def frame(answer: Answer | None, predictor: Predictor, missed: int) -> "Table":
         best = of is not None and answer is not None and answer.emotion == name
         share = of[name] if of else 0.0
         table.add_row(
-            name, bar(share, "bold green" if best else "cyan"), f"{100 * share:.0f} %" if of else "-", style="bold" if best else ""
+            name, Bar(share, "bold green" if best else "cyan"), f"{100 * share:.0f} %" if of else "-", style="bold" if best else ""
         )
     table.add_row(*level_row(answer))
-    whole = Table.grid(expand=True)
-    whole.add_row(table)
-    whole.add_row(status(answer, predictor.window))
-    if missed >= LATE_HOPS:
-        whole.add_row(f"({LATE})")
-    return whole
+    late = (f"({LATE})",) if missed >= LATE_HOPS else ()
+    return Group(table, *late, *status(answer, predictor.window))
 
 
-def bar(share: float, style: str) -> Any:
-    from rich.progress_bar import ProgressBar
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """As much of a line as `share`, 0 to 1, tells."""
 
-    return ProgressBar(total=1, completed=share, complete_style=style, finished_style=style)
+    share: float
+    style: str
+
+    def __rich_console__(self, _console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.text import Text
+
+        eighths = round(8 * self.share * options.max_width)
+        text = "#" * round(eighths / 8) if options.ascii_only else "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]
+        yield Text(text[: options.max_width], self.style)
 
 
 def level_row(answer: Answer | None) -> tuple[Any, ...]:
@@ -259,19 +265,20 @@ def level_row(answer: Answer | None) -> tuple[Any, ...]:
     level = answer.level if answer else -np.inf
     clipped = answer is not None and "clipped" in answer.warnings
     share = min(1.0, max(0.0, 1 - level / QUIET))
-    return "level", bar(share, "red" if clipped else "yellow"), f"{level:.0f} dB" if np.isfinite(level) else "-"
+    return "level", Bar(share, "red" if clipped else "yellow"), f"{level:.0f} dB" if np.isfinite(level) else "-"
 
 
 REASONS = {"silent": "silence", "too-short": "too little sound", NO_SPEECH: "nobody speaks"}
 
 
-def status(answer: Answer | None, window: float) -> str:
-    """The line below the bars."""
+def status(answer: Answer | None, window: float) -> tuple[str, str]:
+    """The lines below the bars."""
     if answer is None:
-        return "listening; Ctrl-C ends"
+        return f"{clock(0)}  listening", "Ctrl-C ends"
     remarks = " (clipped: too loud)" if "clipped" in answer.warnings else ""
     what = answer.emotion or f"nothing is heard: {REASONS.get(answer.reason or '', answer.reason)}"
-    return f"{clock(answer.moment.seconds)}  {what}{remarks}; the last {min(window, answer.moment.seconds):.1f} s; Ctrl-C ends"
+    heard = min(window, answer.moment.seconds)
+    return f"{clock(answer.moment.seconds)}  {what}{remarks}", f"of the last {heard:.1f} s; Ctrl-C ends"
 
 
 def clock(seconds: float) -> str:
