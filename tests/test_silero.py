@@ -16,6 +16,7 @@ import soundfile
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from conftest import Ser
 from ser import silero as silero_module
@@ -35,6 +36,7 @@ pytestmark = pytest.mark.skipif(
 Samples = np.ndarray[Any, np.dtype[np.float32]]
 SAMPLE = Path(silero_module.__file__).parent / "sample" / "crema" / "AudioWAV"
 RATES = (8_000, 16_000, 22_050, 24_414, 44_100, 48_000)
+FOUR_SECONDS = AudioConfig(duration=4.0)
 SURE = Calibration(temperature=None, threshold=None, max_error=0.2, reason=None)
 
 
@@ -207,10 +209,10 @@ class Constant:
     """A model that says the same of everything, and remembers what it heard."""
 
     classes = ("sad", "angry")
-    audio = AudioConfig(duration=4.0)
     calibration = SURE
 
-    def __init__(self) -> None:
+    def __init__(self, audio: AudioConfig = FOUR_SECONDS) -> None:
+        self.audio = audio
         self.heard: list[Clip] = []
 
     def hear_all(self, clips: Sequence[Clip]) -> list[Said]:
@@ -275,6 +277,50 @@ def test_a_clip_in_a_long_silence_is_heard_as_the_clip_alone() -> None:
     Predictor(model, voice="silero").predict(np.concatenate([noise(10, 1e-5), voice(), noise(10, 1e-5)]), RATE)
     ((heard, _),) = model.heard
     assert len(heard) <= len(voice()) + 8 * 256 + 2 * 256
+
+
+@given(
+    parts=st.lists(st.tuples(st.integers(1, 300), st.booleans()), min_size=1, max_size=12),
+    window=st.floats(0.5, 4),
+    share=st.floats(0.2, 1),
+    trim=st.booleans(),
+)
+@settings(max_examples=50, deadline=None)
+def test_wherever_a_voice_is_told_the_timeline_is_in_order_and_holds_it(
+    parts: list[tuple[int, bool]], window: float, share: float, trim: bool
+) -> None:
+    voiced = np.concatenate([np.full(hops, speech) for hops, speech in parts])
+    if len(voiced) * 256 < 0.1 * RATE:
+        return
+    model = Constant(AudioConfig(duration=4.0, trim_silence=trim))
+    predictor = Predictor(model, window, max(0.1, window * share), voice="energy")
+    predictor.silero = Told(np.append(voiced, False))  # type: ignore[assignment]
+    found = predictor.predict(noise(len(voiced) * 256 / RATE), RATE)
+    edges = [(of.start, of.end) for of in found.timeline]
+    assert edges == sorted(edges)
+    assert all(0 <= start < end <= found.seconds for start, end in edges)
+    assert found.speech_seconds == pytest.approx(voiced.sum() * 256 / RATE)
+    assert bool(edges) == bool(found.segments) == bool(voiced.any()) == (found.emotion != UNKNOWN) == ("no-speech" not in found.warnings)
+    for hop in np.flatnonzero(voiced):
+        in_a_cell = any(start <= hop * 256 / RATE < end for start, end in edges)
+        few = voiced[max(0, hop - 14) : hop + 15].sum() < 29  # less than 0.2 s in a cell may be left out
+        assert in_a_cell or few
+
+
+class Told:
+    """A detector that was told where the speech is; it is its own listener."""
+
+    def __init__(self, voiced: NDArray[np.bool_]) -> None:
+        self.voiced = voiced
+
+    def listen(self, _: int) -> "Told":
+        return self
+
+    def add(self, _: Samples) -> None: ...
+
+    def speech(self, _: int, hops: int) -> NDArray[np.bool_]:
+        assert hops == len(self.voiced)
+        return self.voiced
 
 
 # -- what may be missing ----------------------------------------------------------------
