@@ -34,7 +34,7 @@ LAYERS = {
     """,
     "a model for others": """
         graph.base graph.normaliser graph.layers graph.spectral graph.spectral_crnn graph.ssl_spectral_moe
-        graph.wav2vec graph.whisper graph.backbone graph original parity export
+        graph.wav2vec graph.whisper graph.backbone graph original parity export web_runtime web_export
     """,
     "a service": """
         serve.problems serve.limits serve.uploads serve.facts serve.worker serve.workers serve.schema serve.assets serve.docs serve.metrics
@@ -44,6 +44,7 @@ LAYERS = {
         pipeline.extras pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train
         pipeline.protocol_show pipeline.protocol_results pipeline.protocol pipeline.compare
         pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report pipeline.export pipeline.predict pipeline.microphone pipeline.serve
+        pipeline.web
     """,
     "command line": "cli",
 }

@@ -275,8 +275,8 @@ def visualize(  # noqa: PLR0913, PLR0917 - the contract of the command line
 
 
 @app.command()
-def export(
-    run: Annotated[str, typer.Argument(help="Folder of a finished run.")],
+def export(  # noqa: PLR0913, PLR0917 - the contract of the command line
+    run: Annotated[str, typer.Argument(help="Folder of a finished run; for --web also a file that was exported already.")],
     out: Annotated[
         str | None, typer.Option(help="The file to write; else model.onnx in the folder of the run.", show_default=False)
     ] = None,
@@ -285,6 +285,12 @@ def export(
         str | None, typer.Option(help="Folder or hub model, for a run with one that has moved.", show_default=False)
     ] = None,
     head_only: Annotated[bool, typer.Option("--head-only", help="Without the backbone: the file takes its frames instead.")] = False,
+    web: Annotated[
+        str | None, typer.Option(help="Folder for a page in which the model runs without a server.", metavar="DIR", show_default=False)
+    ] = None,
+    runtime: Annotated[
+        str | None, typer.Option(help="Folder or tarball of onnxruntime-web, for --web without npm.", metavar="PATH", show_default=False)
+    ] = None,
     verbose: Verbosity = 0,
 ) -> None:
     """Write the model of a run as one .onnx file, from waveform to calibrated probabilities, and try it."""
@@ -293,7 +299,16 @@ def export(
         from ser.pipeline.export import export as write_export
 
         set_up_logging(verbose)
-        write_export(run, out, int8=int8, backbone=backbone, head_only=head_only)
+        if runtime is not None and web is None:
+            raise ConfigError("--runtime goes with --web")
+        if web is None:
+            write_export(run, out, int8=int8, backbone=backbone, head_only=head_only)
+            return
+        if head_only:
+            raise ConfigError("--head-only: a page needs a whole model")
+        from ser.pipeline.web import export_page
+
+        export_page(run, web, out=out, int8=int8, backbone=backbone, runtime=runtime)
 
 
 @app.command()

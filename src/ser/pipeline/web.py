@@ -1,0 +1,33 @@
+"""`ser export --web`: a page in which the model runs without any server of ours."""
+
+from pathlib import Path
+
+from ser.console import say
+from ser.errors import ConfigError
+from ser.pipeline.export import SUFFIX, export
+from ser.web_export import refuse_other_content, write_page
+from ser.web_runtime import read_runtime
+
+
+def export_page(
+    model: str, folder: str, *, out: str | None = None, int8: bool = False, backbone: str | None = None, runtime: str | None = None
+) -> None:
+    """Write the page of a model into `folder`.
+
+    Args:
+        model: folder of a finished run, which is exported first, or a file that was exported already.
+        out, int8, backbone: of the export of a run, as of `ser.pipeline.export.export`.
+        runtime: folder or tarball of onnxruntime-web; None: what npm fetched, or fetches now.
+
+    Raises:
+        ConfigError, DataError, ArtefactError, LockedError: as of `export`, `read_runtime` and `write_page`.
+    """
+    given = Path(model).suffix == SUFFIX
+    if given and (out is not None or int8 or backbone is not None):
+        raise ConfigError(f"{model} is exported already: --out, --int8 and --backbone go with the folder of a run")
+    refuse_other_content(Path(folder))
+    files = read_runtime(None if runtime is None else Path(runtime))
+    path = Path(model) if given else export(model, out, int8=int8, backbone=backbone)
+    size = write_page(path, Path(folder), files)
+    say(f"{folder} ({size / 1e6:.1f} MB): a page that asks no other server, for any web server")
+    say(f"to look at it here: python -m http.server -b 127.0.0.1 -d {folder}")

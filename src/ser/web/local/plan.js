@@ -1,0 +1,78 @@
+/**
+ * What of a recording is heard, and for which stretches of time it is answered: `lay_out` of `ser.predict`, with speech told by energy.
+ *
+ * @typedef {object} Plan all numbers are samples of the recording
+ * @property {[number, number][]} spans heard, each on its own, in the order of their starts
+ * @property {number} window length of a span
+ * @property {number[]} edges of the cells
+ * @property {number[]} speech hops of it in each cell
+ * @property {number[]} least hops of speech for which each cell is answered
+ */
+
+import { HOP_SECONDS } from "./audio.js";
+import { secondsToSamples } from "./units.js";
+import { counter, findSpeech } from "./voice.js";
+import { cellEdges, smooth, windowStarts } from "./windows.js";
+
+/** Seconds of speech that a window, or a cell, needs to be answered; half of it if that is less. */
+const LEAST_SPEECH = 0.2;
+/** Around what is loud, so that the model's own trim finds there what it would find in the whole. */
+const MARGIN_HOPS = 4;
+
+/**
+ * @param {import("./screening.js").Recording} recording
+ * @param {import("./screening.js").Scan} found
+ * @param {import("./audio.js").AudioConfig} audio
+ * @param {{window: number, hop: number}} seconds
+ * @returns {Plan}
+ */
+export function layOut({ rate, length }, { hop: step, power }, audio, seconds) {
+  const [window, hop] = [secondsToSamples(seconds.window, rate), secondsToSamples(seconds.hop, rate)];
+  const speech = findSpeech(power, audio.trim_top_db);
+  const spoken = [speech.indexOf(1) * step, Math.min(length, (speech.lastIndexOf(1) + 1) * step)];
+  const hops = counter(speech);
+  const oneSpan = (first, last) => ({ spans: [[first, last]], window: last - first, edges: spoken, speech: [hops(0, length)], least: [1] });
+  if (length <= window) return oneSpan(0, length);
+  const [first, last] = audio.trim_silence ? spoken : [0, length];
+  if (last - first <= window) return oneSpan(Math.max(0, first - MARGIN_HOPS * step), Math.min(length, last + MARGIN_HOPS * step));
+  const starts = spokenStarts(windowStarts(last - first, window, hop).map((start) => first + start), window, hops, step);
+  const edges = cellEdges(last - first, hop).map((edge) => first + edge);
+  return {
+    spans: starts.map((start) => [start, start + window]),
+    window,
+    edges,
+    speech: edges.slice(1).map((end, cell) => hops(Math.floor(edges[cell] / step), Math.floor(end / step))),
+    least: edges.slice(1).map((end, cell) => leastHops((end - edges[cell]) / step)),
+  };
+}
+
+/** @param {number} hops of a stretch */
+function leastHops(hops) {
+  return Math.max(1, Math.min(LEAST_SPEECH / HOP_SECONDS, hops / 2));
+}
+
+/**
+ * @param {number[]} starts
+ * @param {number} window
+ * @param {(first: number, last: number) => number} hops of speech
+ * @param {number} step samples of a hop
+ * @returns {number[]} of the windows that hold enough speech; if none does, of the one with most
+ */
+function spokenStarts(starts, window, hops, step) {
+  const held = starts.map((start) => hops(Math.floor(start / step), Math.floor((start + window) / step)));
+  const enough = starts.filter((_, index) => held[index] >= leastHops(window / step));
+  return enough.length ? enough : [starts[held.indexOf(Math.max(...held))]];
+}
+
+/**
+ * @param {number[][]} answers to the spans, (spans, classes)
+ * @param {Plan} plan
+ * @returns {{answers: number[][], speech: number[]}} what holds for each cell, and its hops of speech: 0 for one that is not answered
+ */
+export function weigh(answers, { spans, window, edges, speech, least }) {
+  if (speech.length === 1) return { answers, speech };
+  const cells = smooth(answers, spans.map(([first]) => first), window, edges);
+  const most = Math.max(...speech.filter((_, cell) => cells[cell]));
+  const held = speech.map((hops, cell) => (cells[cell] && hops >= Math.min(least[cell], most) ? Math.max(hops, 1) : 0));
+  return { answers: cells.map((cell) => cell ?? answers[0].map(() => 0)), speech: held };
+}

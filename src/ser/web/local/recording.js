@@ -1,0 +1,42 @@
+/** A file's samples, whether they stand in it or a decoder of the browser found them. */
+
+import { PcmRecording } from "./pcm.js";
+
+/** Samples that a decoder has written out. */
+class DecodedRecording {
+  /**
+   * @param {Float32Array[]} decoded one for each channel
+   * @param {import("./containers.js").Container} container
+   */
+  constructor(decoded, { name, rate }) {
+    this.name = name;
+    this.rate = rate;
+    this.channels = decoded.length;
+    this.length = decoded[0].length;
+    this.decoded = decoded;
+  }
+
+  /**
+   * @param {number} first sample
+   * @param {number} last behind the last
+   * @returns {Float32Array[]}
+   */
+  samples(first, last) {
+    return this.decoded.map((channel) => channel.subarray(first, last));
+  }
+}
+
+/**
+ * @typedef {object} Opened what travels from the page to the thread that listens
+ * @property {import("./containers.js").Container} container
+ * @property {Uint8Array} [bytes] of the file
+ * @property {Float32Array[]} [decoded]
+ */
+
+/**
+ * @param {Opened} opened
+ * @returns {import("./screening.js").Recording}
+ */
+export function recordingOf({ container, bytes, decoded }) {
+  return decoded ? new DecodedRecording(decoded, container) : new PcmRecording(bytes, container);
+}

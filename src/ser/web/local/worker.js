@@ -1,0 +1,39 @@
+/** The thread that listens, so that the page stays responsive. One recording after the other. */
+
+import { PredictionError } from "../errors.js";
+import { listen } from "./listen.js";
+import { readFacts } from "./files.js";
+import { loadNetwork } from "./network.js";
+
+const loading = Promise.all([readFacts(), loadNetwork()]);
+loading.catch(() => {}); // whoever asks is told
+const cancelled = new Set();
+let before = Promise.resolve();
+
+self.onmessage = ({ data: { id, recording, fileName, cancel } }) => {
+  if (cancel) cancelled.add(id);
+  else before = before.then(() => work(id, recording, fileName));
+};
+
+/**
+ * @param {number} id of the request
+ * @param {object} recording as of `listen`
+ * @param {string} fileName
+ */
+async function work(id, recording, fileName) {
+  try {
+    const [facts, network] = await loading.catch((error) => {
+      throw new PredictionError("unavailable", String(error.message ?? error));
+    });
+    const progress = async (fraction) => {
+      self.postMessage({ id, progress: fraction });
+      await new Promise((resolve) => setTimeout(resolve)); // a cancellation may have come meanwhile
+      if (cancelled.has(id)) throw new DOMException("cancelled", "AbortError");
+    };
+    self.postMessage({ id, record: await listen(recording, fileName, facts, network, progress) });
+  } catch (error) {
+    self.postMessage({ id, error: { reason: error.reason ?? "failed", detail: error.detail ?? String(error.message ?? error) } });
+  } finally {
+    cancelled.delete(id);
+  }
+}

@@ -1,0 +1,149 @@
+"""A folder with a page that hears recordings in the browser: the model runs there in WebAssembly, and no recording leaves the machine.
+
+The page is the one of the service, with another `predictor.js`. Everything that it needs lies in the folder, so it may be moved to any web
+server, and asks no other.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ser import __version__
+from ser.errors import ConfigError
+from ser.exported import Exported
+from ser.files import sync_folder
+from ser.predict import Predictor
+from ser.web_runtime import VERSION
+
+PAGE = Path(__file__).parent / "web"
+SUFFIXES = (".html", ".css", ".js", ".svg")
+ELSEWHERE = ("service.js",)
+"""Of the page's files: what the service alone needs."""
+PREDICTOR = {"local.js": "predictor.js"}
+MODULE, HINT = b'<script type="module"', b'<script defer src="local/opened.js"></script>\n'
+"""Opened as a file, a page may load a script, and no module: the script says so."""
+FACTS = "model.json"
+RUNTIME = "onnxruntime"
+NOTICES = ("LICENSE", "ThirdPartyNotices.txt")
+"""Of onnxruntime and of what is linked into it. Its package for browsers lacks them, the one for Python has them."""
+
+
+def write_page(model: Path, folder: Path, runtime: Mapping[str, bytes]) -> int:
+    """Write the page of an exported model, or put it in the place of an older one; returns its bytes.
+
+    Args:
+        model: the .onnx file.
+        folder: appears only when the page is whole.
+        runtime: as of `ser.web_runtime.read_runtime`.
+
+    Raises:
+        ArtefactError: the model is damaged, or none of ours.
+        ConfigError: onnxruntime is not installed; the model is no whole one; `folder` holds something else than such a page.
+    """
+    refuse_other_content(folder)
+    exported = Exported.load(model)
+    refuse_head(model, exported)
+    files = page_files(PAGE) | runtime_files(runtime) | {"model.onnx": model.read_bytes()}
+    facts = facts_of(exported) | {"files": sorted([*files, FACTS])}
+    files[FACTS] = json.dumps(facts, indent=1, allow_nan=False).encode()
+    with whole_folder(folder) as new:
+        for name, content in files.items():
+            write(new / name, content)
+    return sum(map(len, files.values()))
+
+
+def page_files(page: Path) -> dict[str, bytes]:
+    """{name: content} of what stands in every page."""
+    found = (path for path in sorted(page.rglob("*")) if path.suffix in SUFFIXES)
+    named = {path.relative_to(page).as_posix(): path for path in found}
+    files = {PREDICTOR.get(name, name): path.read_bytes() for name, path in named.items() if name not in ELSEWHERE}
+    return files | {"index.html": files["index.html"].replace(MODULE, HINT + MODULE)}
+
+
+def runtime_files(runtime: Mapping[str, bytes]) -> dict[str, bytes]:
+    """onnxruntime, with its licence and those of what is linked into it."""
+    spec = find_spec("onnxruntime")
+    assert spec is not None
+    assert spec.origin is not None
+    notices = [path for path in (Path(spec.origin).parent / name for name in NOTICES) if path.is_file()]
+    texts = {f"{path.stem}.txt": path.read_bytes() for path in notices}
+    return {f"{RUNTIME}/{name}": content for name, content in {**runtime, **texts}.items()}
+
+
+def facts_of(exported: Exported) -> dict[str, Any]:
+    """What the page has to know of the model; the lengths are those that `ser predict` takes."""
+    predictor = Predictor(exported, voice="energy")
+    return {
+        "classes": exported.classes,
+        "licence": exported.licence,
+        "threshold": exported.calibration.threshold,
+        "weights": exported.facts.weights,
+        "audio": exported.audio.model_dump(mode="json"),
+        "attention_rate": exported.facts.attention_rate,
+        "window": predictor.window,
+        "hop": predictor.hop,
+        "version": __version__,
+        "runtime": VERSION,
+    }
+
+
+def refuse_head(model: Path, exported: Exported) -> None:
+    """
+    Raises:
+        ConfigError: the model cannot hear a recording by itself.
+    """
+    if exported.missing:
+        raise ConfigError(f"{model} is a head alone, and a page needs a whole model: {exported.missing}")
+
+
+def refuse_other_content(folder: Path) -> None:
+    """
+    Raises:
+        ConfigError: `folder` is there, and holds something else than a page written here.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir() or folder.resolve() == Path.cwd():
+        raise ConfigError(f"--web {folder}: give a folder that does not exist yet, or a page to replace")
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    others = sorted(found - known_files(folder / FACTS))
+    if others:
+        raise ConfigError(f"--web {folder} holds {others[0]}, which is no part of a page written here: move it, or give another folder")
+
+
+def known_files(facts: Path) -> set[str]:
+    """That an older page says it consists of; none if it is no page."""
+    try:
+        return {name for name in json.loads(facts.read_bytes())["files"] if isinstance(name, str)}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A new folder, which takes the place of `folder` when the block has ended well."""
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent) as workshop:
+        new = Path(workshop) / "new"
+        new.mkdir()
+        yield new
+        sync_folder(new)
+        if folder.exists():
+            folder.rename(Path(workshop) / "old")
+        new.rename(folder)
+        sync_folder(folder.parent)
+
+
+def write(path: Path, content: bytes) -> None:
+    """To the disk, before the folder takes its name."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,497 @@
+"""The page without a server says what `ser predict` says, refuses what it refuses, and asks no other machine."""
+
+import base64
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from conftest import Ser
+from real_speech import real_clips
+from ser import web_export
+from ser.errors import AudioError, ConfigError, DataError
+from ser.export import export_run
+from ser.formats import Outcome, record
+from ser.predict import Predictor
+from ser.runs import Run
+from ser.web_export import PAGE, write_page
+from ser.web_runtime import MEMBERS, VERSION, read_runtime
+
+CHROMIUM = Path("/usr/bin/chromium")
+SAMPLE = Path(web_export.__file__).parent / "sample"
+TOLERANCE = 1e-3
+"""Between probabilities."""
+TOLERANCE_OPUS = 2e-2
+"""Below 48 kHz, where libopus and the browser make other samples of the same bytes."""
+RUNTIME = dict.fromkeys(MEMBERS, b"not looked at")
+HEAR = """async ({content, name}) => {
+  const { predict } = await import("./predictor.js");
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const fractions = [];
+  try {
+    const record = await predict(new File([bytes], name), { progress: (fraction) => fractions.push(fraction) });
+    return { record, fractions };
+  } catch (error) {
+    return { error: { name: error.name, reason: error.reason, detail: error.detail } };
+  }
+}"""
+CANCEL = """async (content) => {
+  const { predict } = await import("./predictor.js");
+  const file = () => new File([Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0))], "a.wav");
+  const control = new AbortController();
+  const cancelled = await predict(file(), { signal: control.signal, progress: () => control.abort() }).catch((error) => error.name);
+  return { cancelled, record: await predict(file()) };
+}"""
+
+Samples = NDArray[np.float32]
+Hear = Callable[[bytes, str], Any]
+
+
+# -- the folder ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "model.onnx"
+    export_run(finished, path)
+    return path
+
+
+def names(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_folder_holds_what_a_page_needs_and_nothing_else(model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "page"
+    size = write_page(model, folder, RUNTIME)
+    own = {path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*.*")} - {"service.js", "local.js"}
+    beside = {"predictor.js", "model.onnx", "model.json", *(f"onnxruntime/{name}" for name in MEMBERS)}
+    assert names(folder) == own | beside | {"onnxruntime/LICENSE.txt", "onnxruntime/ThirdPartyNotices.txt"}
+    assert size == sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert (folder / "model.onnx").read_bytes() == model.read_bytes()
+    assert (folder / "predictor.js").read_bytes() == (PAGE / "local.js").read_bytes()
+    assert b"opened.js" in (folder / "index.html").read_bytes()
+    assert [path.name for path in folder.parent.iterdir()] == ["page"]
+
+
+def test_the_page_hears_with_the_lengths_of_ser_predict(model: Path, tmp_path: Path) -> None:
+    write_page(model, tmp_path / "page", RUNTIME)
+    facts, predictor = json.loads((tmp_path / "page" / "model.json").read_text()), Predictor.load(model)
+    assert (facts["window"], facts["hop"]) == (predictor.window, predictor.hop)
+    assert facts["classes"] == list(predictor.classes)
+    assert facts["audio"] == predictor.model.audio.model_dump(mode="json")
+
+
+def test_a_page_takes_the_place_of_a_page(model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    write_page(model, folder, RUNTIME)
+    (folder / "model.onnx").write_bytes(b"older")
+    write_page(model, folder, RUNTIME)
+    assert (folder / "model.onnx").read_bytes() == model.read_bytes()
+
+
+@pytest.mark.parametrize("content", [{"notes.txt": "mine"}, {"index.html": "<p>mine"}, {"model.json": "[]", "index.html": ""}])
+def test_a_folder_with_anything_else_stays_as_it_is(model: Path, tmp_path: Path, content: dict[str, str]) -> None:
+    folder = tmp_path / "page"
+    folder.mkdir()
+    for name, text in content.items():
+        (folder / name).write_text(text)
+    with pytest.raises(ConfigError, match="is no part of a page"):
+        write_page(model, folder, RUNTIME)
+    assert names(folder) == set(content)
+
+
+def test_a_file_that_was_put_into_a_page_is_not_lost(model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    write_page(model, folder, RUNTIME)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"notes\.txt"):
+        write_page(model, folder, RUNTIME)
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_full_disk_leaves_what_was_there(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool) -> None:
+    folder = tmp_path / "page"
+    if before:
+        write_page(model, folder, RUNTIME)
+    there, write = names(tmp_path), web_export.write
+    written: list[str] = []
+
+    def full(path: Path, content: bytes) -> None:
+        if len(written) == 5:
+            raise OSError(28, "No space left on device", str(path))
+        written.append(path.name)
+        write(path, content)
+
+    monkeypatch.setattr(web_export, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        write_page(model, folder, RUNTIME)
+    assert names(tmp_path) == there
+    assert folder.exists() is before
+
+
+def test_a_file_is_no_folder_for_a_page(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "page").write_text("mine")
+    with pytest.raises(ConfigError, match="a folder that does not exist yet"):
+        write_page(model, tmp_path / "page", RUNTIME)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--runtime", "somewhere"], "--runtime goes with --web"),
+        (["--web", "page", "--head-only"], "a page needs a whole model"),
+        (["--web", "page", "--int8"], "is exported already"),
+        (["--web", "page", "--runtime", "nowhere"], "--runtime nowhere does not exist"),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(ser: Ser, model: Path, arguments: list[str], said: str) -> None:
+    answer = ser("export", model, *arguments)
+    assert answer.code in (2, 3)
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+
+
+# -- in a browser --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def runtime() -> dict[str, bytes]:
+    try:
+        return read_runtime()
+    except (ConfigError, DataError) as error:
+        pytest.skip(f"no onnxruntime-web {VERSION}: {error}")
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def address(model: Path, runtime: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of the page, handed out as `python -m http.server` does."""
+    folder = tmp_path_factory.mktemp("web") / "page"
+    write_page(model, folder, runtime)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed")
+    with playwright.sync_playwright() as program:
+        browser = program.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def asked() -> list[str]:
+    """Addresses that the page asked for."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Any, address: str, asked: list[str]) -> Iterator[Any]:
+    context = chromium.new_context()
+    page = context.new_page()
+    context.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    yield page
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def hear(page: Any) -> Hear:
+    def call(content: bytes, name: str) -> Any:
+        return page.evaluate(HEAR, {"content": base64.b64encode(content).decode(), "name": name})
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def predictor(model: Path) -> Predictor:
+    return Predictor.load(model, voice="energy")
+
+
+def encode(samples: Samples, rate: int, form: str, subtype: str | None = None) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=form, subtype=subtype)
+    return file.getvalue()
+
+
+def speech(seed: int, seconds: float, rate: int, channels: int = 1) -> Samples:
+    """Clips of the sample with silence between them, (samples, channels)."""
+    generator = np.random.default_rng(seed)
+    paths = sorted(path for path in (SAMPLE / "crema").rglob("*.*") if path.suffix in (".wav", ".flac", ".ogg", ".opus"))
+    pieces: list[Samples] = []
+    while sum(map(len, pieces)) < seconds * rate:
+        samples, own = soundfile.read(paths[generator.integers(len(paths))], dtype="float32")
+        noise = (1e-4 * generator.normal(size=int(generator.uniform(0.1, 4) * rate))).astype(np.float32)
+        pieces += [soxr.resample(samples, own, rate).astype(np.float32) if own != rate else samples, noise]
+    mono = np.concatenate(pieces)[: round(seconds * rate)]
+    return np.stack([mono * factor for factor in (1, 0.7)[:channels]], axis=1).astype(np.float32)
+
+
+def compare(found: Any, expected: dict[str, Any], tolerance: float = TOLERANCE) -> None:
+    """Of two records; what is no probability is the same, but for the answers where two classes are as likely."""
+    for key in ("seconds", "speech_seconds", "sample_rate", "channels", "container", "warnings", "voice", "reason", "detail"):
+        assert found[key] == expected[key], key
+    assert [(of["start"], of["end"]) for of in found["timeline"]] == [(of["start"], of["end"]) for of in expected["timeline"]]
+    for one, other in zip([found, *found["timeline"]], [expected, *expected["timeline"]], strict=True):
+        np.testing.assert_allclose([*one["probabilities"].values()], [*other["probabilities"].values()], rtol=0, atol=tolerance)
+        assert [*one["probabilities"]] == [*other["probabilities"]]
+        assert one["emotion"] == other["emotion"]
+    compare_segments(found["segments"], expected["segments"], tolerance)
+    assert found["attention"].keys() == expected["attention"].keys()
+    for name, curve in expected["attention"].items():
+        assert found["attention"][name]["rate"] == curve["rate"]
+        np.testing.assert_allclose(found["attention"][name]["weights"], curve["weights"], rtol=0, atol=max(0.02, 10 * tolerance))
+
+
+def compare_segments(found: Sequence[Any], expected: Sequence[Any], tolerance: float) -> None:
+    assert [(of["start"], of["end"], of["emotion"]) for of in found] == [(of["start"], of["end"], of["emotion"]) for of in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one["confidence"] == pytest.approx(other["confidence"], abs=tolerance)
+
+
+def expect(predictor: Predictor, content: bytes, name: str, folder: Path) -> dict[str, Any]:
+    """What Python says of a file of that name, in the shape of the page."""
+    path = folder / name
+    path.write_bytes(content)
+    values = record(Outcome(name, predictor.predict(path)), attention=True)
+    del values["path"]
+    return values
+
+
+WAVES = [
+    (16_000, 1, "WAV", "PCM_16"),
+    (48_000, 1, "WAV", "PCM_24"),
+    (48_000, 2, "WAV", "PCM_16"),
+    (44_100, 1, "WAVEX", "PCM_16"),
+    (44_100, 2, "WAVEX", "FLOAT"),
+    (24_414, 1, "WAV", "PCM_16"),
+    (22_050, 1, "WAV", "PCM_32"),
+    (8_000, 2, "WAV", "ALAW"),
+    (11_025, 1, "WAV", "ULAW"),
+    (32_000, 1, "WAV", "DOUBLE"),
+    (16_000, 3, "WAV", "PCM_U8"),
+    (96_000, 1, "WAV", "PCM_16"),
+    (16_000, 1, "AIFF", "PCM_16"),
+    (44_100, 2, "AIFF", "PCM_24"),
+    (48_000, 1, "AIFF", "FLOAT"),
+    (8_000, 1, "AIFF", "ULAW"),
+    (48_000, 2, "FLAC", "PCM_16"),
+    (24_414, 1, "FLAC", "PCM_24"),
+    (16_000, 1, "MP3", None),
+    (44_100, 2, "MP3", None),
+    (44_100, 1, "OGG", "VORBIS"),
+    (48_000, 2, "OGG", "OPUS"),
+]
+
+
+@pytest.mark.parametrize(("rate", "channels", "form", "subtype"), WAVES)
+def test_every_format_and_rate_is_heard_as_python_hears_it(
+    hear: Hear, predictor: Predictor, tmp_path: Path, rate: int, channels: int, form: str, subtype: str | None
+) -> None:
+    content = encode(speech(rate + channels, 3.3, rate, channels), rate, form, subtype)
+    name = f"a.{ {'WAVEX': 'wav'}.get(form, form.lower()) }"
+    compare(hear(content, name)["record"], expect(predictor, content, name, tmp_path))
+
+
+@pytest.mark.parametrize("rate", [16_000, 24_000])
+def test_opus_below_48_khz_is_nearly_the_same(hear: Hear, predictor: Predictor, tmp_path: Path, rate: int) -> None:
+    content = encode(speech(rate, 3, rate), rate, "OGG", "OPUS")
+    found, expected = hear(content, "a.opus")["record"], expect(predictor, content, "a.opus", tmp_path)
+    assert (found["sample_rate"], found["seconds"]) == (expected["sample_rate"], expected["seconds"])
+    np.testing.assert_allclose([*found["probabilities"].values()], [*expected["probabilities"].values()], rtol=0, atol=TOLERANCE_OPUS)
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(16_000, 40), (44_100, 40), (8_000, 21), (24_414, 12)])
+def test_a_long_recording_has_the_same_timeline(hear: Hear, predictor: Predictor, tmp_path: Path, rate: int, seconds: float) -> None:
+    content = encode(speech(int(seconds), seconds, rate), rate, "WAV", "PCM_16")
+    answer, expected = hear(content, "a.wav"), expect(predictor, content, "a.wav", tmp_path)
+    assert len(expected["timeline"]) > 2
+    compare(answer["record"], expected)
+    assert answer["fractions"] == sorted(answer["fractions"])
+    assert answer["fractions"][-1] == 1
+
+
+def test_speech_between_two_silences_is_one_span(hear: Hear, predictor: Predictor, tmp_path: Path) -> None:
+    hush = np.full((4 * 16_000, 1), 1e-5, np.float32)
+    content = encode(np.concatenate([hush, speech(3, 2, 16_000), hush]), 16_000, "WAV", "FLOAT")
+    expected = expect(predictor, content, "a.wav", tmp_path)
+    assert len(expected["timeline"]) == 1
+    compare(hear(content, "a.wav")["record"], expected)
+
+
+def clean(rate: int = 16_000) -> Samples:
+    return speech(7, 1.5, rate)[:, 0]
+
+
+def spoiled(value: float) -> Samples:
+    samples = clean()
+    samples[500] = value
+    return samples
+
+
+def patched(content: bytes, at: int, new: bytes) -> bytes:
+    return content[:at] + new + content[at + len(new) :]
+
+
+WAV, FLAC = encode(clean(), 16_000, "WAV"), encode(clean(), 16_000, "FLAC")
+OGG, MP3 = encode(clean(), 16_000, "OGG", "VORBIS"), encode(clean(), 16_000, "MP3")
+OPUS, AIFF = encode(clean(), 16_000, "OGG", "OPUS"), encode(clean(), 16_000, "AIFF")
+TAG = b"ID3\x04\0\0\0\0\0\x0a" + bytes(10)
+BROKEN = {
+    "empty": ("a.wav", b""),
+    "a placeholder": ("a.wav", b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n"),
+    "text": ("a.wav", b"so it goes " * 50),
+    "a page": ("a.mp3", b"<!doctype html><html>" * 50),
+    "zeros": ("a.wav", bytes(5000)),
+    "a header": ("a.wav", WAV[:44]),
+    "8 bytes": ("a.wav", WAV[:8]),
+    "40 bytes": ("a.wav", WAV[:40]),
+    "half": ("a.wav", WAV[: len(WAV) // 2]),
+    "half an aiff": ("a.aiff", AIFF[: len(AIFF) // 2]),
+    "half a flac": ("a.flac", FLAC[: len(FLAC) // 2]),
+    "half an ogg": ("a.ogg", OGG[: len(OGG) // 2]),
+    "half an opus": ("a.opus", OPUS[: len(OPUS) // 2]),
+    "half an mp3": ("a.mp3", MP3[: len(MP3) // 2]),
+    "30 bytes of flac": ("a.flac", FLAC[:30]),
+    "200 bytes of flac": ("a.flac", FLAC[:200]),
+    "no channels": ("a.wav", patched(WAV, 22, b"\0\0")),
+    "no rate": ("a.wav", patched(WAV, 24, bytes(4))),
+    "bits that do not fit": ("a.wav", patched(WAV, 34, b"\x20\0")),
+    "another riff": ("a.wav", patched(WAV, 8, b"AVI ")),
+    "no data": ("a.wav", WAV.replace(b"data", b"junk", 1)),
+    "no format": ("a.wav", WAV.replace(b"fmt ", b"junk", 1)),
+    "adpcm": ("a.wav", encode(clean(), 16_000, "WAV", "MS_ADPCM")),
+    "au": ("a.wav", encode(clean(), 16_000, "AU")),
+    "wave64": ("a.wav", encode(clean(), 16_000, "W64")),
+    "rf64": ("a.wav", encode(clean(), 16_000, "RF64")),
+    "mp4": ("a.mp3", b"\0\0\0\x20ftypM4A " + bytes(300)),
+    "webm": ("a.webm", b"\x1aE\xdf\xa3" + bytes(300)),
+    "aac": ("a.mp3", b"\xff\xf1\x50\x80" + bytes(300)),
+    "a tag alone": ("a.mp3", TAG),
+    "a tag before nothing known": ("a.mp3", TAG + b"so it goes " * 50),
+    "too short": ("a.wav", encode(clean()[8000:9500], 16_000, "WAV")),
+    "silent": ("a.wav", encode(np.zeros(16_000, np.float32), 16_000, "WAV")),
+    "nearly silent": ("a.wav", encode(1e-5 * clean(), 16_000, "WAV", "FLOAT")),
+    "a constant": ("a.wav", encode(np.full(16_000, 0.5, np.float32), 16_000, "WAV", "FLOAT")),
+    "silent mp3": ("a.mp3", encode(np.zeros(16_000, np.float32), 16_000, "MP3")),
+    "no number": ("a.wav", encode(spoiled(np.nan), 16_000, "WAV", "FLOAT")),
+    "infinite": ("a.wav", encode(spoiled(np.inf), 16_000, "WAV", "FLOAT")),
+    "huge": ("a.wav", encode(spoiled(1e20), 16_000, "WAV", "FLOAT")),
+    "a low rate": ("a.wav", encode(clean(), 3_000, "WAV")),
+    "a wild rate": ("a.wav", patched(WAV, 24, b"\xff\xff\xff\x7f")),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_python_refuses_the_page_refuses_with_the_same_code(hear: Hear, predictor: Predictor, tmp_path: Path, name: str) -> None:
+    file, content = BROKEN[name]
+    with pytest.raises(AudioError) as refusal:
+        expect(predictor, content, file, tmp_path)
+    assert hear(content, file)["error"]["reason"] == refusal.value.reason
+
+
+STRANGE = {
+    "no sizes": ("a.wav", patched(patched(WAV, 4, b"\xff" * 4), 40, b"\xff" * 4)),
+    "sizes never filled in": ("a.wav", patched(patched(WAV, 4, bytes(4)), 40, bytes(4))),
+    "a few bytes short": ("a.wav", WAV[:-100]),
+    "loud": ("a.wav", encode(np.clip(80 * clean(), -1, 1), 16_000, "WAV")),
+    "an offset": ("a.wav", encode(clean() + 0.1, 16_000, "WAV", "FLOAT")),
+    "a telephone": ("a.wav", encode(clean(8_000), 8_000, "WAV")),
+    "a wrong name": ("a.flac", WAV),
+    "a tag before flac": ("a.flac", TAG + FLAC),
+    "a tag behind mp3": ("a.mp3", MP3 + b"TAG" + bytes(125)),
+    "hardly long enough": ("a.wav", encode(clean()[8000:9700], 16_000, "WAV")),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_what_python_hears_with_a_warning_or_none_the_page_hears_too(hear: Hear, predictor: Predictor, tmp_path: Path, name: str) -> None:
+    file, content = STRANGE[name]
+    compare(hear(content, file)["record"], expect(predictor, content, file, tmp_path))
+
+
+def test_work_can_be_cancelled_and_the_next_goes_on(page: Any) -> None:
+    content = encode(speech(4, 30, 16_000), 16_000, "WAV", "PCM_16")
+    answer = page.evaluate(CANCEL, base64.b64encode(content).decode())
+    assert answer["cancelled"] == "AbortError"
+    assert answer["record"]["emotion"]
+
+
+def test_the_page_asks_its_own_server_alone_and_after_the_first_answer_nobody(hear: Hear, address: str, asked: list[str]) -> None:
+    hear(WAV, "a.wav")
+    assert {url for url in asked if not url.startswith(address)} <= {url for url in asked if url.startswith(("data:", "blob:"))}
+    assert {"model.onnx", "model.json", "onnxruntime/onnxruntime.wasm"} <= {url.removeprefix(address) for url in asked}
+    before = len(asked)
+    hear(MP3, "a.mp3")
+    assert asked[before:] == []
+
+
+def test_the_page_tells_what_model_it_has(page: Any, model: Path) -> None:
+    told, predictor = page.evaluate("async () => (await import('./predictor.js')).about()"), Predictor.load(model)
+    assert told["classes"] == list(predictor.classes)
+    assert told["where"] == "browser"
+    assert told["threshold"] == predictor.model.calibration.threshold
+
+
+def test_a_missing_model_is_said_plainly(chromium: Any, model: Path, runtime: dict[str, bytes], tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    write_page(model, folder, runtime)
+    (folder / "model.onnx").write_bytes(b"cut")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = chromium.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        answer = page.evaluate(HEAR, {"content": base64.b64encode(WAV).decode(), "name": "a.wav"})
+        page.close()
+        server.shutdown()
+    assert answer["error"]["reason"] == "unavailable"
+
+
+def test_opened_as_a_file_the_page_says_what_it_needs(chromium: Any, model: Path, tmp_path: Path) -> None:
+    write_page(model, tmp_path / "page", RUNTIME)
+    page = chromium.new_page()
+    page.goto((tmp_path / "page" / "index.html").as_uri())
+    text = page.inner_text("main")
+    page.close()
+    assert "python -m http.server" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("corpus", ["crema", "ravdess", "savee", "tess"])
+def test_real_clips_of_every_corpus_are_heard_as_python_hears_them(hear: Hear, predictor: Predictor, tmp_path: Path, corpus: str) -> None:
+    for samples, rate in real_clips(corpus, 10):
+        content = encode(samples, rate, "WAV", "FLOAT")
+        compare(hear(content, "a.wav")["record"], expect(predictor, content, "a.wav", tmp_path))
+
+
+def test_the_command_writes_a_page_and_says_how_to_look_at_it(ser: Ser, model: Path, runtime: dict[str, bytes], tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    for name, member in MEMBERS.items():
+        (package / member.path).parent.mkdir(parents=True, exist_ok=True)
+        (package / member.path).write_bytes(runtime[name])
+    answer = ser("export", model, "--web", tmp_path / "page", "--runtime", package)
+    assert answer.code == 0, answer.err
+    assert "python -m http.server" in answer.out
+    assert (tmp_path / "page" / "index.html").is_file()
