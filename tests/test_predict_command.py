@@ -239,11 +239,22 @@ def test_an_exported_model_that_nothing_here_can_run_is_not_chosen(here: Path, m
 
 def test_the_command_line_goes_before_the_environment_and_that_before_the_runs(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(here / "runs/a", 300)
-    monkeypatch.setenv(VARIABLE, "elsewhere.onnx")
+    (here / "other.onnx").touch()
+    monkeypatch.setenv(VARIABLE, "other.onnx")
     assert choose_model("given.onnx") == "given.onnx"
-    assert choose_model(None) == "elsewhere.onnx"
+    assert choose_model(None) == "other.onnx"
     monkeypatch.setenv(VARIABLE, "")
     assert choose_model(None) == "runs/a"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("name", ["gone.onnx", 300 * "x", "\x1b[31m"])
+def test_a_model_of_the_environment_that_is_gone_is_told_as_such(clip: Path, ser: Ser, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(VARIABLE, name)
+    answer = ser("predict", clip)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"ser: {VARIABLE} names ")
+    assert "\x1b" not in answer.err
 
 
 @pytest.mark.usefixtures("here")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ser.errors import ConfigError
 from ser.runs import Run
+from ser.search import printable
 
 VARIABLE = "SER_MODEL"
 RUNS = Path("runs")
@@ -22,12 +23,15 @@ def choose_model(given: str | None, backbone: str | None = None) -> str:
         backbone: for the model, which an exported one does not take.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or none where $SER_MODEL says.
     """
     if given is not None:
         return given
-    if os.environ.get(VARIABLE):
-        return os.environ[VARIABLE]
+    named = os.environ.get(VARIABLE)
+    if named:
+        if not os.path.exists(named):  # noqa: PTH110 - Path's raises where a name is too long
+            raise ConfigError(f"{VARIABLE} names {printable(named)}, which does not exist")
+        return named
     run = newest_run(RUNS)
     if run is None:
         what = f"no --model, and no finished run in ./{RUNS}"

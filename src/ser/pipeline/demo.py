@@ -17,10 +17,10 @@ def demo(folder: str) -> None:
     places = {"raw_dir": sample, "processed_dir": root / "processed", "runs_dir": root / "runs", "reports_dir": root / "reports"}
     config = load_config("demo.yaml", [f"project.{key}={quoted(path)}" for key, path in places.items()])
     run_steps(config, ["extract", "transform", "load", "train"])
-    say("A few clips of 16 speakers: the score shows that everything works, not how well. README.md has the measured figures.")
     run = newest_run(root / "runs")
     if run is not None:
         say(f"Try it: ser predict --model {quote(str(run.folder))} RECORDING")
+    say("A few clips of 16 speakers: the score shows that everything works, not how well. README.md has the measured figures.")
 
 
 def quoted(path: Path) -> str:
