@@ -33,8 +33,8 @@ LEAST_SPEECH, LEAST_SILENCE, MARGIN = RATE // 4, RATE // 10, 3 * RATE // 100
 """Speech of 0.25 s or less is none, silence of less than 0.1 s does not end it, and 30 ms before and after belong to it."""
 
 DOUBT = 0.2
-"""Of the 12 161 clips of the four corpora the rules find no speech in 59, nearly all of them shouted. A chunk of all but 4 reaches this;
-none of noise does."""
+"""Of the 12 161 clips of the four corpora the rules find no speech in 59, most of them acted with high intensity. A chunk of all but 4
+reaches this; none of noise does."""
 SURE_SECONDS = 1.0
 """A shorter recording may end before the network has made up its mind."""
 
