@@ -19,6 +19,7 @@ from ser.audio import Waveform, prepare
 from ser.calibration import Calibration
 from ser.config import AudioConfig
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
+from ser.wording import described
 
 Frames = NDArray[np.float32]
 Clip = tuple[NDArray[np.float32], int]
@@ -150,12 +151,7 @@ class Exported:
         backbone = self.facts.backbone
         if backbone is None or backbone["where"] == "inside":
             return None
-        of = (
-            f"{backbone['model_id']} at {backbone['revision']}"
-            if "model_id" in backbone
-            else ", ".join(sorted(backbone["sha256"].values()))
-        )
-        return f"the backbone is not inside ({backbone['kind']}, {of}): export with it, or give its frames to Exported.run"
+        return f"the backbone is not inside ({described(backbone)}): export with it, or give its frames to Exported.run"
 
     @classmethod
     def load(cls, path: Path, threads: int = 1) -> Self:

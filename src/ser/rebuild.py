@@ -21,6 +21,7 @@ from ser.features.spectral import CODE_VERSION as SPECTRAL_VERSION
 from ser.features.spectral import SpectralExtractor
 from ser.models import FeatureShape
 from ser.store import StoreSpec
+from ser.wording import described
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,6 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 
 SHOWN = 200
 """Characters of an error in a message."""
-DIGITS = 12
-"""Of a commit or checksum in a message."""
 DTYPES = {"float16", "float32"}
 """Of a store."""
 
@@ -170,16 +169,3 @@ def where(path: Path, trained: Mapping[str, Any], stood: str | None, given: str 
         return str(location)
     tried = f"{location} is no folder here" if location else "the checkpoint does not tell its folder"
     raise ConfigError(f"{path} was trained with the backbone {described(trained)}; {tried}: say where it is")
-
-
-def described(identity: Mapping[str, Any]) -> str:
-    """What names a backbone for good, in few words.
-
-    >>> described({"kind": "wavlm", "model_id": "microsoft/wavlm-base", "revision": "efa81aae7ff777e464159e0f877d54eac5b84f81"})
-    'wavlm, microsoft/wavlm-base at efa81aae7ff7'
-    >>> described({"kind": "wavlm", "sha256": {"config.json": 64 * "a", "model.safetensors": 64 * "b"}})
-    'wavlm, config.json aaaaaaaaaaaa, model.safetensors bbbbbbbbbbbb'
-    """
-    if "model_id" in identity:
-        return f"{identity['kind']}, {identity['model_id']} at {identity['revision'][:DIGITS]}"
-    return ", ".join([identity["kind"], *(f"{name} {digest[:DIGITS]}" for name, digest in identity["sha256"].items())])

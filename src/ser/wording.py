@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+DIGITS = 12
+"""Of a commit or checksum in a message."""
+
 
 def percent(share: float | None, digits: int = 1) -> str:
     """
@@ -39,3 +42,16 @@ def listed(words: Sequence[str]) -> str:
     ('a', 'a, b and c')
     """
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def described(identity: Mapping[str, Any]) -> str:
+    """What names a backbone for good, in few words: kind, and hub model and revision or checksums.
+
+    >>> described({"kind": "wavlm", "model_id": "microsoft/wavlm-base", "revision": "efa81aae7ff777e464159e0f877d54eac5b84f81"})
+    'wavlm, microsoft/wavlm-base at efa81aae7ff7'
+    >>> described({"kind": "wavlm", "sha256": {"config.json": 64 * "a", "model.safetensors": 64 * "b"}})
+    'wavlm, config.json aaaaaaaaaaaa, model.safetensors bbbbbbbbbbbb'
+    """
+    if "model_id" in identity:
+        return f"{identity['kind']}, {identity['model_id']} at {identity['revision'][:DIGITS]}"
+    return ", ".join([identity["kind"], *(f"{name} {digest[:DIGITS]}" for name, digest in identity["sha256"].items())])
