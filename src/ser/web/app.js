@@ -1,0 +1,200 @@
+/** The page: what was given, what is being worked on, what came of it. */
+
+import { find, make, withCode } from "./dom.js";
+import { PredictionError, asPredictionError, mayPass, sentence } from "./errors.js";
+import { startMicrophone } from "./microphone.js";
+import { about, predict } from "./predictor.js";
+import { hideResult, showResult } from "./result.js";
+import { decodePeaks } from "./waveform.js";
+import { clock, listed, percent, size } from "./words.js";
+
+/**
+ * @typedef {object} Entry
+ * @property {string} name
+ * @property {Blob} blob
+ * @property {boolean} recorded here, with the microphone
+ * @property {"waiting" | "working" | "done" | "failed" | "cancelled"} state
+ * @property {any} [record]
+ * @property {PredictionError} [error]
+ * @property {import("./waveform.js").Peaks | null} [peaks]
+ */
+
+/** @type {Entry[]} in the order in which they were given */
+const entries = [];
+/** @type {Entry | null} */
+let shown = null;
+/** @type {AbortController | null} */
+let work = null;
+let model = { classes: [], licence: "", threshold: null, maxBytes: null, maxSeconds: null, where: "service" };
+
+/** @param {"choose" | "recording" | "working"} name */
+function turnTo(name) {
+  for (const each of ["choose", "recording", "working"]) find(`#${each}`).hidden = each !== name;
+}
+
+function say(text) {
+  find("#status").textContent = text;
+}
+
+/** @param {(Blob & {name?: string})[]} blobs */
+function give(blobs, recorded = false) {
+  const given = blobs.map((blob) => ({ name: blob.name ?? "recording.wav", blob, recorded, state: "waiting" }));
+  entries.push(...given);
+  if (given.length) show(given[0]);
+  if (!work) handle();
+}
+
+/** One after the other. */
+async function handle() {
+  work = new AbortController();
+  turnTo("working");
+  for (let entry; (entry = entries.find(({ state }) => state === "waiting")); ) {
+    entry.state = "working";
+    list();
+    await listen(entry, work.signal);
+    list();
+    if (shown === entry || !shown?.record) show(entry);
+  }
+  work = null;
+  turnTo("choose");
+}
+
+/**
+ * @param {Entry} entry whose state, record and error are set
+ * @param {AbortSignal} signal
+ */
+async function listen(entry, signal) {
+  try {
+    if (model.maxBytes && entry.blob.size > model.maxBytes) {
+      throw new PredictionError("too-large", `${size(entry.blob.size)}; at most ${size(model.maxBytes)}`);
+    }
+    advance(entry, 0);
+    entry.record = await predict(entry.blob, { signal, progress: (fraction) => advance(entry, fraction) });
+    entry.peaks = await decodePeaks(entry.blob, entry.record);
+    entry.state = "done";
+  } catch (error) {
+    entry.state = signal.aborted ? "cancelled" : "failed";
+    entry.error = signal.aborted ? undefined : asPredictionError(error);
+  }
+}
+
+function advance(entry, fraction) {
+  const bar = find("#progress");
+  const sending = model.where === "service" && fraction < 1;
+  find("#working-text").textContent = `${sending ? "Sending" : "Listening to"} ${entry.name}`;
+  if (fraction > 0 && fraction < 1) bar.value = fraction;
+  else bar.removeAttribute("value");
+}
+
+/** @param {Entry} entry */
+function show(entry) {
+  shown = entry;
+  find("#alert").replaceChildren();
+  hideResult();
+  if (entry.state === "done") {
+    showResult(entry, model.threshold);
+    say(`${entry.name}: ${summary(entry)}`);
+  } else if (entry.state === "failed") {
+    complain(entry.error, entry.name, mayPass(entry.error) ? () => retry(entry) : undefined);
+  } else {
+    say(`${entry.name}: ${summary(entry)}`);
+  }
+  list();
+}
+
+function retry(entry) {
+  entry.state = "waiting";
+  show(entry);
+  if (!work) handle();
+}
+
+/** @param {Entry} entry */
+function summary({ state, record }) {
+  const states = { waiting: "waiting", working: "listening", failed: "no answer", cancelled: "cancelled" };
+  if (state !== "done") return states[state];
+  return record.emotion === "unknown" ? "unknown" : `${record.emotion}, ${percent(record.confidence)} confident`;
+}
+
+/**
+ * @param {{reason: string, detail?: string}} error
+ * @param {string} [name] of the file
+ * @param {() => void} [again]
+ */
+function complain(error, name, again) {
+  const parts = [make("p", {}, ...(name ? [make("strong", {}, name), ": "] : []), ...withCode(sentence(error)))];
+  if (error.detail) parts.push(make("p", { className: "soft" }, `${error.reason}: ${error.detail}`));
+  if (again) parts.push(make("button", { type: "button", onclick: again }, "Try again"));
+  find("#alert").replaceChildren(make("div", { className: "problem" }, ...parts));
+}
+
+/** Of several recordings, each with its answer. */
+function list() {
+  find("#list").hidden = entries.length < 2;
+  const items = entries.map((entry) => {
+    const button = make("button", { type: "button", onclick: () => show(entry) }, make("span", { className: "file" }, entry.name));
+    const swatch = make("span", { className: "swatch", data: { emotion: entry.record?.emotion ?? "" } });
+    button.append(make("span", { className: "came" }, ...(entry.record ? [swatch] : []), summary(entry)));
+    if (entry === shown) button.setAttribute("aria-current", "true");
+    return make("li", {}, button);
+  });
+  const focused = [...find("#list ol").children].findIndex((item) => item.contains(document.activeElement));
+  find("#list ol").replaceChildren(...items);
+  items[focused]?.firstChild.focus();
+}
+
+function cancel() {
+  work?.abort();
+  for (const entry of entries) if (entry.state === "waiting") entry.state = "cancelled";
+  say("Cancelled.");
+}
+
+/** Files may be let fall anywhere. */
+function acceptDrops() {
+  let depth = 0; // of elements entered and not yet left
+  const cover = (by) => (find("#drop").hidden = (depth = Math.max(0, depth + by)) === 0);
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+  window.addEventListener("dragenter", (event) => hasFiles(event) && cover(1));
+  window.addEventListener("dragleave", (event) => hasFiles(event) && cover(-1));
+  window.addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
+  window.addEventListener("drop", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    cover(-depth);
+    if (find("#recording").hidden) give([...event.dataTransfer.files]);
+  });
+}
+
+async function introduce() {
+  try {
+    model = await about();
+  } catch (error) {
+    complain(asPredictionError(error), undefined, introduce);
+    return;
+  }
+  find("#alert").replaceChildren();
+  const { classes, licence, threshold, maxBytes, maxSeconds, where } = model;
+  const limits = [maxBytes && size(maxBytes), maxSeconds && `${clock(maxSeconds, 0)} min`].filter(Boolean);
+  find("#limits").textContent = `WAV, AIFF, FLAC, Ogg Vorbis, Opus or MP3${limits.length ? `; at most ${limits.join(" and ")}` : ""}`;
+  const refuses = threshold === null ? "" : ` It answers “unknown” where it is less than ${percent(threshold)} confident.`;
+  find("#classes").textContent = `It tells apart ${listed(classes)}.${refuses}`;
+  find("#licence").textContent = licence;
+  find("#runs").textContent =
+    where === "browser"
+      ? "It runs in this browser: the recording never leaves it."
+      : `It runs on the service at ${location.host}: recordings go there, and nowhere else.`;
+}
+
+find("#file").addEventListener("change", (event) => {
+  give([...event.target.files]);
+  event.target.value = ""; // the same file may be chosen again
+});
+find("#cancel").addEventListener("click", cancel);
+acceptDrops();
+startMicrophone({
+  begun: () => turnTo("recording"),
+  ended: () => turnTo("choose"),
+  done: (blob) => give([blob], true),
+  failed: (error) => complain(asPredictionError(error)),
+  say,
+});
+introduce();

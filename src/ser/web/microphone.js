@@ -1,0 +1,85 @@
+/** The part of the page that records: buttons, level, time. */
+
+import { find } from "./dom.js";
+import { fit } from "./draw.js";
+import { record } from "./recorder.js";
+import { clock } from "./words.js";
+
+const LIMIT = 60; // seconds
+const HUSH = 2; // seconds without a sound before the page says so
+const FAINT = 0.003; // -50 dBFS
+const FLOOR = -60; // dBFS, the lowest level that is drawn
+
+/**
+ * @param {{begun: () => void, ended: () => void, done: (file: File) => void, failed: (error: unknown) => void,
+ *   say: (text: string) => void}} page
+ */
+export function startMicrophone(page) {
+  /** @type {Awaited<ReturnType<typeof record>> | null} */
+  let running = null;
+  const levels = [];
+  const end = () => {
+    const ended = running;
+    running = null;
+    page.ended();
+    return ended;
+  };
+  const finish = async () => {
+    if (!running) return;
+    const blob = await end().stop();
+    page.done(new File([blob], `recording-${stamp(new Date())}.wav`, { type: blob.type }));
+  };
+  const heard = (peak, seconds) => {
+    if (!running) return;
+    levels.push(peak);
+    find("#recorded").textContent = clock(seconds, 0);
+    drawLevels(levels);
+    hush(levels, seconds);
+    if (seconds >= LIMIT) finish();
+  };
+  find("#limit").textContent = `of ${clock(LIMIT, 0)} at most`;
+  find("#record").onclick = async () => {
+    find("#record").disabled = true;
+    levels.length = 0;
+    try {
+      running = await record(heard, finish);
+      page.begun();
+      page.say("Recording.");
+      find("#hush").textContent = "";
+      find("#stop").focus();
+    } catch (error) {
+      page.failed(error);
+    } finally {
+      find("#record").disabled = false;
+    }
+  };
+  find("#stop").onclick = finish;
+  find("#discard").onclick = () => {
+    end()?.discard();
+    page.say("Discarded.");
+    find("#record").focus();
+  };
+}
+
+function stamp(date) {
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, "0")).join("-");
+}
+
+function hush(levels, seconds) {
+  const recent = levels.slice(Math.floor(levels.length * Math.max(0, 1 - HUSH / seconds)));
+  const faint = seconds >= HUSH && Math.max(...recent) < FAINT;
+  const text = faint ? "Nothing is heard. Is the microphone muted?" : "";
+  if (find("#hush").textContent !== text) find("#hush").textContent = text;
+}
+
+/** The last levels as columns, the newest at the right. */
+function drawLevels(levels) {
+  const { pen, width, height, colour } = fit(find("#level"));
+  const step = 4 * (window.devicePixelRatio || 1);
+  pen.fillStyle = colour("accent");
+  levels.slice(-Math.floor(width / step)).reverse().forEach((peak, index) => {
+    const share = Math.max(0, 1 - (20 * Math.log10(Math.max(peak, 1e-9))) / FLOOR);
+    const high = Math.max(step / 2, share * height);
+    pen.fillRect(width - (index + 1) * step, (height - high) / 2, step * 0.6, high);
+  });
+}

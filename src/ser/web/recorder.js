@@ -1,0 +1,89 @@
+/** The microphone: from permission to a WAV file. */
+
+import { PredictionError } from "./errors.js";
+import { encodeWav } from "./wav.js";
+
+/** As it sounds, and not as a telephone call would clean it: the model was trained on untouched speech. */
+const UNTOUCHED = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
+
+const REFUSALS = {
+  NotAllowedError: "microphone-refused",
+  SecurityError: "microphone-refused",
+  NotFoundError: "microphone-missing",
+  OverconstrainedError: "microphone-missing",
+  NotReadableError: "microphone-busy",
+  AbortError: "microphone-busy",
+};
+
+/**
+ * @param {(peak: number, seconds: number) => void} heard for each block: its highest sample from 0 to 1, and how much there is by now
+ * @param {() => void} lost the microphone is gone, for example unplugged
+ * @returns {Promise<{stop: () => Promise<Blob>, discard: () => void}>} of a recording that has begun
+ * @throws {PredictionError}
+ */
+export async function record(heard, lost) {
+  const stream = await open();
+  stream.getAudioTracks()[0].onended = lost;
+  const context = new AudioContext();
+  try {
+    await context.audioWorklet.addModule(new URL("recorder-worklet.js", import.meta.url).href);
+  } catch (error) {
+    close(stream, context);
+    throw new PredictionError("microphone-unsupported", String(error));
+  }
+  const node = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
+  const blocks = collect(node, context.sampleRate, heard);
+  context.createMediaStreamSource(stream).connect(node);
+  await context.resume();
+  return {
+    stop: async () => {
+      node.port.postMessage("stop");
+      const all = await blocks;
+      close(stream, context);
+      return encodeWav(all, context.sampleRate);
+    },
+    discard: () => close(stream, context),
+  };
+}
+
+/**
+ * @returns {Promise<MediaStream>}
+ * @throws {PredictionError}
+ */
+async function open() {
+  if (!window.isSecureContext) throw new PredictionError("microphone-insecure");
+  if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) throw new PredictionError("microphone-unsupported");
+  try {
+    return await navigator.mediaDevices.getUserMedia({ audio: UNTOUCHED });
+  } catch (error) {
+    throw new PredictionError(REFUSALS[error.name] ?? "microphone-busy", error.message);
+  }
+}
+
+/**
+ * @param {AudioWorkletNode} node
+ * @param {number} rate Hz
+ * @param {(peak: number, seconds: number) => void} heard
+ * @returns {Promise<Float32Array[]>} all blocks, when the node says that it was the last
+ */
+function collect(node, rate, heard) {
+  const blocks = [];
+  let count = 0;
+  return new Promise((resolve) => {
+    node.port.onmessage = ({ data: block }) => {
+      if (!block) return resolve(blocks);
+      blocks.push(block);
+      count += block.length;
+      heard(block.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0), count / rate);
+    };
+  });
+}
+
+/**
+ * @param {MediaStream} stream
+ * @param {AudioContext} context
+ */
+function close(stream, context) {
+  stream.getTracks().forEach((track) => track.stop());
+  context.close();
+}

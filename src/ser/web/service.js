@@ -1,0 +1,55 @@
+/** The model behind this page's own service. In the static export another file of the same interface stands in its place. */
+
+import { PredictionError } from "./errors.js";
+
+const here = (path) => new URL(path, import.meta.url).href;
+
+/**
+ * @returns {Promise<{classes: string[], licence: string, threshold: number | null, maxBytes: number | null, maxSeconds: number | null,
+ *   where: "service"}>}
+ */
+export async function about() {
+  const response = await fetch(here("v1/model")).catch(() => {
+    throw new PredictionError("unreachable");
+  });
+  if (!response.ok) throw problem(response.status, await response.text());
+  const model = await response.json();
+  return { ...model, maxBytes: model.max_bytes ?? null, maxSeconds: model.max_seconds ?? null, where: "service" };
+}
+
+/**
+ * @param {Blob} blob a whole file
+ * @param {{signal?: AbortSignal, progress?: (fraction: number) => void}} [options] progress: of what was sent; 1 while the model listens
+ * @returns {Promise<object>} the record of `POST /v1/predict`
+ * @throws {PredictionError} and an AbortError where the signal says so
+ */
+export function predict(blob, { signal, progress = () => {} } = {}) {
+  const form = new FormData();
+  form.append("file", blob, /** @type {any} */ (blob).name ?? "recording");
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest(); // fetch does not tell how much was sent
+    request.open("POST", here("v1/predict"));
+    request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+    request.onload = () => (request.status === 200 ? resolve(JSON.parse(request.response)) : reject(problem(request.status, request.response)));
+    request.onerror = () => reject(new PredictionError("unreachable"));
+    request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
+    signal?.addEventListener("abort", () => request.abort());
+    if (signal?.aborted) reject(new DOMException("cancelled", "AbortError"));
+    else request.send(form);
+  });
+}
+
+/**
+ * @param {number} status of HTTP
+ * @param {string} text application/problem+json, or what something in between wrote
+ */
+function problem(status, text) {
+  const codes = { 413: "too-large", 429: "busy", 503: "busy", 504: "timeout" };
+  let said = {};
+  try {
+    said = JSON.parse(text);
+  } catch {
+    // no service of ours: the status has to do
+  }
+  return new PredictionError(said.reason ?? codes[status] ?? "failed", said.detail ?? `HTTP ${status}`);
+}

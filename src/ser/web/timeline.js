@@ -1,0 +1,120 @@
+/** Sound, emotions and attention over one axis of time, with a playhead that mouse and keys move. */
+
+import { passageAt, ticks } from "./columns.js";
+import { find, make } from "./dom.js";
+import { drawAttention, drawEmotion, drawWaveform } from "./draw.js";
+import { clock, percent, spoken } from "./words.js";
+
+const UNKNOWN = "unknown";
+const TICK_WIDTH = 72; // pixels between labels of the axis, at least
+const STEPS = 50; // presses of an arrow key from one end to the other, about
+
+/**
+ * @param {object} record of the recording
+ * @param {import("./waveform.js").Peaks | null} peaks
+ * @param {{seek: (seconds: number) => void, toggle: () => void}} player
+ * @returns {{show: (seconds: number) => void, redraw: () => void}}
+ */
+export function timeChart(record, peaks, player) {
+  const lanes = [...soundLane(record, peaks), ...emotionLanes(record), ...attentionLanes(record)];
+  const slider = makeSlider(record, player);
+  find("#chart .lanes").replaceChildren(...lanes.flatMap((lane) => [lane.name, lane.picture]), slider);
+  const redraw = () => {
+    lanes.forEach((lane) => lane.draw());
+    drawAxis(record.seconds);
+  };
+  const show = (seconds) => {
+    slider.firstChild.style.left = `${(100 * seconds) / record.seconds}%`;
+    slider.setAttribute("aria-valuenow", seconds.toFixed(2));
+    slider.setAttribute("aria-valuetext", `${spoken(seconds)}, ${said(passageAt(record.timeline, seconds))}`);
+  };
+  return { show, redraw };
+}
+
+/** @param {{emotion: string, confidence: number} | undefined} cell */
+export function said(cell) {
+  return cell ? `${cell.emotion} ${percent(cell.confidence)}` : "no speech";
+}
+
+function lane(name, className, draw, described) {
+  const canvas = make("canvas", { className: `lane ${className}`, role: "img", "aria-label": described });
+  return { name: make("div", { className: "lane-name", title: name }, name), picture: canvas, draw: () => draw(canvas) };
+}
+
+function soundLane(record, peaks) {
+  if (peaks) return [lane("sound", "wave", (canvas) => drawWaveform(canvas, peaks, record), `Waveform of ${spoken(record.seconds)}`)];
+  const why = `This browser cannot show the sound of this file (${record.container ?? "unknown format"}). The answer does not need it.`;
+  return [{ name: make("div", { className: "lane-name" }, "sound"), picture: make("p", { className: "lane wave none" }, why), draw: () => {} }];
+}
+
+function emotionLanes(record) {
+  const answers = new Set(record.timeline.map((cell) => cell.emotion));
+  const order = [...Object.keys(record.probabilities), UNKNOWN].filter((name) => answers.has(name));
+  return order.map((name) => {
+    const share = record.timeline.filter((cell) => cell.emotion === name).reduce((sum, cell) => sum + cell.end - cell.start, 0);
+    const made = lane(name, "emotion", (canvas) => drawEmotion(canvas, name, record), `${name}: the answer for ${spoken(share)}`);
+    made.name.dataset.emotion = made.picture.dataset.emotion = name;
+    made.name.prepend(make("span", { className: "swatch" }));
+    return made;
+  });
+}
+
+function attentionLanes(record) {
+  const curves = Object.entries(record.attention ?? {});
+  return curves.map(([name, curve]) => {
+    const most = curve.weights.indexOf(curve.weights.reduce((a, b) => Math.max(a, b), 0)) / curve.rate;
+    const label = curves.length > 1 ? name : "listened";
+    return lane(label, "attention", (canvas) => drawAttention(canvas, curve, record.seconds), `Where the model listened: most at ${spoken(most)}`);
+  });
+}
+
+function drawAxis(seconds) {
+  const axis = find("#chart .axis");
+  const marks = ticks(seconds, Math.max(1, axis.clientWidth / TICK_WIDTH));
+  axis.replaceChildren(
+    ...marks.map((time) => {
+      const mark = make("span", {}, clock(time, marks[1] < 1 ? 1 : 0));
+      mark.style.left = `${(100 * time) / seconds}%`;
+      return mark;
+    }),
+  );
+}
+
+function makeSlider(record, player) {
+  const range = { "aria-valuemin": "0", "aria-valuemax": record.seconds.toFixed(2), "aria-describedby": "chart-title" };
+  const named = { role: "slider", tabIndex: 0, "aria-label": "Position in the recording", ...range };
+  const slider = make("div", { className: "slider", ...named }, make("div", { className: "playhead" }));
+  slider.addEventListener("keydown", (event) => press(event, slider, record, player));
+  const point = (event) => {
+    const box = slider.getBoundingClientRect();
+    player.seek(((event.clientX - box.left) / box.width) * record.seconds);
+  };
+  slider.addEventListener("pointerdown", (event) => {
+    slider.setPointerCapture(event.pointerId);
+    point(event);
+  });
+  slider.addEventListener("pointermove", (event) => slider.hasPointerCapture(event.pointerId) && point(event));
+  return slider;
+}
+
+/** Arrows move by a fiftieth or so, page keys by a passage, Home and End to the ends; the space bar plays. */
+function press(event, slider, record, player) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const now = Number(slider.getAttribute("aria-valuenow"));
+  const step = ticks(record.seconds, STEPS)[1] ?? record.seconds;
+  const starts = record.segments.map((segment) => segment.start);
+  const targets = {
+    ArrowRight: () => now + step,
+    ArrowUp: () => now + step,
+    ArrowLeft: () => now - step,
+    ArrowDown: () => now - step,
+    PageDown: () => starts.find((start) => start > now + 0.01) ?? record.seconds,
+    PageUp: () => starts.findLast((start) => start < now - 0.01) ?? 0,
+    Home: () => 0,
+    End: () => record.seconds,
+  };
+  if (event.key === " ") player.toggle();
+  else if (targets[event.key]) player.seek(targets[event.key]());
+  else return;
+  event.preventDefault();
+}
