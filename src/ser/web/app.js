@@ -6,7 +6,7 @@ import { startMicrophone } from "./microphone.js";
 import { about, predict } from "./predictor.js";
 import { hideResult, showResult } from "./result.js";
 import { decodePeaks } from "./waveform.js";
-import { clock, listed, percent, size } from "./words.js";
+import { listed, percent, size, spoken } from "./words.js";
 
 /**
  * @typedef {object} Entry
@@ -19,6 +19,8 @@ import { clock, listed, percent, size } from "./words.js";
  * @property {import("./waveform.js").Peaks | null} [peaks]
  */
 
+const MOST_RECORDED = 60; // seconds
+
 /** @type {Entry[]} in the order in which they were given */
 const entries = [];
 /** @type {Entry | null} */
@@ -27,9 +29,16 @@ let shown = null;
 let work = null;
 let model = { classes: [], licence: "", threshold: null, maxBytes: null, maxSeconds: null, where: "service" };
 
-/** @param {"choose" | "recording" | "working"} name */
+const FIRST = { choose: "#file", recording: "#stop", working: "#cancel" };
+
+/**
+ * Who was in the part that goes is taken to the one that comes.
+ * @param {"choose" | "recording" | "working"} name
+ */
 function turnTo(name) {
-  for (const each of ["choose", "recording", "working"]) find(`#${each}`).hidden = each !== name;
+  const inside = find("#give").contains(document.activeElement);
+  for (const each of Object.keys(FIRST)) find(`#${each}`).hidden = each !== name;
+  if (inside) find(FIRST[name]).focus();
 }
 
 function say(text) {
@@ -53,10 +62,11 @@ async function handle() {
     list();
     await listen(entry, work.signal);
     list();
-    if (shown === entry || !shown?.record) show(entry);
+    if (shown === entry) show(entry);
   }
   work = null;
   turnTo("choose");
+  find(shown?.state === "done" ? "#answer" : "#alert").scrollIntoView({ block: "nearest" });
 }
 
 /**
@@ -92,7 +102,7 @@ function show(entry) {
   find("#alert").replaceChildren();
   hideResult();
   if (entry.state === "done") {
-    showResult(entry, model.threshold);
+    showResult(entry);
     say(`${entry.name}: ${summary(entry)}`);
   } else if (entry.state === "failed") {
     complain(entry.error, entry.name, mayPass(entry.error) ? () => retry(entry) : undefined);
@@ -173,7 +183,7 @@ async function introduce() {
   }
   find("#alert").replaceChildren();
   const { classes, licence, threshold, maxBytes, maxSeconds, where } = model;
-  const limits = [maxBytes && size(maxBytes), maxSeconds && `${clock(maxSeconds, 0)} min`].filter(Boolean);
+  const limits = [maxBytes && size(maxBytes), maxSeconds && spoken(maxSeconds)].filter(Boolean);
   find("#limits").textContent = `WAV, AIFF, FLAC, Ogg Vorbis, Opus or MP3${limits.length ? `; at most ${limits.join(" and ")}` : ""}`;
   const refuses = threshold === null ? "" : ` It answers “unknown” where it is less than ${percent(threshold)} confident.`;
   find("#classes").textContent = `It tells apart ${listed(classes)}.${refuses}`;
@@ -191,6 +201,7 @@ find("#file").addEventListener("change", (event) => {
 find("#cancel").addEventListener("click", cancel);
 acceptDrops();
 startMicrophone({
+  limit: () => Math.min(MOST_RECORDED, model.maxSeconds ?? MOST_RECORDED),
   begun: () => turnTo("recording"),
   ended: () => turnTo("choose"),
   done: (blob) => give([blob], true),

@@ -12,7 +12,7 @@ import { percent } from "./words.js";
 export function barTable(probabilities, emotion, moments) {
   const rows = Object.entries(probabilities).map(([name, share]) => row(name, share, name === emotion, moments));
   const head = make("tr", {}, column("emotion", "name"), column("", "bar"), column(moments ? "whole" : "probability"));
-  if (moments) head.append(column("here", "here"));
+  if (moments) head.append(column("here", "number here"));
   head.children[1].setAttribute("aria-hidden", "true");
   const caption = make("caption", {}, "Probability of each emotion");
   const body = make("tbody", {}, ...rows.map(({ element }) => element));

@@ -43,9 +43,18 @@ export const SENTENCES = {
   "timeout": "Reading the recording took too long, and was given up.",
 
   "too-large": "The file is too large for this page. Cut it, or give it to `ser predict` on the command line.",
+  "slow-upload": "The recording took too long to arrive, and was given up.",
   "busy": "The service has too much to do at the moment. Try again in a little while.",
+  "not-ready": "The service is just starting or stopping. Try again in a little while.",
+  "defect": "The service made a mistake that has nothing to do with your recording. Its log says more.",
+  "bad-request": "The service did not understand this page. Load the page again.",
+  "not-found": "The service does not know what this page asked for. Load the page again.",
+  "wrong-method": "The service takes no recordings where this page sent one. Load the page again.",
+  "wrong-type": "The service does not take what this page sent. Load the page again.",
+  "wrong-host": "The service does not go by the name in the address bar. Whoever runs it can allow the name with `--allow-host`.",
+  "wrong-origin": "The service takes recordings from its own page alone.",
   "unreachable": "The service does not answer. Perhaps it was stopped, or the connection is gone.",
-  "failed": "Something went wrong that has nothing to do with your recording. Try again; if it stays, the service's log says more.",
+  "failed": "Something went wrong that has nothing to do with your recording.",
   "unavailable": "The model could not be loaded in this browser.",
 
   "microphone-insecure": "A browser lets only a page with https, or of this very machine (localhost), use the microphone. Choose a file instead.",
@@ -56,7 +65,7 @@ export const SENTENCES = {
 };
 
 /** Worth another try with the same recording. */
-const PASSING = new Set(["busy", "unreachable", "failed", "timeout", "unreadable"]);
+const PASSING = new Set(["busy", "not-ready", "slow-upload", "timeout", "unreachable", "unreadable", "failed", "defect"]);
 
 /**
  * @param {{reason: string, detail?: string}} error

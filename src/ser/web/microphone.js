@@ -5,14 +5,13 @@ import { fit } from "./draw.js";
 import { record } from "./recorder.js";
 import { clock } from "./words.js";
 
-const LIMIT = 60; // seconds
 const HUSH = 2; // seconds without a sound before the page says so
 const FAINT = 0.003; // -50 dBFS
 const FLOOR = -60; // dBFS, the lowest level that is drawn
 
 /**
- * @param {{begun: () => void, ended: () => void, done: (file: File) => void, failed: (error: unknown) => void,
- *   say: (text: string) => void}} page
+ * @param {{limit: () => number, begun: () => void, ended: () => void, done: (file: File) => void, failed: (error: unknown) => void,
+ *   say: (text: string) => void}} page limit: seconds that a recording may last
  */
 export function startMicrophone(page) {
   /** @type {Awaited<ReturnType<typeof record>> | null} */
@@ -35,9 +34,8 @@ export function startMicrophone(page) {
     find("#recorded").textContent = clock(seconds, 0);
     drawLevels(levels);
     hush(levels, seconds);
-    if (seconds >= LIMIT) finish();
+    if (seconds >= page.limit()) finish();
   };
-  find("#limit").textContent = `of ${clock(LIMIT, 0)} at most`;
   find("#record").onclick = async () => {
     find("#record").disabled = true;
     levels.length = 0;
@@ -46,7 +44,9 @@ export function startMicrophone(page) {
       page.begun();
       page.say("Recording.");
       find("#hush").textContent = "";
-      find("#stop").focus();
+      find("#recorded").textContent = clock(0, 0);
+      find("#limit").textContent = `of ${clock(page.limit(), 0)} at most`;
+      find("#stop").focus(); // the disabled button has lost it
     } catch (error) {
       page.failed(error);
     } finally {

@@ -24,16 +24,13 @@ export function hideResult() {
   find("#result").hidden = true;
 }
 
-/**
- * @param {{name: string, blob: Blob, recorded: boolean, record: any, peaks: import("./waveform.js").Peaks | null}} entry
- * @param {number | null} threshold of the model
- */
-export function showResult(entry, threshold) {
+/** @param {{name: string, blob: Blob, recorded: boolean, record: any, peaks: import("./waveform.js").Peaks | null}} entry */
+export function showResult(entry) {
   hideResult();
   const { record } = entry;
   find("#result").hidden = false;
   find("#result-title").textContent = entry.name;
-  showAnswer(record, threshold);
+  showAnswer(record);
   find("#warnings").replaceChildren(...record.warnings.map((code) => make("li", {}, warning(code))));
   const bars = barTable(record.probabilities, record.emotion, record.timeline.length > 1);
   find("#bars").replaceChildren(bars.element);
@@ -48,19 +45,20 @@ export function showResult(entry, threshold) {
 const stem = (name) => name.replace(/\.[^.]*$/, "") || "recording";
 
 /** @param {any} record */
-function showAnswer(record, threshold) {
+function showAnswer(record) {
   find("#answer").dataset.emotion = record.emotion;
   find("#answer strong").textContent = record.emotion;
   find("#confidence").textContent = record.emotion === UNKNOWN ? "" : `${percent(record.confidence)} confident`;
-  find("#meaning").textContent = meaning(record, threshold);
+  find("#meaning").textContent = meaning(record);
 }
 
 /** @returns {string} what the answer means, in a sentence or two */
-function meaning(record, threshold) {
+function meaning(record) {
+  if (!record.timeline.length) return "Unknown means here: without speech there is no emotion in a voice to tell.";
   const [[likeliest, share], [second, other]] = [...ranked(record.probabilities), ["", 0]];
   const over = record.timeline.length > 1 ? `, over ${spoken(record.speech_seconds)} of speech` : "";
   if (record.emotion !== UNKNOWN) return second ? `Next is ${second} with ${percent(other)}${over}.` : "";
-  const least = threshold === null ? "what this model needs" : `the ${percent(threshold)} that this model needs`;
+  const least = `the ${percent(record.model.threshold ?? 1)} that this model needs`;
   return `The likeliest is ${likeliest} with ${percent(share)}${over}: less than ${least} for an answer. Unknown means that the model does not know, and not that there is no emotion.`;
 }
 
@@ -92,6 +90,7 @@ function showTime(entry, bars) {
   find("#chart-title").textContent = caption(record);
   find("#play").onclick = player.toggle;
   moved(0, true);
+  find("#moment").textContent = "Choose a moment: click into the chart, or use the arrow keys there.";
   chart.redraw();
   redraw = chart.redraw;
   close = () => {
@@ -114,7 +113,7 @@ function inFull(cell) {
 function caption(record) {
   const heard = "Filled where an emotion is the answer, as high as it is probable; silence is left out.";
   const listened = Object.keys(record.attention ?? {}).length ? " Below, where the model listened: the higher, the more that moment weighed; the dashed line is the average." : "";
-  return heard + listened + " Click or use the arrow keys to choose a moment.";
+  return heard + listened;
 }
 
 /** The table is made when it is opened. */

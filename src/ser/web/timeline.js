@@ -3,10 +3,11 @@
 import { passageAt, ticks } from "./columns.js";
 import { find, make } from "./dom.js";
 import { drawAttention, drawEmotion, drawWaveform } from "./draw.js";
-import { clock, percent, spoken } from "./words.js";
+import { clock, percent, ranked, spoken } from "./words.js";
 
 const UNKNOWN = "unknown";
 const TICK_WIDTH = 72; // pixels between labels of the axis, at least
+const LABEL_WIDTH = 50; // pixels of one
 const STEPS = 50; // presses of an arrow key from one end to the other, about
 
 /**
@@ -31,9 +32,11 @@ export function timeChart(record, peaks, player) {
   return { show, redraw };
 }
 
-/** @param {{emotion: string, confidence: number} | undefined} cell */
+/** @param {{emotion: string, confidence: number, probabilities: Record<string, number>} | undefined} cell */
 export function said(cell) {
-  return cell ? `${cell.emotion} ${percent(cell.confidence)}` : "no speech";
+  if (!cell) return "no speech";
+  if (cell.emotion !== UNKNOWN) return `${cell.emotion} ${percent(cell.confidence)}`;
+  return `unknown, most likely ${ranked(cell.probabilities)[0][0]} ${percent(cell.confidence)}`;
 }
 
 function lane(name, className, draw, described) {
@@ -71,8 +74,9 @@ function attentionLanes(record) {
 function drawAxis(seconds) {
   const axis = find("#chart .axis");
   const marks = ticks(seconds, Math.max(1, axis.clientWidth / TICK_WIDTH));
+  const fitting = marks.filter((time) => (1 - time / seconds) * axis.clientWidth >= LABEL_WIDTH);
   axis.replaceChildren(
-    ...marks.map((time) => {
+    ...fitting.map((time) => {
       const mark = make("span", {}, clock(time, marks[1] < 1 ? 1 : 0));
       mark.style.left = `${(100 * time) / seconds}%`;
       return mark;

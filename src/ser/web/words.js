@@ -31,7 +31,7 @@ export function spoken(seconds) {
 
 /** @param {number} bytes */
 export function size(bytes) {
-  return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${Math.round(bytes / 1e6)} MB`;
+  return bytes < 2 ** 20 ? `${Math.ceil(bytes / 2 ** 10)} KiB` : `${Math.round(bytes / 2 ** 20)} MiB`;
 }
 
 /**
@@ -49,7 +49,7 @@ export const WARNINGS = {
   "stereo": "The recording has several channels. They were mixed into one.",
   "8khz": "The recording has the quality of a telephone (8 kHz). What a voice has above 4 kHz is missing, and the answer may suffer.",
   "name-content-mismatch": "The file's content is of another format than its name says. It was heard as what it is.",
-  "no-speech": "No speech was found in the recording. The answer is about whatever sounds in it.",
+  "no-speech": "Nobody speaks in the recording, as far as can be told.",
 };
 
 /** @param {string} code */
