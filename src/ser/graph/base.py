@@ -141,9 +141,9 @@ class Graph:
 
     def fill(self, value: str, missing: str, axis: int, of: int) -> str:
         """As many zeros as the number `missing` says behind the end of one of a value's `of` axes."""
-        zeros = [self.constant([0]) for _ in range(2 * of)]
-        zeros[of + axis] = self.unsqueeze(missing, 0)
-        return self.add("Pad", value, self.add("Concat", *zeros, axis=0))
+        none = self.constant([0])
+        pads = [self.unsqueeze(missing, 0) if place == of + axis else none for place in range(2 * of)]
+        return self.add("Pad", value, self.add("Concat", *pads, axis=0))
 
     def count(self, end: str) -> str:
         """0, 1, ... end - 1"""
