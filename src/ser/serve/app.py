@@ -11,7 +11,7 @@ from ser.serve.limits import NOTE, REASON, App, Guard, Limits
 from ser.serve.metrics import Measure, Metrics
 from ser.serve.problems import CONTENT_TYPE, OF_UPLOADS, Refused, problem_bytes, status_of, title_of
 from ser.serve.schema import Answer, Health, Model, Problem
-from ser.serve.uploads import FIELD, FORM, received
+from ser.serve.uploads import FIELD, FORM, Door, received
 from ser.serve.workers import Pool
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def make_app(pool: Pool, limits: Limits) -> App:
     """The whole service as ASGI, over workers that somebody else starts and ends."""
     from fastapi import FastAPI
 
-    app = FastAPI(title="ser", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app = FastAPI(title="ser", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None, redirect_slashes=False)
     metrics, assets = Metrics(pool), load_assets()
     add_predict(app, pool, limits, metrics)
     add_facts(app, pool, limits)
@@ -70,14 +70,17 @@ def make_app(pool: Pool, limits: Limits) -> App:
 def add_predict(app: "FastAPI", pool: Pool, limits: Limits, metrics: Metrics) -> None:
     from fastapi import Request, Response
 
+    door = Door()
+
     @app.post(PREDICT, responses=answers(Answer, *OF_PREDICT), openapi_extra=BODY, response_class=Response)
     async def predict(request: Request) -> Response:
         """Say what is heard in a recording: WAV, AIFF, FLAC, Ogg Vorbis, Opus or MP3, told by content, of any rate from 4 kHz."""
-        async with received(request, limits.max_bytes) as (upload, size):
-            request.scope[NOTE] = f" {size} bytes"
-            heard = await pool.hear(upload, size)
+        with door.passing():
+            async with received(request, limits.max_bytes) as (upload, size):
+                request.scope[NOTE] = [f"{size} bytes"]
+                heard = await pool.hear(upload, size)
         metrics.heard(heard)
-        request.scope[NOTE] += f" {heard.seconds:.1f} s of audio"
+        request.scope[NOTE].append(f"{heard.seconds:.1f} s of audio")
         return Response(heard.content, media_type="application/json", headers=NOT_KEPT)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import PurePath
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -27,9 +28,6 @@ class Asset:
 
 def load_assets() -> dict[str, Asset]:
     """{path of the address: file}"""
-    found = {
-        f"/{of.name}": Asset(of.read_bytes(), TYPES["." + of.name.rpartition(".")[2]])
-        for of in files("ser").joinpath("web").iterdir()
-        if "." + of.name.rpartition(".")[2] in TYPES
-    }
+    there = files("ser").joinpath("web").iterdir()
+    found = {f"/{of.name}": Asset(of.read_bytes(), TYPES[suffix]) for of in there if (suffix := PurePath(of.name).suffix) in TYPES}
     return {"/": found.pop(f"/{INDEX}"), PREDICTOR: found[f"/{SERVICE}"], **found}

@@ -81,7 +81,7 @@ class Body:
         self.raw, self.most, self.seconds = receive, most, seconds
         self.count = 0
         self.deadline: float | None = None
-        self.complete = not expected
+        self.complete, self.late = not expected, False
 
     async def receive(self) -> Message:
         """
@@ -96,6 +96,7 @@ class Body:
             async with asyncio.timeout_at(None if self.complete else self.deadline):
                 message = await self.raw()
         except TimeoutError:
+            self.late = True
             raise Refused("slow-upload", f"it did not arrive within {self.seconds:g} s") from None
         self.note(message)
         if self.count > self.most:
@@ -107,9 +108,9 @@ class Body:
         self.complete = self.complete or not message.get("more_body", False)
 
     async def drain(self) -> None:
-        """Throw away what still comes, for a while."""
+        """Throw away what still comes, for a while; not of one who has had his time."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
+            async with asyncio.timeout(0 if self.late else LINGER_SECONDS):
                 while not self.complete:
                     self.note(await self.raw())
 

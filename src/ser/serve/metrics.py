@@ -107,6 +107,8 @@ class Measure:
         finally:
             for status in statuses:
                 self.metrics.requests.labels(route, str(status)).inc()
-                log.info("%s %s %d %.3f s%s", scope["method"], route, status, time.perf_counter() - begun, scope.get(NOTE, ""))
-            if REASON in scope:
-                self.metrics.refusals.labels(scope[REASON]).inc()
+            reason = [scope[REASON]] if REASON in scope else []
+            for code in reason:
+                self.metrics.refusals.labels(code).inc()
+            said = ", ".join([*reason, *scope.get(NOTE, []), f"{time.perf_counter() - begun:.3f} s"])
+            log.info("%s %s %s %s", scope["method"], route, statuses[0] if statuses else "unanswered", said)

@@ -61,6 +61,7 @@ async def serve(pool: Pool, limits: Limits, server: socket.socket, announce: Any
     """As `run`."""
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("uvicorn.error").addFilter(is_no_end)
     http = make_server(pool, limits)
     with http.capture_signals():
         try:
@@ -70,6 +71,11 @@ async def serve(pool: Pool, limits: Limits, server: socket.socket, announce: Any
         finally:
             await pool.close()
             server.close()
+
+
+def is_no_end(record: logging.LogRecord) -> bool:
+    """Who presses Ctrl-C twice ends what is in flight; that is no error to be told of."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 async def started(pool: Pool, http: "uvicorn.Server") -> bool:

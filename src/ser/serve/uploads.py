@@ -1,7 +1,7 @@
 """A recording as it comes: a form's file, or the body itself. In memory up to a megabyte, beyond that in a file without a name."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING
 
@@ -17,6 +17,29 @@ RAW = ("application/octet-stream", "")
 MORE_FIELDS, FIELD_BYTES = 4, 4096
 """Of a form, besides its file."""
 SPOOL_BYTES = 1 << 20
+MOST_AT_ONCE = 256
+LATER = {"Retry-After": "5"}
+
+
+class Door:
+    """How many uploads may come in at the same time; each holds up to a megabyte of memory, and the rest on disk."""
+
+    def __init__(self) -> None:
+        self.inside = 0
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """
+        Raises:
+            Refused: busy.
+        """
+        if self.inside >= MOST_AT_ONCE:
+            raise Refused("busy", f"{self.inside} uploads are on their way", LATER)
+        self.inside += 1
+        try:
+            yield
+        finally:
+            self.inside -= 1
 
 
 @asynccontextmanager

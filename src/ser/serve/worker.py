@@ -39,7 +39,7 @@ def main(model: str, max_seconds: float, backbone: str | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     die_with(os.getppid())
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
+    silence_libraries()
     with suppress(BrokenPipeError):
         try:
             predictor = Predictor.load(model, backbone=backbone)
@@ -50,6 +50,15 @@ def main(model: str, max_seconds: float, backbone: str | None = None) -> None:
         limit_memory()
         put(answers, asdict(facts))
         serve(predictor, facts, requests, answers, max_seconds)
+
+
+def silence_libraries() -> None:
+    """What a decoder prints of broken bytes is no answer, and would be a log that strangers fill. Python's own errors still go there."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+    os.close(nothing)
 
 
 def warm_up(path: Path, predictor: Predictor) -> Facts:

@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -117,8 +118,10 @@ class Worker:
             raise Died from None
 
     def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            self.process.kill()
+        """(`Process.kill` looks whether it is dead, and so may take its exit code away from whoever waits for it.)"""
+        if self.alive:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
 
     async def end(self) -> None:
         self.kill()
@@ -254,6 +257,8 @@ class Pool:
             try:
                 return await self.heard_by(worker, upload, size)
             except Died:
+                if self.stopping:
+                    raise Refused("busy", "the service stops") from None
                 log.warning("a worker process died (exit code %s) with an upload of %d bytes", worker.process.returncode, size)
                 if left:
                     worker = await self.free_worker()

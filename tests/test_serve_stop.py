@@ -1,0 +1,203 @@
+"""How the service starts, is overloaded, and ends: one line and a code where it cannot start, and never a process left behind."""
+
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+pytest.importorskip("fastapi")
+
+from conftest import Ser
+from processes import eventually, is_alive, start
+from ser.export import export_run
+from ser.pipeline import serve as serve_module
+from ser.runs import Run
+from ser.serve.problems import Refused, status_of
+from services import Service, free_port, noise, patch, serving, wav
+
+GOOD = wav(noise(1.0))
+SLOW = wav(noise(1.0), order="sleep 1")
+MP3 = bytearray(wav(noise(2.0), form="MP3", subtype="MPEG_LAYER_III"))
+MP3[2_000::50] = b"\xff" * len(MP3[2_000::50])
+SPOILED = bytes(MP3)
+STUCK = wav(noise(1.0), order="sleep 99")
+
+
+@pytest.fixture(scope="module")
+def exported(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("served") / "model.onnx"
+    export_run(finished, path)
+    return path
+
+
+def in_flight(service: Service) -> bool:
+    return any(line == "ser_requests_in_flight 2.0" for line in service.get("/metrics").text.splitlines())
+
+
+# -- the end ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_answers_what_is_in_flight_and_leaves_no_process(exported: Path, sent: signal.Signals, code: int) -> None:
+    with serving(exported, "--workers", "2") as service, ThreadPoolExecutor() as threads:
+        workers = [worker.pid for worker in service.workers()]
+        answer = threads.submit(service.post, SLOW)
+        assert eventually(lambda: in_flight(service))
+        service.process.send_signal(sent)
+        assert answer.result().status_code == 200
+        _, complaint = service.process.communicate(timeout=30)
+        assert service.process.returncode == code
+        assert complaint == f"ser: stopped by {'Ctrl-C' if sent == signal.SIGINT else 'SIGTERM'}; what was finished is kept\n"
+        assert not any(map(is_alive, workers))
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(service.url)
+
+
+def test_what_hangs_does_not_keep_it_from_ending(exported: Path) -> None:
+    with serving(exported, "--workers", "1", "--timeout", "1") as service, ThreadPoolExecutor() as threads:
+        answer = threads.submit(service.post, STUCK)
+        assert eventually(lambda: in_flight(service))
+        assert service.stop() == 143
+        assert answer.result().json()["reason"] == "timeout"
+
+
+def test_a_second_ctrl_c_waits_for_nothing(exported: Path) -> None:
+    with serving(exported, "--workers", "1") as service, ThreadPoolExecutor() as threads:
+        workers = [worker.pid for worker in service.workers()]
+        answer = threads.submit(service.post, STUCK)
+        assert eventually(lambda: in_flight(service))
+        service.process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        service.process.send_signal(signal.SIGINT)
+        _, complaint = service.process.communicate(timeout=30)
+        assert (service.process.returncode, complaint) == (130, "ser: stopped by Ctrl-C; what was finished is kept\n")
+        assert not any(map(is_alive, workers))
+        assert answer.exception() or answer.result().status_code >= 400
+
+
+def test_no_worker_outlives_a_service_that_is_killed(exported: Path) -> None:
+    with serving(exported, "--workers", "2") as service:
+        workers = service.workers()
+        service.process.kill()
+        assert not psutil.wait_procs(workers, timeout=10)[1]
+
+
+def test_a_signal_before_the_model_is_there_ends_it_too(exported: Path) -> None:
+    process = start(["serve", exported, "--port", "0"], patch("import time; time.sleep(99)"))
+    assert eventually(lambda: bool(psutil.Process(process.pid).children()))
+    time.sleep(0.2)
+    children = psutil.Process(process.pid).children()
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert not psutil.wait_procs(children, timeout=10)[1]
+
+
+# -- too much, and too little -------------------------------------------------------------
+
+
+def test_more_than_may_wait_are_asked_to_come_again(exported: Path) -> None:
+    limit = "import ser.serve.workers as workers; workers.WAITING_FOR_EACH = 2"
+    with serving(exported, "--workers", "1", more=limit) as service, ThreadPoolExecutor() as threads:
+        answers = [answer.result() for answer in [threads.submit(service.post, SLOW) for _ in range(5)]]
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 429, 429]
+        busy = next(answer for answer in answers if answer.status_code == 429)
+        assert busy.json()["reason"] == "busy"
+        assert int(busy.headers["retry-after"]) >= 1
+
+
+def test_without_its_model_it_is_not_healthy_and_refuses_uploads(exported: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(exported.read_bytes())
+    with serving(model, "--workers", "1", "--timeout", "1") as service:
+        model.unlink()
+        service.workers()[0].kill()
+        assert eventually(lambda: service.get("/healthz").status_code == 503)
+        assert service.get("/healthz").json()["reason"] == "not-ready"
+        assert service.post(GOOD).status_code == 429
+        model.write_bytes(exported.read_bytes())
+        assert eventually(lambda: service.get("/healthz").status_code == 200)
+        assert service.post(GOOD).status_code == 200
+
+
+# -- the start ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--workers", "0"], "--workers 0: give at least 1"),
+        (["--max-mb", "0"], "--max-mb 0: give at least"),
+        (["--max-seconds", "nan"], "--max-seconds nan"),
+        (["--timeout", "inf"], "--timeout inf"),
+        (["--host", "no.such.host.invalid"], "--host no.such.host.invalid: no such address"),
+        (["--host", "192.0.2.1"], "192.0.2.1:"),
+    ],
+)
+def test_what_cannot_be_served_is_told_in_one_line(ser: Ser, exported: Path, options: list[str], words: str) -> None:
+    answer = ser("serve", exported, "--port", str(free_port()), *options)
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert words in answer.err
+
+
+def test_a_port_that_is_taken_is_told(ser: Ser, exported: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        answer = ser("serve", exported, "--port", str(taken.getsockname()[1]))
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "something else listens there" in answer.err
+
+
+@pytest.mark.parametrize(("content", "code"), [(None, 3), (b"no model", 4)])
+def test_a_model_that_is_none_is_told(ser: Ser, tmp_path: Path, content: bytes | None, code: int) -> None:
+    model = tmp_path / "model.onnx"
+    if content is not None:
+        model.write_bytes(content)
+    answer = ser("serve", model, "--port", "0")
+    assert (answer.code, answer.err.count("\n")) == (code, 1)
+    assert str(model) in answer.err
+
+
+def test_a_worker_that_cannot_even_start_is_told(ser: Ser, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve_module, "worker_command", lambda *_: ["/bin/sh", "-c", "exit 7"])
+    answer = ser("serve", exported, "--port", "0")
+    assert (answer.code, answer.err) == (3, "ser: a worker process ended before it had the model (exit code 7)\n")
+
+
+def test_the_extra_is_named_where_it_is_missing(ser: Ser, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve_module, "NEEDED", ("fastapi", "no_such_module"))
+    answer = ser("serve", exported)
+    assert (answer.code, "pip install 'ser[serve]'" in answer.err) == (2, True)
+
+
+def test_an_address_that_others_reach_comes_with_a_warning(ser: Ser, tmp_path: Path) -> None:
+    answer = ser("serve", tmp_path / "model.onnx", "--host", "0.0.0.0", "--port", "0")
+    assert "no authentication" in answer.err.splitlines()[0]
+    assert "no authentication" not in ser("serve", tmp_path / "model.onnx", "--port", "0").err
+
+
+# -- the log ------------------------------------------------------------------------------
+
+
+def test_a_log_has_a_line_for_each_request_and_nothing_of_what_was_sent(exported: Path) -> None:
+    with serving(exported, "--workers", "1", "-v") as service:
+        service.client.post("/v1/predict", files={"file": ("secret.wav", GOOD)})
+        service.client.post("/v1/predict", content=b"secret", headers={"content-type": "multipart/form-data; boundary=x"})
+        service.client.post("/v1/predict", content=SPOILED)  # of which the decoder complains
+        service.client.get("/secret")
+        service.process.terminate()
+        _, log = service.process.communicate(timeout=30)
+    said = [line.partition(" INFO ")[2] for line in log.splitlines() if "/healthz" not in line]
+    expected = ["POST /v1/predict 200 32044 bytes, 1.0 s of audio", "POST /v1/predict 400 bad-request"]
+    expected += [f"POST /v1/predict 422 truncated, {len(SPOILED)} bytes", "GET other 404 not-found", ""]
+    assert [line.rpartition(", ")[0] for line in said] == expected
+    assert "secret" not in log
+
+
+def test_a_refusal_keeps_its_words() -> None:
+    assert str(Refused("busy", "3 uploads are waiting")) == "busy: 3 uploads are waiting"
+    assert status_of("busy") == 429
