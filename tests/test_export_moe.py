@@ -1,6 +1,7 @@
 """An exported mixture of experts hears waveforms with the backbone inside, or that backbone's frames, and says what torch says."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -374,7 +375,14 @@ def test_the_command_writes_model_and_head(finished: Run, ser: Ser) -> None:
     assert "the backbone is not inside" in answer.out
 
 
-def test_the_command_asks_where_a_backbone_is_that_has_moved(finished: Run, ser: Ser, tmp_path: Path) -> None:
+def test_a_backbone_that_has_moved_is_found_where_one_says(finished: Run, ser: Ser, tmp_path: Path) -> None:
+    moved = shutil.copytree(tiny_backbone("wavlm"), tmp_path / "moved")
+    answer = ser("export", finished.folder, "--backbone", moved, "--out", tmp_path / "model.onnx")
+    assert answer.code == 0, answer.err
+    assert Exported.load(tmp_path / "model.onnx").missing is None
+
+
+def test_another_backbone_than_that_of_the_training_is_refused(finished: Run, ser: Ser, tmp_path: Path) -> None:
     other = save_backbone(tmp_path / "other", "wavlm", seed=5)
     answer = ser("export", finished.folder, "--backbone", other, "--out", tmp_path / "model.onnx")
     assert (answer.code, len(answer.err.splitlines())) == (2, 1)
