@@ -5,6 +5,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +17,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from backbones import tiny_backbone
 from conftest import Ser
 from real_speech import real_clips
 from ser import web_export
@@ -26,6 +28,8 @@ from ser.predict import Predictor
 from ser.runs import Run
 from ser.web_export import PAGE, write_page
 from ser.web_runtime import MEMBERS, VERSION, read_runtime
+from trees import write_trees
+from workspace import make_workspace
 
 CHROMIUM = Path("/usr/bin/chromium")
 SAMPLE = Path(web_export.__file__).parent / "sample"
@@ -75,8 +79,9 @@ def test_the_folder_holds_what_a_page_needs_and_nothing_else(model: Path, tmp_pa
     folder = tmp_path / "deep" / "page"
     size = write_page(model, folder, RUNTIME)
     own = {path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*.*")} - {"service.js", "local.js"}
+    voice = {"silero/silero.onnx", "silero/LICENSE.txt"} if Predictor.load(model).silero else set()
     beside = {"predictor.js", "model.onnx", "model.json", *(f"onnxruntime/{name}" for name in MEMBERS)}
-    assert names(folder) == own | beside | {"onnxruntime/LICENSE.txt", "onnxruntime/ThirdPartyNotices.txt"}
+    assert names(folder) == own | beside | voice | {"onnxruntime/LICENSE.txt", "onnxruntime/ThirdPartyNotices.txt"}
     assert size == sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     assert (folder / "model.onnx").read_bytes() == model.read_bytes()
     assert (folder / "predictor.js").read_bytes() == (PAGE / "local.js").read_bytes()
@@ -179,15 +184,21 @@ class Quiet(SimpleHTTPRequestHandler):
         """Nothing."""
 
 
-@pytest.fixture(scope="module")
-def address(model: Path, runtime: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of the page, handed out as `python -m http.server` does."""
-    folder = tmp_path_factory.mktemp("web") / "page"
-    write_page(model, folder, runtime)
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Address of a page, handed out as `python -m http.server` does."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def address(model: Path, runtime: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("web") / "page"
+    write_page(model, folder, runtime)
+    with served(folder) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -217,17 +228,29 @@ def page(chromium: Any, address: str, asked: list[str]) -> Iterator[Any]:
     context.close()
 
 
+def hear_in(page: Any, content: bytes, name: str) -> Any:
+    """The record, or the error, of a file of that name."""
+    return page.evaluate(HEAR, {"content": base64.b64encode(content).decode(), "name": name})
+
+
 @pytest.fixture(scope="module")
 def hear(page: Any) -> Hear:
-    def call(content: bytes, name: str) -> Any:
-        return page.evaluate(HEAR, {"content": base64.b64encode(content).decode(), "name": name})
-
-    return call
+    return partial(hear_in, page)
 
 
 @pytest.fixture(scope="module")
 def predictor(model: Path) -> Predictor:
-    return Predictor.load(model, voice="energy")
+    return Predictor.load(model)
+
+
+@contextmanager
+def opened(chromium: Any, folder: Path) -> Iterator[Any]:
+    """A page of its own."""
+    with served(folder) as address:
+        page = chromium.new_page()
+        page.goto(address)
+        yield page
+        page.close()
 
 
 def encode(samples: Samples, rate: int, form: str, subtype: str | None = None) -> bytes:
@@ -331,6 +354,23 @@ def test_a_long_recording_has_the_same_timeline(hear: Hear, predictor: Predictor
     compare(answer["record"], expected)
     assert answer["fractions"] == sorted(answer["fractions"])
     assert answer["fractions"][-1] == 1
+
+
+def test_by_energy_a_recording_has_the_same_timeline_too(chromium: Any, model: Path, runtime: dict[str, bytes], tmp_path: Path) -> None:
+    write_page(model, tmp_path / "page", runtime, voice="energy")
+    assert not (tmp_path / "page" / "silero").exists()
+    predictor = Predictor.load(model, voice="energy")
+    with opened(chromium, tmp_path / "page") as page:
+        for rate, seconds in ((16_000, 25), (22_050, 12)):
+            content = encode(speech(rate, seconds, rate), rate, "WAV", "PCM_16")
+            compare(hear_in(page, content, "a.wav")["record"], expect(predictor, content, "a.wav", tmp_path))
+
+
+@pytest.mark.parametrize("seconds", [2, 8, 70])
+def test_noise_in_which_nobody_speaks_is_the_same(hear: Hear, predictor: Predictor, tmp_path: Path, seconds: int) -> None:
+    noise = (0.1 * np.random.default_rng(0).normal(size=seconds * 16_000)).astype(np.float32)
+    content = encode(noise, 16_000, "WAV", "PCM_16")
+    compare(hear(content, "a.wav")["record"], expect(predictor, content, "a.wav", tmp_path))
 
 
 def test_speech_between_two_silences_is_one_span(hear: Hear, predictor: Predictor, tmp_path: Path) -> None:
@@ -459,13 +499,8 @@ def test_a_missing_model_is_said_plainly(chromium: Any, model: Path, runtime: di
     folder = tmp_path / "page"
     write_page(model, folder, runtime)
     (folder / "model.onnx").write_bytes(b"cut")
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        page = chromium.new_page()
-        page.goto(f"http://127.0.0.1:{server.server_port}/")
-        answer = page.evaluate(HEAR, {"content": base64.b64encode(WAV).decode(), "name": "a.wav"})
-        page.close()
-        server.shutdown()
+    with opened(chromium, folder) as page:
+        answer = hear_in(page, WAV, "a.wav")
     assert answer["error"]["reason"] == "unavailable"
 
 
@@ -476,6 +511,20 @@ def test_opened_as_a_file_the_page_says_what_it_needs(chromium: Any, model: Path
     text = page.inner_text("main")
     page.close()
     assert "python -m http.server" in text
+
+
+def test_a_mixture_with_its_backbone_inside_is_heard_the_same(chromium: Any, runtime: dict[str, bytes], tmp_path: Path) -> None:
+    write_trees(tmp_path / "raw", ["savee"], takes=1)
+    space = make_workspace(tmp_path, tmp_path / "raw", tiny_backbone("wavlm"))
+    space.run("extract,transform,load")
+    run, content = space.train("moe"), encode(speech(5, 6, 44_100), 44_100, "WAV", "PCM_16")
+    export_run(run, tmp_path / "model.onnx")
+    write_page(tmp_path / "model.onnx", tmp_path / "page", runtime)
+    with opened(chromium, tmp_path / "page") as page:
+        compare(hear_in(page, content, "a.wav")["record"], expect(Predictor.load(tmp_path / "model.onnx"), content, "a.wav", tmp_path))
+    export_run(run, tmp_path / "head.onnx", head_only=True)
+    with pytest.raises(ConfigError, match="is a head alone"):
+        write_page(tmp_path / "head.onnx", tmp_path / "other", runtime)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ser.errors import ConfigError
 from ser.exported import Exported
 from ser.files import sync_folder
 from ser.predict import Predictor
+from ser.silero import Voice, find_file
 from ser.web_runtime import VERSION
 
 PAGE = Path(__file__).parent / "web"
@@ -33,13 +35,14 @@ NOTICES = ("LICENSE", "ThirdPartyNotices.txt")
 """Of onnxruntime and of what is linked into it. Its package for browsers lacks them, the one for Python has them."""
 
 
-def write_page(model: Path, folder: Path, runtime: Mapping[str, bytes]) -> int:
+def write_page(model: Path, folder: Path, runtime: Mapping[str, bytes], voice: Voice = "auto") -> int:
     """Write the page of an exported model, or put it in the place of an older one; returns its bytes.
 
     Args:
         model: the .onnx file.
         folder: appears only when the page is whole.
         runtime: as of `ser.web_runtime.read_runtime`.
+        voice: who tells speech from silence in the page, as of `Predictor`.
 
     Raises:
         ArtefactError: the model is damaged, or none of ours.
@@ -48,21 +51,23 @@ def write_page(model: Path, folder: Path, runtime: Mapping[str, bytes]) -> int:
     refuse_other_content(folder)
     exported = Exported.load(model)
     refuse_head(model, exported)
-    files = page_files(PAGE) | runtime_files(runtime) | {"model.onnx": model.read_bytes()}
-    facts = facts_of(exported) | {"files": sorted([*files, FACTS])}
-    files[FACTS] = json.dumps(facts, indent=1, allow_nan=False).encode()
+    predictor = Predictor(exported, voice=voice)
+    content = page_files(PAGE) | runtime_files(runtime) | {"model.onnx": model.read_bytes()}
+    content |= silero_files() if predictor.silero else {}
+    facts = facts_of(exported, predictor) | {"files": sorted([*content, FACTS])}
+    content[FACTS] = json.dumps(facts, indent=1, allow_nan=False).encode()
     with whole_folder(folder) as new:
-        for name, content in files.items():
-            write(new / name, content)
-    return sum(map(len, files.values()))
+        for name, data in content.items():
+            write(new / name, data)
+    return sum(map(len, content.values()))
 
 
 def page_files(page: Path) -> dict[str, bytes]:
     """{name: content} of what stands in every page."""
     found = (path for path in sorted(page.rglob("*")) if path.suffix in SUFFIXES)
     named = {path.relative_to(page).as_posix(): path for path in found}
-    files = {PREDICTOR.get(name, name): path.read_bytes() for name, path in named.items() if name not in ELSEWHERE}
-    return files | {"index.html": files["index.html"].replace(MODULE, HINT + MODULE)}
+    content = {PREDICTOR.get(name, name): path.read_bytes() for name, path in named.items() if name not in ELSEWHERE}
+    return content | {"index.html": content["index.html"].replace(MODULE, HINT + MODULE)}
 
 
 def runtime_files(runtime: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -75,9 +80,14 @@ def runtime_files(runtime: Mapping[str, bytes]) -> dict[str, bytes]:
     return {f"{RUNTIME}/{name}": content for name, content in {**runtime, **texts}.items()}
 
 
-def facts_of(exported: Exported) -> dict[str, Any]:
+def silero_files() -> dict[str, bytes]:
+    """The network that knows a voice, with its licence."""
+    licences = [path.read_binary() for path in distribution("silero-vad").files or () if path.name == "LICENSE"]
+    return {"silero/silero.onnx": find_file().read_bytes(), "silero/LICENSE.txt": b"\n".join(licences)}
+
+
+def facts_of(exported: Exported, predictor: Predictor) -> dict[str, Any]:
     """What the page has to know of the model; the lengths are those that `ser predict` takes."""
-    predictor = Predictor(exported, voice="energy")
     return {
         "classes": exported.classes,
         "licence": exported.licence,
@@ -87,6 +97,7 @@ def facts_of(exported: Exported) -> dict[str, Any]:
         "attention_rate": exported.facts.attention_rate,
         "window": predictor.window,
         "hop": predictor.hop,
+        "voice": "silero" if predictor.silero else "energy",
         "version": __version__,
         "runtime": VERSION,
     }

@@ -7,27 +7,40 @@ import { recordOf } from "./record.js";
 import { recordingOf } from "./recording.js";
 import { scan } from "./screening.js";
 
+/** Of the work, where silero tells speech from silence. */
+const VOICE_SHARE = 0.3;
+
+/**
+ * @typedef {object} Ear
+ * @property {import("./files.js").Facts} facts
+ * @property {(waveform: Float32Array) => Promise<import("./network.js").Heard>} network
+ * @property {import("./silero.js").Detector | null} silero null: energy tells speech from silence
+ */
+
 /**
  * @param {import("./recording.js").Opened} opened
  * @param {string} fileName
- * @param {import("./files.js").Facts} facts
- * @param {(waveform: Float32Array, facts: import("./files.js").Facts) => Promise<import("./network.js").Heard>} network
+ * @param {Ear} ear
  * @param {(fraction: number) => Promise<void>} progress rejects where the work is to stop
  * @returns {Promise<object>} the record
  * @throws {import("../errors.js").PredictionError}
  */
-export async function listen(opened, fileName, facts, network, progress) {
+export async function listen(opened, fileName, { facts, network, silero }, progress) {
   const recording = recordingOf(opened);
   const found = scan(recording, fileName);
-  const plan = layOut(recording, found, facts.audio, facts);
+  const share = silero ? VOICE_SHARE : 0;
+  const voiced = silero && (await silero(recording, found.hop, found.power.length, (fraction) => progress(share * fraction)));
+  if (voiced && !voiced.includes(1)) found.warnings.push("no-speech");
+  const plan = layOut(recording, found, voiced, facts);
   const heard = [];
   for (const [first, last] of plan.spans) {
-    await progress(heard.length / plan.spans.length);
+    await progress(share + ((1 - share) * heard.length) / plan.spans.length);
     const { waveform, start } = prepare(mixDown(recording.samples(first, last)), recording.rate, facts.audio);
     const from = first / recording.rate;
-    heard.push({ ...(await network(waveform, facts)), start: from + start, reach: [from, last / recording.rate] });
+    heard.push({ ...(await network(waveform)), start: from + start, reach: [from, last / recording.rate] });
   }
   await progress(1);
   const cells = weigh(heard.map(({ probabilities }) => probabilities), plan);
-  return recordOf(recording, found, plan, cells, curves(heard, recording.length / recording.rate, facts.attention_rate), facts);
+  const attention = curves(heard, recording.length / recording.rate, facts.attention_rate);
+  return { ...recordOf(recording, found, plan, cells, facts), voice: voiced ? "silero" : "energy", attention };
 }

@@ -1,18 +1,7 @@
-/** The exported model in onnxruntime's WebAssembly, on one thread. What lies beside this page is fetched, and nothing else. */
+/** The exported model. */
 
-import * as onnx from "../onnxruntime/onnxruntime.js";
-import { get, here } from "./files.js";
-
-/** @returns {Promise<(waveform: Float32Array, facts: import("./files.js").Facts) => Promise<Heard>>} */
-export async function loadNetwork() {
-  onnx.env.wasm.numThreads = 1;
-  onnx.env.wasm.wasmPaths = { wasm: here("onnxruntime/onnxruntime.wasm") };
-  onnx.env.logLevel = "error";
-  const content = new Uint8Array(await (await get("model.onnx")).arrayBuffer());
-  const extra = { session: { disable_quant_qdq: "1" } }; // weights of 8 bits become 32 once, as in Python
-  const session = await onnx.InferenceSession.create(content, { executionProviders: ["wasm"], extra });
-  return (waveform, facts) => run(session, waveform, facts);
-}
+import { PredictionError } from "../errors.js";
+import { openSession, tensor } from "./runtime.js";
 
 /**
  * @typedef {object} Heard
@@ -21,21 +10,34 @@ export async function loadNetwork() {
  */
 
 /**
+ * @param {import("./files.js").Facts} facts
+ * @returns {Promise<(waveform: Float32Array) => Promise<Heard>>} takes prepared waveforms
+ */
+export async function loadNetwork(facts) {
+  const session = await openSession("model.onnx");
+  return (waveform) => run(session, waveform, Object.keys(facts.attention_rate));
+}
+
+/**
  * @param {any} session
  * @param {Float32Array} waveform prepared
- * @param {import("./files.js").Facts} facts
+ * @param {string[]} names of the attention
  * @returns {Promise<Heard>}
+ * @throws {PredictionError} not-finite
  */
-async function run(session, waveform, facts) {
+async function run(session, waveform, names) {
   const values = {
-    waveforms: new onnx.Tensor("float32", waveform, [1, waveform.length]),
-    lengths: new onnx.Tensor("int64", BigInt64Array.of(BigInt(waveform.length)), [1]),
+    waveforms: tensor(waveform, 1, waveform.length),
+    lengths: tensor(BigInt64Array.of(BigInt(waveform.length)), 1),
   };
   const feeds = Object.fromEntries(session.inputNames.map((name) => [name, values[name]]));
-  const names = Object.keys(facts.attention_rate);
   const found = await session.run(feeds, ["probabilities", ...names.map((name) => `attention_${name}`)]);
+  const probabilities = Array.from(found.probabilities.data);
+  if (!probabilities.every(Number.isFinite)) {
+    throw new PredictionError("not-finite", "the model's own numbers are too large for the precision of its features");
+  }
   return {
-    probabilities: Array.from(found.probabilities.data),
+    probabilities,
     attention: Object.fromEntries(names.map((name) => [name, withoutPadding(found[`attention_${name}`].data)])),
   };
 }

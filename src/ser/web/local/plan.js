@@ -1,5 +1,5 @@
 /**
- * What of a recording is heard, and for which stretches of time it is answered: `lay_out` of `ser.predict`, with speech told by energy.
+ * What of a recording is heard, and for which stretches of time it is answered: `lay_out` of `ser.predict`.
  *
  * @typedef {object} Plan all numbers are samples of the recording
  * @property {[number, number][]} spans heard, each on its own, in the order of their starts
@@ -18,32 +18,55 @@ import { cellEdges, smooth, windowStarts } from "./windows.js";
 const LEAST_SPEECH = 0.2;
 /** Around what is loud, so that the model's own trim finds there what it would find in the whole. */
 const MARGIN_HOPS = 4;
+/** Around what silero calls speech: a quarter of a second. */
+const VOICE_MARGIN_HOPS = 16;
 
 /**
+ * A recording no longer than a window is one span. So is one where what is loud, or what is speech, is no longer, with a margin that the
+ * model's trim cuts; and one without speech.
  * @param {import("./screening.js").Recording} recording
  * @param {import("./screening.js").Scan} found
- * @param {import("./audio.js").AudioConfig} audio
- * @param {{window: number, hop: number}} seconds
+ * @param {Uint8Array | null} voiced which hops are speech; null: energy tells
+ * @param {import("./files.js").Facts} facts
  * @returns {Plan}
  */
-export function layOut({ rate, length }, { hop: step, power }, audio, seconds) {
+export function layOut({ rate, length }, { hop: step, power }, voiced, { audio, ...seconds }) {
   const [window, hop] = [secondsToSamples(seconds.window, rate), secondsToSamples(seconds.hop, rate)];
-  const speech = findSpeech(power, audio.trim_top_db);
-  const spoken = [speech.indexOf(1) * step, Math.min(length, (speech.lastIndexOf(1) + 1) * step)];
+  const loud = findSpeech(power, audio.trim_top_db);
+  const speech = voiced ?? loud;
   const hops = counter(speech);
-  const oneSpan = (first, last) => ({ spans: [[first, last]], window: last - first, edges: spoken, speech: [hops(0, length)], least: [1] });
+  const oneSpan = (first, last) => {
+    return { spans: [[first, last]], window: last - first, edges: bounds(speech, step, length), speech: [hops(0, length)], least: [1] };
+  };
   if (length <= window) return oneSpan(0, length);
-  const [first, last] = audio.trim_silence ? spoken : [0, length];
-  if (last - first <= window) return oneSpan(Math.max(0, first - MARGIN_HOPS * step), Math.min(length, last + MARGIN_HOPS * step));
-  const starts = spokenStarts(windowStarts(last - first, window, hop).map((start) => first + start), window, hops, step);
+  for (const [some, margin] of audio.trim_silence ? [[loud, MARGIN_HOPS], [speech, VOICE_MARGIN_HOPS]] : []) {
+    const [first, last] = bounds(some, step, length);
+    if (last - first <= window) return oneSpan(Math.max(0, first - margin * step), Math.min(length, last + margin * step));
+  }
+  const [first, last] = audio.trim_silence ? bounds(speech, step, length) : [0, length];
+  const starts = windowStarts(last - first, window, hop).map((start) => first + start);
+  if (!speech.includes(1)) {
+    const start = starts[fullest(held(starts, window, counter(loud), step))];
+    return oneSpan(start, start + window);
+  }
   const edges = cellEdges(last - first, hop).map((edge) => first + edge);
   return {
-    spans: starts.map((start) => [start, start + window]),
+    spans: spokenStarts(starts, window, hops, step).map((start) => [start, start + window]),
     window,
     edges,
     speech: edges.slice(1).map((end, cell) => hops(Math.floor(edges[cell] / step), Math.floor(end / step))),
     least: edges.slice(1).map((end, cell) => leastHops((end - edges[cell]) / step)),
   };
+}
+
+/**
+ * @param {Uint8Array} speech
+ * @param {number} step samples of a hop
+ * @param {number} length samples of the recording
+ * @returns {[number, number]} where it begins and ends; a recording without any is taken whole
+ */
+function bounds(speech, step, length) {
+  return speech.includes(1) ? [speech.indexOf(1) * step, Math.min(length, (speech.lastIndexOf(1) + 1) * step)] : [0, length];
 }
 
 /** @param {number} hops of a stretch */
@@ -59,9 +82,19 @@ function leastHops(hops) {
  * @returns {number[]} of the windows that hold enough speech; if none does, of the one with most
  */
 function spokenStarts(starts, window, hops, step) {
-  const held = starts.map((start) => hops(Math.floor(start / step), Math.floor((start + window) / step)));
-  const enough = starts.filter((_, index) => held[index] >= leastHops(window / step));
-  return enough.length ? enough : [starts[held.indexOf(Math.max(...held))]];
+  const counts = held(starts, window, hops, step);
+  const enough = starts.filter((_, index) => counts[index] >= leastHops(window / step));
+  return enough.length ? enough : [starts[fullest(counts)]];
+}
+
+/** Hops of speech in each window; arguments as of `spokenStarts`. */
+function held(starts, window, hops, step) {
+  return starts.map((start) => hops(Math.floor(start / step), Math.floor((start + window) / step)));
+}
+
+/** @param {number[]} counts */
+function fullest(counts) {
+  return counts.indexOf(Math.max(...counts));
 }
 
 /**

@@ -10,11 +10,10 @@ const UNKNOWN = "unknown";
  * @param {import("./screening.js").Scan} found
  * @param {import("./plan.js").Plan} plan
  * @param {{answers: number[][], speech: number[]}} cells
- * @param {Record<string, {rate: number, weights: number[]}>} attention
  * @param {import("./files.js").Facts} facts
- * @returns {object}
+ * @returns {object} without `voice` and `attention`
  */
-export function recordOf({ name, rate, channels, length }, found, plan, { answers, speech }, attention, facts) {
+export function recordOf({ name, rate, channels, length }, found, plan, { answers, speech }, facts) {
   const spoken = speech.flatMap((hops, cell) => (hops ? [cell] : []));
   const whole = answers.length === 1 ? answers[0] : weightedMean(answers, speech);
   const seconds = plan.edges.map((edge) => edge / rate);
@@ -23,18 +22,17 @@ export function recordOf({ name, rate, channels, length }, found, plan, { answer
   const hops = plan.speech.reduce((sum, count) => sum + count, 0);
   return {
     ...judgement(whole, facts),
+    ...(spoken.length ? {} : { emotion: UNKNOWN }),
     seconds: rounded(length / rate),
     speech_seconds: rounded(Math.min(length / rate, (hops * found.hop) / rate)),
     sample_rate: rate,
     channels,
     container: name,
     warnings: found.warnings,
-    voice: "energy",
     segments: stretches(replies).map(([first, last]) => passage(first, last)),
     timeline: spoken.map((cell) => passage(cell, cell + 1)),
     reason: null,
     detail: null,
-    attention,
     model: { classes: facts.classes, licence: facts.licence, threshold: facts.threshold, weights: facts.weights },
   };
 }

@@ -4,8 +4,9 @@ import { PredictionError } from "../errors.js";
 import { listen } from "./listen.js";
 import { readFacts } from "./files.js";
 import { loadNetwork } from "./network.js";
+import { loadSilero } from "./silero.js";
 
-const loading = Promise.all([readFacts(), loadNetwork()]);
+const loading = load();
 loading.catch(() => {}); // whoever asks is told
 const cancelled = new Set();
 let before = Promise.resolve();
@@ -15,6 +16,13 @@ self.onmessage = ({ data: { id, recording, fileName, cancel } }) => {
   else before = before.then(() => work(id, recording, fileName));
 };
 
+/** @returns {Promise<import("./listen.js").Ear>} */
+async function load() {
+  const facts = await readFacts();
+  const [network, silero] = await Promise.all([loadNetwork(facts), facts.voice === "silero" ? loadSilero() : null]);
+  return { facts, network, silero };
+}
+
 /**
  * @param {number} id of the request
  * @param {object} recording as of `listen`
@@ -22,7 +30,7 @@ self.onmessage = ({ data: { id, recording, fileName, cancel } }) => {
  */
 async function work(id, recording, fileName) {
   try {
-    const [facts, network] = await loading.catch((error) => {
+    const ear = await loading.catch((error) => {
       throw new PredictionError("unavailable", String(error.message ?? error));
     });
     const progress = async (fraction) => {
@@ -30,7 +38,7 @@ async function work(id, recording, fileName) {
       await new Promise((resolve) => setTimeout(resolve)); // a cancellation may have come meanwhile
       if (cancelled.has(id)) throw new DOMException("cancelled", "AbortError");
     };
-    self.postMessage({ id, record: await listen(recording, fileName, facts, network, progress) });
+    self.postMessage({ id, record: await listen(recording, fileName, ear, progress) });
   } catch (error) {
     self.postMessage({ id, error: { reason: error.reason ?? "failed", detail: error.detail ?? String(error.message ?? error) } });
   } finally {
