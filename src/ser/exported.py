@@ -294,8 +294,9 @@ def check_seal(path: Path, content: bytes) -> None:
     match = SEAL.search(content)
     if match is None:
         raise ArtefactError(f"{path} is no model exported by this program, or only a part of one")
-    digest = hashlib.sha256(content[: match.start()])
+    view = memoryview(content)  # a slice of the bytes themselves would copy them, and a backbone has hundreds of megabytes
+    digest = hashlib.sha256(view[: match.start()])
     digest.update(UNSEALED)
-    digest.update(content[match.end() :])
+    digest.update(view[match.end() :])
     if digest.hexdigest().encode() != match[1]:
         raise ArtefactError(f"{path} is damaged: its digest does not fit its content")
