@@ -23,7 +23,7 @@ from ser.corpora import CORPORA
 from ser.data import Normaliser
 from ser.errors import ConfigError
 from ser.export import build, export_run
-from ser.exported import Exported, seal
+from ser.exported import Exported, seal, stack
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import read_licence
 from ser.features.spectral import SpectralExtractor
@@ -143,6 +143,13 @@ def test_every_length_in_every_batch_is_heard_as_torch_hears_it_alone(
         assert spoken.attention_rate == heard.attention_rate
         for name, weights in heard.attention.items():
             np.testing.assert_allclose(spoken.attention[name], weights, rtol=0, atol=1e-4)
+
+
+def test_a_clip_that_is_said_to_be_longer_than_its_batch_ends_with_it(model: Exported) -> None:
+    waveforms, lengths = stack([noise(9_000)])
+    for wrong in (lengths + 1, lengths * 10):
+        said = [model.session.run(["probabilities"], {"waveforms": waveforms, "lengths": of})[0] for of in (lengths, wrong)]
+        np.testing.assert_array_equal(*said)
 
 
 CHOICES: dict[str, dict[str, Any]] = {

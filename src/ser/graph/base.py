@@ -125,6 +125,10 @@ class Graph:
         """How long a value is along an axis: a number."""
         return self.add("Gather", self.add("Shape", value), self.constant(axis))
 
+    def no_longer(self, lengths: str, batch: str) -> str:
+        """Of clips that end with their batch, whatever is said of them: lengths (B,), batch (B, T, ...) -> (B,)."""
+        return self.add("Min", lengths, self.size(batch, 1))
+
     def reshape(self, value: str, shape: Sequence[int]) -> str:
         """0 keeps a size, -1 takes what is left."""
         return self.add("Reshape", value, self.constant(shape))
