@@ -89,11 +89,14 @@ def add_model(graph: Graph, original: Original, head_only: bool) -> Verdict:
     features: dict[str, Feature] = {}
     names, least = original.recogniser.features, getattr(original.network, "time_pool", 1)
     for ear in original.recogniser.ears:
+        heard = [name for name in names if name in ear.store.features]
+        if not heard:
+            continue
         if head_only and ear is original.backbone:
             features |= add_frames(graph, ear, FRAMES[0], graph.no_longer(FRAMES[1], FRAMES[0]))
             continue
         try:
-            features |= add_ear(graph, ear, names, INPUTS[0], graph.no_longer(INPUTS[1], INPUTS[0]), least)
+            features |= add_ear(graph, ear, heard, INPUTS[0], graph.no_longer(INPUTS[1], INPUTS[0]), least)
         except NotExportable as error:
             raise ConfigError(f"the backbone cannot be written as a graph: {error}; --head-only writes the model without it") from None
     return NETWORKS[original.family](graph, original.network, {name: features[name] for name in names})

@@ -26,17 +26,15 @@ NETWORKS: Mapping[str, AddNetwork] = {"spectral_crnn": add_spectral_crnn, "ssl_s
 
 
 def add_ear(graph: Graph, ear: "Ear", names: Sequence[str], waveforms: str, lengths: str, least: int) -> dict[str, Feature]:
-    """The features of one extractor that a network takes.
+    """Features of one extractor.
 
     Args:
+        names: those that the network takes.
         least: frames of a batch, where the network needs more than one.
 
     Shape:
         waveforms (B, samples), lengths (B,) -> {name: (B, T, dim)}
     """
-    heard = [name for name in names if name in ear.store.features]
-    if not heard:
-        return {}
-    if heard == [SSL]:
+    if SSL in names:
         return {SSL: add_backbone(graph, ear, waveforms, lengths)}
-    return add_spectral(graph, ear, heard, waveforms, lengths, least)
+    return add_spectral(graph, ear, names, waveforms, lengths, least)
