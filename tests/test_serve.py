@@ -223,6 +223,28 @@ def test_other_methods_are_refused(service: Service, method: str, path: str) -> 
     assert "access-control-allow-origin" not in response.headers
 
 
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\n\r\n",
+        b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n",
+        b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: example.org\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"a: " + b"b" * 99_999 + b"\r\n\r\n",
+        b"\x16\x03\x01\x02\0",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ],
+)
+def test_what_is_hardly_http_gets_no_5xx(hasty: Service, request_line: bytes) -> None:
+    with hasty.connect() as connection:
+        connection.sendall(request_line)
+        answer = connection.recv(99)
+    assert re.match(rb"HTTP/1\.1 (4\d\d|200) ", answer) or not answer
+    assert hasty.get(HEALTH).status_code == 200
+
+
 # -- sizes and clocks ---------------------------------------------------------------------
 
 

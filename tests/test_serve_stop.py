@@ -2,8 +2,11 @@
 
 import signal
 import socket
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -17,7 +20,8 @@ from processes import eventually, is_alive, start
 from ser.export import export_run
 from ser.pipeline import serve as serve_module
 from ser.runs import Run
-from ser.serve.problems import Refused, status_of
+from ser.serve.problems import Refused
+from ser.serve.uploads import MOST_AT_ONCE, Door
 from services import Service, free_port, noise, patch, serving, wav
 
 GOOD = wav(noise(1.0))
@@ -198,6 +202,21 @@ def test_a_log_has_a_line_for_each_request_and_nothing_of_what_was_sent(exported
     assert "secret" not in log
 
 
-def test_a_refusal_keeps_its_words() -> None:
-    assert str(Refused("busy", "3 uploads are waiting")) == "busy: 3 uploads are waiting"
-    assert status_of("busy") == 429
+# -- alone --------------------------------------------------------------------------------
+
+
+def test_the_server_itself_loads_neither_model_nor_decoder() -> None:
+    program = "import sys, ser.pipeline.serve, ser.serve.app; print(*{'torch', 'numpy', 'onnxruntime', 'soundfile'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+def test_a_door_lets_so_many_in_at_once() -> None:
+    door = Door()
+    with ExitStack() as stack:
+        for _ in range(MOST_AT_ONCE):
+            stack.enter_context(door.passing())
+        with pytest.raises(Refused, match="busy: 256 uploads") as refused, door.passing():
+            pass
+        assert refused.value.headers["Retry-After"] == "5"
+    with door.passing():
+        assert door.inside == 1

@@ -161,7 +161,7 @@ def answers(shape: Any, *reasons: str) -> Responses:
     by_status: dict[int, list[str]] = defaultdict(list)
     for reason in (*OF_ALL, *reasons):
         by_status[status_of(reason)].append(reason)
-    found: Responses = {200: {"model": shape} if shape else {}}
+    found: Responses = {200: {"description": "what was asked for"} | ({"model": shape} if shape else {})}
     return found | {status: {"model": Problem, "description": meanings(codes)} for status, codes in sorted(by_status.items())}
 
 

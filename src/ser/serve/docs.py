@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 STYLE = "/docs.css"
-HEAD = "<meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>"
+HEAD = "<meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'><link rel='icon' href='data:,'>"
 
 Schema = Mapping[str, Any]
 

@@ -24,6 +24,9 @@ REQUEST_REASONS = {
 }
 """What can be wrong with a request, besides what can be wrong with a recording (`ser.reasons`)."""
 
+OTHER_WORDS = {"too-long": "longer than is taken", "timeout": "hearing it took too long", "unreadable": "it cannot be decoded"}
+"""Of reasons that `ser.reasons` words for the files of a corpus."""
+
 STATUS = {
     "bad-request": 400,
     "wrong-host": 400,
@@ -80,7 +83,11 @@ def status_of(reason: str) -> int:
 
 
 def title_of(reason: str) -> str:
-    return REQUEST_REASONS.get(reason) or SKIP_REASONS[reason]
+    """
+    >>> title_of("silent"), title_of("too-long")
+    ('below -80 dBFS once the mean is removed', 'longer than is taken')
+    """
+    return (REQUEST_REASONS | OTHER_WORDS).get(reason) or SKIP_REASONS[reason]
 
 
 def problem(reason: str, detail: str) -> dict[str, Any]:
