@@ -495,13 +495,31 @@ def test_the_page_tells_what_model_it_has(page: Any, model: Path) -> None:
     assert told["threshold"] == predictor.model.calibration.threshold
 
 
-def test_a_missing_model_is_said_plainly(chromium: Any, model: Path, runtime: dict[str, bytes], tmp_path: Path) -> None:
-    folder = tmp_path / "page"
-    write_page(model, folder, runtime)
-    (folder / "model.onnx").write_bytes(b"cut")
-    with opened(chromium, folder) as page:
-        answer = hear_in(page, WAV, "a.wav")
-    assert answer["error"]["reason"] == "unavailable"
+@pytest.mark.parametrize(("part", "damage"), [("model.onnx", b"cut"), ("onnxruntime/onnxruntime.js", None)])
+def test_a_part_that_is_missing_or_damaged_is_said_plainly(
+    chromium: Any, model: Path, runtime: dict[str, bytes], tmp_path: Path, part: str, damage: bytes | None
+) -> None:
+    write_page(model, tmp_path / "page", runtime)
+    (tmp_path / "page" / part).unlink() if damage is None else (tmp_path / "page" / part).write_bytes(damage)
+    with opened(chromium, tmp_path / "page") as page:
+        for _ in range(2):
+            assert hear_in(page, WAV, "a.wav")["error"]["reason"] == "unavailable"
+
+
+def test_people_see_the_answer_of_a_file_and_why_another_has_none(chromium: Any, address: str) -> None:
+    page, wrong = chromium.new_page(), []
+    page.on("console", lambda message: wrong.append(message.text))  # where violations of the security policy are told too
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(address)
+    page.set_input_files("#file", [{"name": "a.wav", "mimeType": "audio/wav", "buffer": WAV}])
+    page.wait_for_selector("#result:not([hidden])")
+    assert "a.wav" in page.inner_text("#result-title")
+    assert "never leaves" in page.inner_text("#runs")
+    page.set_input_files("#file", [{"name": "b.wav", "mimeType": "audio/wav", "buffer": WAV[:44]}])
+    page.wait_for_selector("#alert .problem")
+    assert "header-only" in page.inner_text("#alert")
+    page.close()
+    assert wrong == []
 
 
 def test_opened_as_a_file_the_page_says_what_it_needs(chromium: Any, model: Path, tmp_path: Path) -> None:
@@ -513,6 +531,7 @@ def test_opened_as_a_file_the_page_says_what_it_needs(chromium: Any, model: Path
     assert "python -m http.server" in text
 
 
+@pytest.mark.slow
 def test_a_mixture_with_its_backbone_inside_is_heard_the_same(chromium: Any, runtime: dict[str, bytes], tmp_path: Path) -> None:
     write_trees(tmp_path / "raw", ["savee"], takes=1)
     space = make_workspace(tmp_path, tmp_path / "raw", tiny_backbone("wavlm"))

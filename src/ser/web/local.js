@@ -10,6 +10,8 @@ const worker = new Worker(new URL("local/worker.js", import.meta.url), { type: "
 /** @type {Map<number, {resolve: Function, reject: Function, progress: (fraction: number) => void}>} */
 const waiting = new Map();
 let requests = 0;
+/** @type {PredictionError | null} why the thread listens to nobody */
+let broken = null;
 
 worker.onmessage = ({ data: { id, progress, record, error } }) => {
   const request = waiting.get(id);
@@ -20,7 +22,8 @@ worker.onmessage = ({ data: { id, progress, record, error } }) => {
   else request.reject(new PredictionError(error.reason, error.detail));
 };
 worker.onerror = (event) => {
-  for (const { reject } of waiting.values()) reject(new PredictionError("unavailable", event.message ?? "the thread did not start"));
+  broken = new PredictionError("unavailable", event.message ?? "a part of the page is missing");
+  for (const { reject } of waiting.values()) reject(broken);
   waiting.clear();
 };
 
@@ -44,6 +47,7 @@ export async function predict(blob, { signal, progress = () => {} } = {}) {
   signal?.throwIfAborted();
   const recording = await open(blob);
   signal?.throwIfAborted();
+  if (broken) throw broken;
   const id = requests++;
   const buffers = (recording.decoded ?? [recording.bytes]).map((array) => array.buffer);
   return new Promise((resolve, reject) => {
