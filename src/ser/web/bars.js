@@ -6,17 +6,23 @@ import { percent } from "./words.js";
 /**
  * @param {Record<string, number>} probabilities in the model's order
  * @param {string} emotion the answer
+ * @param {number | null} threshold of the model, shown as a line
  * @param {boolean} moments whether a second column for the chosen moment is of use
  * @returns {{element: HTMLTableElement, choose: (cell: {probabilities: Record<string, number>} | undefined) => void}}
  */
-export function barTable(probabilities, emotion, moments) {
+export function barTable(probabilities, emotion, threshold, moments) {
   const rows = Object.entries(probabilities).map(([name, share]) => row(name, share, name === emotion, moments));
   const head = make("tr", {}, column("emotion", "name"), column("", "bar"), column(moments ? "whole" : "probability"));
-  if (moments) head.append(column("here", "number here"));
+  if (moments) {
+    head.append(column("here", "number here"));
+    head.lastChild.prepend(make("span", { className: "swatch" }));
+  }
   head.children[1].setAttribute("aria-hidden", "true");
-  const caption = make("caption", {}, "Probability of each emotion");
+  const line = make("span", { className: "soft" }, threshold === null ? "" : `from the line at ${percent(threshold)} on, the model answers`);
+  const caption = make("caption", {}, "Probability of each emotion ", line);
   const body = make("tbody", {}, ...rows.map(({ element }) => element));
   const element = make("table", { className: "bars" }, caption, make("thead", {}, head), body);
+  if (threshold !== null) element.style.setProperty("--least", `${100 * threshold}%`);
   return { element, choose: (cell) => rows.forEach((each) => each.choose(cell)) };
 }
 

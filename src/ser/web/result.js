@@ -32,7 +32,7 @@ export function showResult(entry) {
   find("#result-title").textContent = entry.name;
   showAnswer(record);
   find("#warnings").replaceChildren(...record.warnings.map((code) => make("li", {}, warning(code))));
-  const bars = barTable(record.probabilities, record.emotion, record.timeline.length > 1);
+  const bars = barTable(record.probabilities, record.emotion, record.model.threshold, record.timeline.length > 1);
   find("#bars").replaceChildren(bars.element);
   showTime(entry, bars);
   showPassages(record);
@@ -111,7 +111,7 @@ function inFull(cell) {
 }
 
 function caption(record) {
-  const heard = "Filled where an emotion is the answer, as high as it is probable; silence is left out.";
+  const heard = "The higher, the more probable an emotion is; pale where it is not the answer. Silence is left out.";
   const listened = Object.keys(record.attention ?? {}).length ? " Below, where the model listened: the higher, the more that moment weighed; the dashed line is the average." : "";
   return heard + listened;
 }

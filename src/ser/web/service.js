@@ -12,8 +12,8 @@ export async function about() {
   const response = await fetch(here("v1/model")).catch(() => {
     throw new PredictionError("unreachable");
   });
-  if (!response.ok) throw problem(response.status, await response.text());
-  const model = await response.json();
+  const model = parsed(await response.text());
+  if (!response.ok || !model) throw problem(response.status, model);
   return { ...model, maxBytes: model.max_bytes ?? null, maxSeconds: model.max_seconds ?? null, where: "service" };
 }
 
@@ -30,7 +30,11 @@ export function predict(blob, { signal, progress = () => {} } = {}) {
     const request = new XMLHttpRequest(); // fetch does not tell how much was sent
     request.open("POST", here("v1/predict"));
     request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
-    request.onload = () => (request.status === 200 ? resolve(JSON.parse(request.response)) : reject(problem(request.status, request.response)));
+    request.onload = () => {
+      const said = parsed(request.response);
+      if (request.status === 200 && said) resolve(said);
+      else reject(problem(request.status, said));
+    };
     request.onerror = () => reject(new PredictionError("unreachable"));
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
     signal?.addEventListener("abort", () => request.abort());
@@ -39,17 +43,20 @@ export function predict(blob, { signal, progress = () => {} } = {}) {
   });
 }
 
+/** @param {string} text */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null; // something in between wrote it
+  }
+}
+
 /**
  * @param {number} status of HTTP
- * @param {string} text application/problem+json, or what something in between wrote
+ * @param {{reason?: string, detail?: string} | null} said application/problem+json; without it the status has to do
  */
-function problem(status, text) {
+function problem(status, said) {
   const codes = { 413: "too-large", 429: "busy", 503: "busy", 504: "timeout" };
-  let said = {};
-  try {
-    said = JSON.parse(text);
-  } catch {
-    // no service of ours: the status has to do
-  }
-  return new PredictionError(said.reason ?? codes[status] ?? "failed", said.detail ?? `HTTP ${status}`);
+  return new PredictionError(said?.reason ?? codes[status] ?? "failed", said?.detail ?? `HTTP ${status}`);
 }
