@@ -50,12 +50,13 @@ function soundLane(record, peaks) {
   return [{ name: make("div", { className: "lane-name" }, "sound"), picture: make("p", { className: "lane wave none" }, why), draw: () => {} }];
 }
 
+/** One for each answer, and for what is likeliest where the answer is unknown. */
 function emotionLanes(record) {
-  const answers = new Set(record.timeline.map((cell) => cell.emotion));
+  const answers = new Set(record.timeline.flatMap((cell) => [cell.emotion, ranked(cell.probabilities)[0][0]]));
   const order = [...Object.keys(record.probabilities), UNKNOWN].filter((name) => answers.has(name));
   return order.map((name) => {
     const share = record.timeline.filter((cell) => cell.emotion === name).reduce((sum, cell) => sum + cell.end - cell.start, 0);
-    const made = lane(name, "emotion", (canvas) => drawEmotion(canvas, name, record), `${name}: the answer for ${spoken(share)}`);
+    const made = lane(name, "emotion", (canvas) => drawEmotion(canvas, name, record), `${name}: ${share ? `the answer for ${spoken(share)}` : "never the answer"}`);
     made.name.dataset.emotion = made.picture.dataset.emotion = name;
     made.name.prepend(make("span", { className: "swatch" }));
     return made;
