@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent / "src" / "ser"
 
 LAYERS = {
     "words, units, files": """
-        __init__ errors units emotions reasons files tables progress config config_file paths memory parallel wording style
+        __init__ errors units emotions reasons files tables progress config config_file paths memory optional parallel wording style
     """,
     "one part, alone": """
         manifest containers decode audio metrics intervals calibration exported specaugment runtime

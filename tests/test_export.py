@@ -15,19 +15,23 @@ from hypothesis import strategies as st
 import ser.graph.spectral_crnn
 from ser import export
 from ser.audio import Waveform, normalise_peak
-from ser.calibration import Calibration, read_calibration
+from ser.calibration import Calibration, calibration_of, read_calibration
 from ser.cli import main
 from ser.config import AudioConfig, ChromaConfig, FeaturesConfig, MelConfig, MfccConfig, ModelConfig, SpectralCrnnConfig
 from ser.data import Normaliser
 from ser.decode import read_audio
-from ser.errors import ArtefactError, ConfigError, DataError
+from ser.errors import ArtefactError, ConfigError, DataError, LockedError
 from ser.export import build, export_run
 from ser.exported import INPUTS, Exported, seal, stack
 from ser.features.spectral import SpectralExtractor
+from ser.files import exclusive_lock
 from ser.manifest import read_manifest
 from ser.models import FeatureShape, build_model
-from ser.original import Original, calibration_of, made_with, read_original
+from ser.original import Original, made_with, read_original
 from ser.parity import by_torch, largest_difference
+from ser.pipeline.export import export as write_export
+from ser.pipeline.export import refuse_place
+from ser.predict import TrainedRun
 from ser.rebuild import Header
 from ser.restore import Clip, Ear, Recogniser
 from ser.runs import Run
@@ -234,9 +238,19 @@ def test_equal_runs_give_equal_files(finished: Run, tmp_path: Path) -> None:
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
-def test_a_run_without_calibration_is_calibrated_from_its_predictions(finished: Run, tmp_path: Path) -> None:
+def test_a_run_without_calibration_says_the_same_as_its_exported_file(
+    finished: Run, tmp_path: Path, prepared: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
     run = partial_copy(finished, tmp_path, without=["calibration.json"])
-    assert calibration_of(run, "") == read_calibration(finished.calibration)
+    exported, trained = export_run(run, tmp_path / "model.onnx"), TrainedRun(run.folder)
+    assert exported.calibration == trained.calibration
+    assert (exported.calibration.temperature, exported.calibration.threshold) == (None, None)
+    assert [record.message.split(": ")[1] for record in caplog.records] == 2 * [
+        "probabilities are the model's own, and no answer is unknown"
+    ]
+    clips = clips_of(prepared)[:3]
+    for spoken, said in zip(exported.hear_all(clips), trained.hear_all(clips), strict=True):
+        np.testing.assert_allclose(spoken.probabilities, said.probabilities, rtol=0, atol=1e-4)
 
 
 def test_the_licence_is_of_all_corpora_that_a_model_was_fitted_to(finished: Run, tmp_path: Path) -> None:
@@ -247,7 +261,7 @@ def test_the_licence_is_of_all_corpora_that_a_model_was_fitted_to(finished: Run,
 
 def test_the_calibration_of_another_run_is_not_exported(finished: Run, tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="is of other weights"):
-        calibration_of(finished, "0" * 64)
+        calibration_of(finished.calibration, "0" * 64)
 
 
 # eight bits
@@ -300,10 +314,9 @@ def test_a_difference_that_is_no_number_is_refused(finished: Run, tmp_path: Path
         export_run(finished, tmp_path / "model.onnx")
 
 
-@pytest.mark.parametrize(("missing", "words"), [(["best.pth"], "best.pth"), (["calibration.json", "predictions.csv"], "is not finished")])
-def test_a_run_that_is_not_finished_is_refused(finished: Run, tmp_path: Path, missing: list[str], words: str) -> None:
-    with pytest.raises(DataError, match=words):
-        export_run(partial_copy(finished, tmp_path, without=missing), tmp_path / "model.onnx")
+def test_a_run_that_is_not_finished_is_refused(finished: Run, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is no finished run: it holds no best\.pth"):
+        export_run(partial_copy(finished, tmp_path, without=["best.pth"]), tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize("absent", [{"onnx"}, {"onnxruntime"}, {"onnx", "onnxruntime"}])
@@ -343,9 +356,44 @@ def test_the_command_writes_into_the_folder_of_the_run(finished: Run, tmp_path: 
     [
         (["{run}", "--out", "model.pth"], 2, "ends in .onnx"),
         (["{folder}/nothing"], 3, "is no finished run"),
+        (["{run}/best.pth"], 2, "best.pth is a file: give the folder of a run"),
+        (["{run}", "--backbone", "/nope"], 2, "best.pth has no speech backbone"),
     ],
 )
 def test_the_command_refuses_in_one_line(finished: Run, tmp_path: Path, command: Any, arguments: list[str], code: int, words: str) -> None:
     found, _, err = command(*(of.format(run=finished.folder, folder=tmp_path) for of in arguments))
     assert (found, len(err.splitlines())) == (code, 1)
     assert words in err
+
+
+@pytest.mark.parametrize(("place", "words"), [("taken.onnx", "is a folder"), ("file/model.onnx", "Not a directory")])
+def test_a_place_where_nothing_can_be_written_is_refused_before_the_export(
+    tmp_path: Path, command: Any, monkeypatch: pytest.MonkeyPatch, place: str, words: str
+) -> None:
+    monkeypatch.setattr("ser.pipeline.export.export_run", None)
+    (tmp_path / "taken.onnx").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "run").mkdir()
+    code, _, err = command(str(tmp_path / "run"), "--out", str(tmp_path / place))
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert words in err
+
+
+def test_a_place_without_permission_is_refused_before_the_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: Any) -> Any:
+        raise PermissionError(13, "Permission denied", "tmp8h2k")
+
+    monkeypatch.setattr("ser.pipeline.export.TemporaryFile", refuse)
+    with pytest.raises(ConfigError, match=r"deep/model\.onnx cannot be written: Permission denied$"):
+        refuse_place(tmp_path / "deep/model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("spelling", ["absolute", "crooked"])
+def test_the_folder_of_the_run_is_locked_however_it_is_spelled(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str
+) -> None:
+    partial_copy(finished, tmp_path / "run", without=[])
+    monkeypatch.chdir(tmp_path)
+    with exclusive_lock(Run(tmp_path / "run").lock), pytest.raises(LockedError):
+        write_export("run", {"absolute": f"{tmp_path}/run/model.onnx", "crooked": "run/../run/model.onnx"}[spelling])

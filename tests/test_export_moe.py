@@ -370,6 +370,16 @@ def test_a_backbone_that_nobody_has_written_as_nodes_is_refused_with_the_way_out
         build(original, int8=False)
 
 
+def test_a_backbone_whose_parts_have_other_names_is_refused_with_the_way_out(original: Original, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a transformers that is newer than this program."""
+    assert original.backbone
+    extractor: Any = original.backbone.extractor
+    monkeypatch.delattr(extractor.network.model, "feature_extractor")
+    with pytest.raises(ConfigError, match=r"does not know it as transformers \d.* has it \(.*feature_extractor.*\); --head-only") as error:
+        build(original, int8=False)
+    assert "\n" not in str(error.value)
+
+
 # -- the command ---------------------------------------------------------------------
 
 

@@ -1,9 +1,12 @@
 """An exported file is read whole or not at all, and with next to nothing."""
 
-import builtins
 import json
+import os
+import shutil
 import subprocess
 import sys
+from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +64,7 @@ def test_a_flipped_bit_in_the_digest_itself_is_found(path: Path) -> None:
     assert match
     for changed in (b"0" if match[1][:1] != b"0" else b"1", b"\xff"):
         with pytest.raises(ArtefactError):
-            check_seal(path, content[: match.start(1)] + changed + content[match.start(1) + 1 :])
+            check_seal(path, BytesIO(content[: match.start(1)] + changed + content[match.start(1) + 1 :]))
 
 
 @pytest.mark.parametrize("kept", [0, 1, 1000, -65, -1])
@@ -109,27 +112,89 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_onnxruntime_the_extra_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    importing = builtins.__import__
-
-    def without(name: str, *rest: Any) -> Any:
-        if name == "onnxruntime":
-            raise ImportError(name)
-        return importing(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ConfigError, match=r"needs onnxruntime: pip install 'ser\[export\]'"):
         Exported.load(path)
 
 
-def test_too_little_memory_is_said(path: Path) -> None:
+RUNTIME = import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+ALLOCATE = "BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) Failed to allocate memory for requested buffer of size 1"
+FULL = [RUNTIME.Fail(ALLOCATE), RUNTIME.RuntimeException("Exception caught: std::bad_alloc"), MemoryError()]
+
+
+@pytest.mark.parametrize("error", FULL, ids=repr)
+def test_too_little_memory_to_hear_is_said(path: Path, error: Exception) -> None:
     class Full:
         def run(self, *_: Any) -> Any:
-            raise RuntimeError("Failed to allocate memory for requested buffer of size 1")
+            raise error
 
     model = Exported.load(path)
     model.session = Full()
-    with pytest.raises(DataError, match="memory does not suffice"):
+    with pytest.raises(DataError, match="memory does not suffice: hear shorter clips"):
         model.hear(np.ones(1000, np.float32), 16_000)
+
+
+def test_too_little_memory_for_a_batch_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr("ser.exported.stack", full)
+    with pytest.raises(DataError, match="memory does not suffice"):
+        Exported.load(path).hear(np.ones(1000, np.float32), 16_000)
+
+
+@pytest.mark.parametrize("error", FULL, ids=repr)
+def test_too_little_memory_to_load_is_no_damage(path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", full)
+    with pytest.raises(DataError, match=r"memory does not suffice: .*model\.onnx cannot be loaded"):
+        Exported.load(path)
+
+
+def test_what_else_goes_wrong_in_onnxruntime_is_not_hidden(path: Path) -> None:
+    model = Exported.load(path)
+    with pytest.raises(RUNTIME.InvalidArgument):
+        list(model.run([np.ones((3, 3), np.float32)]))
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+import onnxruntime
+from ser.exported import Exported
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+Exported.load(Path(sys.argv[1]))
+print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+"""
+
+
+def test_a_large_file_is_not_twice_in_memory(path: Path, tmp_path: Path) -> None:
+    """As one with a backbone inside."""
+    from onnx import helper, load, numpy_helper
+
+    model, large = load(path), tmp_path / "large.onnx"
+    model.graph.node.append(helper.make_node("Cast", ["lengths"], ["wide_0"], to=1))
+    model.graph.node.append(helper.make_node("Unsqueeze", ["wide_0", "last"], ["wide_1"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "last"))
+    for layer, shape in enumerate([(1, 2_000), *([(2_000, 2_000)] * 3)], 1):
+        model.graph.initializer.append(numpy_helper.from_array(np.ones(shape, np.float32), f"weights_{layer}"))
+        model.graph.node.append(helper.make_node("MatMul", [f"wide_{layer}", f"weights_{layer}"], [f"wide_{layer + 1}"]))
+    model.graph.output.append(helper.make_tensor_value_info("wide_5", 1, ["clips", 2_000]))
+    (entry,) = (of for of in model.metadata_props if of.key == "seal")
+    entry.value = UNSEALED.decode()
+    large.write_bytes(seal(model.SerializeToString()))
+    size = large.stat().st_size
+    assert size > 48e6
+    grown = int(subprocess.run([sys.executable, "-c", MEMORY, str(large)], capture_output=True, text=True, check=True).stdout)
+    assert grown < 2 * size
+
+
+def test_a_name_that_is_no_text_is_loaded(path: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"mod\xff.onnx")
+    shutil.copy(path, odd)
+    assert Exported.load(odd).classes == Exported.load(path).classes
 
 
 def test_what_is_no_number_is_no_answer(path: Path) -> None:

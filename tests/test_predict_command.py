@@ -203,13 +203,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def make_run(folder: Path, seconds: int, *, finished: bool = True, exported: int | None = None) -> Path:
+def make_run(folder: Path, seconds: int, *, finished: bool = True) -> Path:
     """What the choice looks at, with the times of the files."""
     folder.mkdir(parents=True)
-    files = {"best.pth": seconds, **({"test_metrics.json": seconds} if finished else {}), **({"model.onnx": exported} if exported else {})}
-    for name, at in files.items():
+    for name in ("best.pth", *(["test_metrics.json"] if finished else [])):
         (folder / name).touch()
-        os.utime(folder / name, (at, at))
+        os.utime(folder / name, (seconds, seconds))
     return folder
 
 
@@ -220,21 +219,6 @@ def test_without_a_model_the_newest_finished_run_is_meant_and_named(here: Path, 
     make_run(here / "runs/protocols/fold", 500)
     assert choose_model(None) == "runs/new"
     assert capsys.readouterr() == ("", "ser: the model is runs/new (--model names another)\n")
-
-
-@pytest.mark.parametrize(
-    ("exported", "backbone", "chosen"),
-    [(301, None, "runs/a/model.onnx"), (300, None, "runs/a/model.onnx"), (299, None, "runs/a"), (301, "wavlm", "runs/a")],
-)
-def test_its_exported_model_is_preferred_where_it_is_current(here: Path, exported: int, backbone: str | None, chosen: str) -> None:
-    make_run(here / "runs/a", 300, exported=exported)
-    assert choose_model(None, backbone) == chosen
-
-
-def test_an_exported_model_that_nothing_here_can_run_is_not_chosen(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_run(here / "runs/a", 300, exported=301)
-    monkeypatch.setattr("ser.newest.find_spec", lambda _: None)
-    assert choose_model(None) == "runs/a"
 
 
 def test_the_command_line_goes_before_the_environment_and_that_before_the_runs(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

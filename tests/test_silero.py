@@ -24,7 +24,7 @@ from ser.audio import mix_down, normalise_peak
 from ser.calibration import Calibration
 from ser.config import AudioConfig
 from ser.decode import read_audio
-from ser.errors import ConfigError
+from ser.errors import ConfigError, DataError
 from ser.predict import UNKNOWN, Clip, Prediction, Predictor, Said
 from ser.recording import ArrayRecording, Scan, scan
 from ser.silero import CHUNK, MINUTE, RATE, Silero, detector, find_stretches
@@ -352,6 +352,24 @@ def test_an_older_package_a_damaged_one_and_no_onnxruntime_are_told(monkeypatch:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ConfigError, match="silero needs onnxruntime"):
         detector("silero")
+
+
+def test_too_little_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail
+
+    class Full:
+        def __init__(self, *_: Any, **__: Any) -> None:
+            raise Fail("Failed to allocate memory for requested buffer of size 1")
+
+        @staticmethod
+        def run(*_: Any) -> Any:
+            raise Fail("Failed to allocate memory for requested buffer of size 1")
+
+    with pytest.raises(DataError, match="memory does not suffice"):
+        scan(ArrayRecording(noise(1), RATE), Silero(Full))
+    monkeypatch.setattr("onnxruntime.InferenceSession", Full)
+    with pytest.raises(DataError, match=r"memory does not suffice: .*\.onnx cannot be loaded"):
+        detector("auto")
 
 
 def test_another_detector_is_refused() -> None:

@@ -6,6 +6,7 @@ none is better than one at a bound, it stays at 1: what would be fitted then is 
 below which the answer is `unknown`. Nothing here is fitted on test.
 """
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from ser.config import CalibrationConfig, Config
 from ser.errors import ArtefactError
 from ser.files import digest_json, read_json, write_json
 from ser.metrics import Floats, divide
+
+log = logging.getLogger(__name__)
 
 Labels = NDArray[np.int64]
 
@@ -401,3 +404,16 @@ def read_calibration(path: Path, weights: str | None = None) -> Calibration:
     if weights not in (None, stored.weights):
         raise ArtefactError(f"{path} is of other weights, so it says nothing of these: take the file that the same training wrote")
     return Calibration.model_validate({name: getattr(stored, name) for name in Calibration.model_fields})
+
+
+def calibration_of(path: Path, weights: str) -> Calibration:
+    """Of a run, wherever its model answers: what stands in its calibration.json. One that was not calibrated answers always, and a
+    warning says so.
+
+    Raises:
+        ArtefactError: it is damaged, or of another model than the one with these weights.
+    """
+    if path.exists():
+        return read_calibration(path, weights)
+    log.warning("%s does not exist: probabilities are the model's own, and no answer is unknown", path)
+    return Calibration(temperature=None, threshold=None, max_error=0.5, reason="the run was not calibrated")

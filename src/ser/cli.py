@@ -55,6 +55,9 @@ def exit_codes() -> Iterator[None]:
     except OSError as error:
         log.debug("where it came from", exc_info=True)
         fail(str(error), DataError.exit_code)
+    except MemoryError:
+        log.debug("where it came from", exc_info=True)
+        fail("the memory does not suffice", DataError.exit_code)
     except KeyboardInterrupt:
         fail("stopped by Ctrl-C; what was finished is kept", 128 + signal.SIGINT)
     except Terminated:

@@ -1,5 +1,6 @@
 """A run's model as one .onnx file that hears prepared waveforms and is tried before it counts."""
 
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ TOLERANCE = 1e-4
 """Between the probabilities of torch and those of the file, in fp32."""
 TOLERANCE_INT8 = 0.1
 """The same with rounded weights: what it costs is measured in scores, and this finds a file that is broken."""
+WAY_OUT = "--head-only writes the model without it"
 MOST_BYTES = 2**31 - 2**24
 """Of weights: a file of more than 2 GiB is no protobuf, and what else it holds is small."""
 
@@ -40,7 +42,7 @@ def export_run(run: Run, out: Path, *, int8: bool = False, backbone: str | None 
         ConfigError: the extra `export` is not installed; the backbone is not there, cannot be written as a graph or is too large; or a
             head alone was asked for of a model that has no backbone.
         DataError: the folder is no finished run.
-        ArtefactError: the checkpoint, the calibration or the predictions are damaged, or onnxruntime gives other answers than torch.
+        ArtefactError: the checkpoint or the calibration is damaged, or onnxruntime gives other answers than torch.
     """
     refuse_without_libraries()
     original = read_original(run, backbone)
@@ -98,7 +100,12 @@ def add_model(graph: Graph, original: Original, head_only: bool) -> Verdict:
         try:
             features |= add_ear(graph, ear, heard, INPUTS[0], graph.no_longer(INPUTS[1], INPUTS[0]), least)
         except NotExportable as error:
-            raise ConfigError(f"the backbone cannot be written as a graph: {error}; --head-only writes the model without it") from None
+            raise ConfigError(f"the backbone cannot be written as a graph: {error}; {WAY_OUT}") from None
+        except AttributeError as error:  # the parts of a backbone are found by the names that transformers gives them
+            if ear is not original.backbone:
+                raise
+            known = f"ser {__version__} does not know it as transformers {version('transformers')} has it ({error})"
+            raise ConfigError(f"the backbone cannot be written as a graph: {known}; {WAY_OUT}") from error
     return NETWORKS[original.family](graph, original.network, {name: features[name] for name in names})
 
 

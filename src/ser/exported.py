@@ -6,11 +6,13 @@ there too, over the file with 64 zeros in its place: a flipped bit is found befo
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ from ser.audio import Waveform, prepare
 from ser.calibration import Calibration
 from ser.config import AudioConfig
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
+from ser.memory import enough_memory
+from ser.optional import optional
 from ser.wording import described
 
 Frames = NDArray[np.float32]
@@ -39,6 +43,12 @@ FRAMES = ("ssl", "ssl_lengths")
 """Instead of a backbone, where none is inside: (B, T, states x dim) fp32, and how many frames of each row are real, (B,) int64."""
 UNSEALED = b"sha256:" + b"0" * 64
 SEAL = re.compile(rb"sha256:([0-9a-f]{64})")
+WEIGHTS = re.compile(rb"\n\x07weights\x12@([0-9a-f]{64})")
+"""As an ONNX file has the entry of that name among its metadata."""
+END = 1 << 20
+"""Bytes at the end of a file, where its metadata stand: behind all that was learned."""
+PIECE = 1 << 20
+"""Bytes that are read at once."""
 BATCH_SECONDS = 10.0
 """Of audio in a batch, padding included: larger ones are no faster on a processor, and take memory."""
 SHOWN = 200
@@ -162,18 +172,25 @@ class Exported:
         Raises:
             ArtefactError: not there, damaged, no exported model, or one of a newer version.
             ConfigError: onnxruntime is not installed.
+            DataError: the memory does not suffice.
         """
         try:
-            content = path.read_bytes()
+            with path.open("rb") as file:
+                check_seal(path, file)
         except FileNotFoundError:
             raise ArtefactError(f"{path} does not exist") from None
-        return cls.parse(path, content, threads)
+        # by its path, so that there is no second copy of it in memory; who replaces it now puts a whole one in its place
+        return cls.of_session(path, open_session(path, loadable(path), threads))
 
     @classmethod
     def parse(cls, path: Path, content: bytes, threads: int = 1) -> Self:
-        """The bytes of the file `path`; errors as of `load`."""
-        check_seal(path, content)
-        session = open_session(path, content, threads)
+        """What is to become the file `path`; errors as of `load`."""
+        check_seal(path, BytesIO(content))
+        return cls.of_session(path, open_session(path, content, threads))
+
+    @classmethod
+    def of_session(cls, path: Path, session: Any) -> Self:
+        """Errors as of `load`."""
         try:
             facts = Facts.read(session.get_modelmeta().custom_metadata_map)
         except (KeyError, TypeError, ValueError) as error:
@@ -213,17 +230,13 @@ class Exported:
         Args:
             frames: for a file without its backbone, what that says of each waveform, (T, states x dim).
         """
-        values = dict(zip(INPUTS, stack(waveforms), strict=True))
-        if self.missing:
-            if frames is None:
-                raise ConfigError(self.missing)
-            values |= zip(FRAMES, stack(frames), strict=True)
-        try:
+        if self.missing and frames is None:
+            raise ConfigError(self.missing)
+        with enough_memory("hear shorter clips"):
+            values = dict(zip(INPUTS, stack(waveforms), strict=True))
+            if self.missing and frames is not None:
+                values |= zip(FRAMES, stack(frames), strict=True)
             found = self.session.run(self.outputs, {name: value for name, value in values.items() if name in self.inputs})
-        except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
-                raise
-            raise DataError("the memory does not suffice: hear shorter clips") from error
         for row in zip(*found, strict=True):
             yield self.spoken(dict(zip(self.outputs, row, strict=True)))
 
@@ -236,18 +249,27 @@ class Exported:
         return Spoken(probabilities.astype(np.float64), embedding, attention, self.facts.attention_rate, gates)
 
 
-def open_session(path: Path, content: bytes, threads: int) -> Any:
-    """Errors as of `Exported.load`."""
+def loadable(path: Path) -> str | bytes:
+    """The path, or for onnxruntime, which takes no name that is not UTF-8, the content."""
     try:
-        import onnxruntime
-    except ImportError:
-        raise ConfigError(f"{path} needs onnxruntime: pip install 'ser[export]'") from None
+        str(path).encode()
+    except UnicodeEncodeError:
+        return path.read_bytes()
+    return str(path)
+
+
+def open_session(path: Path, model: str | bytes, threads: int) -> Any:
+    """Errors as of `Exported.load`."""
+    onnxruntime = optional("onnxruntime", f"{path} needs onnxruntime: pip install 'ser[export]'")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4  # what goes wrong is raised, and said once
     options.add_session_config_entry("session.disable_quant_qdq", "1")  # weights of 8 bits become fp32 here, not in every call
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        with enough_memory(f"{path} cannot be loaded"):
+            return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except DataError:
+        raise
     except Exception as error:  # onnxruntime has a class of its own for each status, below Exception alone
         what = " ".join(str(error).split())[:SHOWN]
         raise ArtefactError(f"{path} cannot be loaded by onnxruntime {onnxruntime.__version__} ({what})") from None
@@ -286,17 +308,40 @@ def seal(content: bytes) -> bytes:
     return content.replace(UNSEALED, b"sha256:" + hashlib.sha256(content).hexdigest().encode(), 1)
 
 
-def check_seal(path: Path, content: bytes) -> None:
+def check_seal(path: Path, file: IO[bytes]) -> None:
     """
+    Args:
+        file: `path`, open; it is read in pieces, for a backbone has hundreds of megabytes.
+
     Raises:
         ArtefactError: the file is not as it was written, or was not written by this program.
     """
+    start, content = end_of(file)
     match = SEAL.search(content)
     if match is None:
         raise ArtefactError(f"{path} is no model exported by this program, or only a part of one")
-    view = memoryview(content)  # a slice of the bytes themselves would copy them, and a backbone has hundreds of megabytes
-    digest = hashlib.sha256(view[: match.start()])
-    digest.update(UNSEALED)
-    digest.update(view[match.end() :])
+    digest, left = hashlib.sha256(), start
+    file.seek(0)
+    while left and (piece := file.read(min(left, PIECE))):
+        digest.update(piece)
+        left -= len(piece)
+    digest.update(content[: match.start()] + UNSEALED + content[match.end() :])
     if digest.hexdigest().encode() != match[1]:
         raise ArtefactError(f"{path} is damaged: its digest does not fit its content")
+
+
+def end_of(file: IO[bytes]) -> tuple[int, bytes]:
+    """Where the last `END` bytes begin, and they themselves."""
+    start = max(0, file.seek(0, os.SEEK_END) - END)
+    file.seek(start)
+    return start, file.read()
+
+
+def weights_of(path: Path) -> str | None:
+    """Digest of the weights that an exported file says it holds, found in a millisecond and not checked; None of any other file."""
+    try:
+        with path.open("rb") as file:
+            match = WEIGHTS.search(end_of(file)[1])
+    except OSError:
+        return None
+    return match and match[1].decode()

@@ -14,7 +14,8 @@ from typing import Any, Self
 import numpy as np
 
 from ser.audio import Waveform
-from ser.errors import ConfigError, DataError
+from ser.errors import DataError
+from ser.optional import optional
 from ser.units import samples_to_seconds, seconds_to_samples
 
 CAPTURE_RATE = 48_000
@@ -138,10 +139,7 @@ def put_into(queue: "SimpleQueue[bytes | None]") -> Generator[None, bytearray]:
 
 def open_device() -> Any:
     """Errors as of `Microphone`."""
-    try:
-        import miniaudio
-    except ImportError:
-        raise ConfigError("--mic needs miniaudio: pip install 'ser[mic]'") from None
+    miniaudio = optional("miniaudio", "--mic needs miniaudio: pip install 'ser[mic]'")
     try:
         with quiet():
             return miniaudio.CaptureDevice(

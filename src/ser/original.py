@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ser.calibration import Calibration, calibrate, read_calibration
+from ser.calibration import Calibration, calibration_of
 from ser.certificate import read_certificate
 from ser.checkpoint import load_checkpoint
 from ser.errors import DataError
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import read_licence
-from ser.predictions import read_predictions
 from ser.rebuild import read_header
 from ser.restore import Ear, Recogniser
-from ser.runs import Run, stored_config
+from ser.runs import Run
 from ser.splits import CERTIFICATE_FILE
 
 
@@ -66,14 +65,14 @@ def read_original(run: Run, backbone: str | None = None) -> Original:
     Raises:
         ConfigError: the backbone is not the one that the model was trained with, or nobody says where it is.
         DataError: the folder is no finished run.
-        ArtefactError: the checkpoint, the calibration or the predictions are damaged.
+        ArtefactError: the checkpoint or the calibration is damaged.
     """
     if not run.best.is_file():
         raise DataError(f"{run.folder} is no finished run: it holds no {run.best.name}")
     family = read_header(run.best, load_checkpoint(run.best)).model.name
     recogniser = Recogniser.load(run.best, backbone, device="cpu")
     recogniser.ears = tuple(in_fp32(ear) for ear in recogniser.ears)
-    return Original(family, recogniser, calibration_of(run, recogniser.weights), made_with(run, recogniser.corpora))
+    return Original(family, recogniser, calibration_of(run.calibration, recogniser.weights), made_with(run, recogniser.corpora))
 
 
 def in_fp32(ear: Ear) -> Ear:
@@ -92,14 +91,3 @@ def made_with(run: Run, trained_on: Iterable[str]) -> tuple[str, ...]:
         raise DataError(f"{path} does not exist: without it nobody knows which licences the model carries")
     speakers = read_certificate(path).splits["val"].speakers
     return tuple(sorted({*trained_on, *(speaker.partition("/")[0] for speaker in speakers)}))
-
-
-def calibration_of(run: Run, weights: str) -> Calibration:
-    """What the run stored, or, of a run made before there was such a file, what it would have stored; errors as of `read_original`."""
-    if run.calibration.is_file():
-        return read_calibration(run.calibration, weights)
-    if not run.predictions.is_file():
-        raise DataError(f"{run.folder} is not finished: it holds neither {run.calibration.name} nor {run.predictions.name}")
-    predictions = read_predictions(run.predictions)
-    content = calibrate(predictions.get("val"), predictions["test"], stored_config(run).calibration)
-    return Calibration.model_validate({name: content[name] for name in Calibration.model_fields})

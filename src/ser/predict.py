@@ -5,7 +5,6 @@ one, speech is told from silence (`ser.silero`, `ser.voice`), windows without sp
 (`ser.windows`).
 """
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from ser.attention import Attention, Curve
 from ser.audio import TRIM_HOP_SECONDS, frame_power
-from ser.calibration import Calibration, read_calibration
+from ser.calibration import Calibration, calibration_of
 from ser.config import AudioConfig
 from ser.errors import AudioError, ConfigError, DataError
 from ser.features.base import ClipError
@@ -27,8 +26,6 @@ from ser.silero import Voice, detector
 from ser.units import samples_to_seconds, seconds_to_samples
 from ser.voice import find_speech, speech_between
 from ser.windows import cell_edges, smooth, stretches, window_starts
-
-log = logging.getLogger(__name__)
 
 UNKNOWN = "unknown"
 EXPORTED = ".onnx"
@@ -427,15 +424,3 @@ class TrainedRun:
         except ClipError as error:
             raise AudioError("not-finite", str(error)) from None
         return [Said(self.calibration.apply(of.probabilities), of.attention, of.attention_rate, of.start) for of in heard]
-
-
-def calibration_of(path: Path, weights: str) -> Calibration:
-    """A run from before there was calibration answers always.
-
-    Raises:
-        ArtefactError: it is damaged, or of another model than the one with these weights.
-    """
-    if path.exists():
-        return read_calibration(path, weights)
-    log.warning("%s does not exist: probabilities are the model's own, and no answer is %s", path, UNKNOWN)
-    return Calibration(temperature=None, threshold=None, max_error=0.5, reason="the run was not calibrated")

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from ser.audio import Stages, Waveform, prepare
 from ser.checkpoint import digest, fitting, load_checkpoint
-from ser.config import TrainConfig
+from ser.config import SSL, TrainConfig
 from ser.data import Normaliser, padded_length
-from ser.errors import ArtefactError
+from ser.errors import ArtefactError, ConfigError
 from ser.features.base import ClipError, FeatureExtractor, Frames
 from ser.models import ModelOutput, build_model
 from ser.rebuild import Device, Header, make_extractor, read_header
@@ -112,12 +112,14 @@ class Recogniser:
 
         Raises:
             ArtefactError: damaged, not one of ours, or made by a version whose features or network were others.
-            ConfigError: the backbone is not the one that the model was trained with, or nobody says where it is; transformers is not
-                installed; no such device here.
+            ConfigError: the backbone is not the one that the model was trained with, or nobody says where it is, or the model has none;
+                transformers is not installed; no such device here.
             DataError: the backbone's files are damaged, or neither here nor to be had.
         """
         content = load_checkpoint(path)
         header = read_header(path, content)
+        if backbone is not None and SSL not in header.stores:
+            raise ConfigError(f"{path} has no speech backbone: a model of {', '.join(header.model.features)} takes no --backbone")
         repeat_exactly()
         on = choose_device(TrainConfig(device=device))
         with fitting(path):

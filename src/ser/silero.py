@@ -16,7 +16,9 @@ import soxr
 from numpy.typing import NDArray
 
 from ser.audio import Waveform
-from ser.errors import ConfigError
+from ser.errors import ConfigError, DataError
+from ser.memory import enough_memory
+from ser.optional import optional
 
 RATE = 16_000
 """Hz, of what it hears. All lengths below are samples at this rate."""
@@ -80,19 +82,20 @@ class Silero:
         """
         Raises:
             ConfigError: the extra `voice` is not installed, or its file cannot be used.
+            DataError: the memory does not suffice.
         """
         path = find_file()
-        try:
-            import onnxruntime
-        except ImportError:
-            raise ConfigError(f"silero needs onnxruntime: {ADVICE}") from None
+        onnxruntime = optional("onnxruntime", f"silero needs onnxruntime: {ADVICE}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 4  # what goes wrong is raised, and said once
         # what it would make of so small a graph is no faster, and takes a third of the time to load it
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
-            return cls(onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
+            with enough_memory(f"{path} cannot be loaded"):
+                return cls(onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
+        except DataError:
+            raise
         except Exception as error:  # onnxruntime has a class of its own for each status, below Exception alone
             what = " ".join(str(error).split())[:200]
             raise ConfigError(f"onnxruntime {onnxruntime.__version__} cannot load {path}: install silero-vad again ({what})") from None
@@ -126,8 +129,13 @@ class Listener:
         self.probabilities: list[Probabilities] = []
 
     def add(self, mono: Waveform) -> None:
-        """The next piece, (samples,) at the recording's rate; full scale is 1."""
-        self.take(mono if self.stream is None else self.stream.resample_chunk(mono))
+        """The next piece, (samples,) at the recording's rate; full scale is 1.
+
+        Raises:
+            DataError: the memory does not suffice.
+        """
+        with enough_memory("silero needs some to tell speech from silence"):
+            self.take(mono if self.stream is None else self.stream.resample_chunk(mono))
 
     def take(self, piece: Waveform) -> None:
         """A piece at 16 kHz."""
@@ -153,12 +161,13 @@ class Listener:
             self.probabilities.append(found)
 
     def finish(self) -> Probabilities:
-        """That each 32 ms are speech, (chunks,). Nothing can be added behind it."""
-        if self.stream is not None:
-            self.take(self.stream.resample_chunk(np.zeros(0, np.float32), last=True))
-        rest = np.concatenate([np.zeros(0, np.float32), *self.waiting])
-        if len(rest):
-            self.hear(rest)
+        """That each 32 ms are speech, (chunks,). Nothing can be added behind it; errors as of `add`."""
+        with enough_memory("silero needs some to tell speech from silence"):
+            if self.stream is not None:
+                self.take(self.stream.resample_chunk(np.zeros(0, np.float32), last=True))
+            rest = np.concatenate([np.zeros(0, np.float32), *self.waiting])
+            if len(rest):
+                self.hear(rest)
         return np.concatenate([np.zeros(0, np.float32), *self.probabilities])
 
     def speech(self, hop: int, hops: int) -> NDArray[np.bool_] | None:

@@ -3,6 +3,7 @@
 import logging
 from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from ser.console import say
 from ser.errors import ConfigError
@@ -22,7 +23,7 @@ def export(folder: str, out: str | None = None, *, int8: bool = False, backbone:
         int8, backbone, head_only: as of `export_run`.
 
     Raises:
-        ConfigError: `out` is not called `.onnx`; or as of `export_run`.
+        ConfigError: `folder` is none; `out` is not called `.onnx`, or nothing can be written there; or as of `export_run`.
         DataError: the folder is no finished run.
         ArtefactError: something of the run is damaged, or the file would not say what the model says.
         LockedError: another process writes into the run's folder.
@@ -32,9 +33,12 @@ def export(folder: str, out: str | None = None, *, int8: bool = False, backbone:
     path = run.folder / name if out is None else Path(out)
     if path.suffix != SUFFIX:
         raise ConfigError(f"--out {path}: the name of an exported model ends in {SUFFIX}")
-    with nullcontext() if path.parent != run.folder else exclusive_lock(run.lock):
+    if run.folder.exists() and not run.folder.is_dir():
+        raise ConfigError(f"{run.folder} is a file: give the folder of a run")
+    refuse_place(path)
+    with exclusive_lock(run.lock) if path.parent.resolve() == run.folder.resolve() else nullcontext():
         exported = export_run(run, path, int8=int8, backbone=backbone, head_only=head_only)
-    if exported.calibration.threshold is None:
+    if exported.calibration.threshold is None and run.calibration.is_file():  # else it is said already
         log.warning("the model always answers, it never says unknown: %s", exported.calibration.reason)
     if (exported.facts.backbone or {}).get("trained_in") == "bf16":
         log.info("trained on frames that were computed in bf16, exported in fp32: probabilities differ by a hundredth or so")
@@ -43,3 +47,19 @@ def export(folder: str, out: str | None = None, *, int8: bool = False, backbone:
     if exported.missing:
         say(f"a head alone: {exported.missing}")
     return path
+
+
+def refuse_place(path: Path) -> None:
+    """Said before minutes of work, not after them.
+
+    Raises:
+        ConfigError: nothing can be written there.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: --out names the file to write")
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    try:
+        with TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,83 @@
+"""Of the newest run its exported model answers, if it says what the run would say."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ser.export import export_run
+from ser.exported import weights_of
+from ser.files import read_json, write_json
+from ser.newest import choose_model
+from ser.runs import Run
+
+ONNX, RUN = Path("runs/mine/model.onnx"), Path("runs/mine")
+
+
+@pytest.fixture(scope="module")
+def exported(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("exported") / "model.onnx"
+    export_run(finished, found)
+    return found
+
+
+@pytest.fixture
+def here(tmp_path: Path, finished: Run, exported: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the run and its exported model."""
+    shutil.copytree(finished.folder, tmp_path / RUN)
+    shutil.copy(exported, tmp_path / ONNX)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SER_MODEL", raising=False)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(("backbone", "chosen"), [(None, ONNX), ("wavlm", RUN)])
+def test_the_exported_model_answers_for_its_run(capsys: pytest.CaptureFixture[str], backbone: str | None, chosen: Path) -> None:
+    assert choose_model(None, backbone) == str(chosen)
+    assert capsys.readouterr().err == f"ser: the model is {chosen} (--model names another)\n"
+
+
+def flip(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 4
+    path.write_bytes(content)
+
+
+def train_again(run: Path) -> None:
+    scores = read_json(run / "test_metrics.json")
+    write_json(run / "test_metrics.json", {**scores, "weights": "0" * 64})
+
+
+SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "of other weights": (train_again, "is not of the weights of best.pth"),
+    "of a run that does not tell": (lambda run: write_json(run / "test_metrics.json", {}), "is not of the weights of best.pth"),
+    "empty": (lambda run: (run / "model.onnx").write_bytes(b""), "is not of the weights of best.pth"),
+    "cut": (lambda run: (run / "model.onnx").write_bytes((run / "model.onnx").read_bytes()[:-100]), "is no model exported"),
+    "damaged": (lambda run: flip(run / "model.onnx", 1000), "is damaged: its digest does not fit its content"),
+}
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("what", SPOILED)
+def test_an_exported_model_that_is_not_the_run_is_told_and_passed_over(capsys: pytest.CaptureFixture[str], what: str) -> None:
+    spoil, words = SPOILED[what]
+    spoil(RUN)
+    assert choose_model(None) == str(RUN)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert said[0].startswith(f"ser: {ONNX} {words}")
+    assert said[0].endswith(": the run itself answers")
+
+
+@pytest.mark.usefixtures("here")
+def test_an_exported_model_that_nothing_here_can_run_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ser.newest.find_spec", lambda _: None)
+    assert choose_model(None) == str(RUN)
+
+
+def test_the_weights_are_told_without_loading_the_model(exported: Path, finished: Run, tmp_path: Path) -> None:
+    assert weights_of(exported) == read_json(finished.metrics)["weights"]
+    assert weights_of(finished.best) is None
+    assert weights_of(tmp_path) is None
