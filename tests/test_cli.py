@@ -134,6 +134,7 @@ def test_a_run_name_that_is_taken_is_exit_2(workspace: Workspace, ser: Ser) -> N
         (OSError(5, "said"), 3),
         (PermissionError(13, "said", "/folder"), 3),
         (MemoryError("numpy's own words"), 3),
+        (ImportError("x.so: failed to map segment from shared object"), 3),
         (ArtefactError("said"), 4),
         (LockedError("said"), 5),
         (KeyboardInterrupt(), 130),
@@ -150,7 +151,7 @@ def test_every_kind_of_error_has_its_exit_code(
     assert answer.code == code
     assert len(answer.err.splitlines()) == 1
     assert answer.err.startswith("ser: ")
-    assert ("said" in answer.err) is not isinstance(error, KeyboardInterrupt | MemoryError)
+    assert ("said" in answer.err) is not isinstance(error, KeyboardInterrupt | MemoryError | ImportError)
 
 
 def test_a_defect_of_the_program_shows_its_traceback(prepared: Workspace, ser: Ser, monkeypatch: pytest.MonkeyPatch) -> None:

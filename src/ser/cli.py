@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 STEPS = ("extract", "transform", "load", "train")
 EXTRA_STEPS = ("doctor",)
 
+NO_ROOM = "failed to map segment"
+"""What is said of a library that the memory has no room for."""
+
 app = typer.Typer(
     name="ser",
     help="From folders of emotional speech to a measured emotion recogniser.",
@@ -55,7 +58,9 @@ def exit_codes() -> Iterator[None]:
     except OSError as error:
         log.debug("where it came from", exc_info=True)
         fail(str(error), DataError.exit_code)
-    except MemoryError:
+    except (MemoryError, ImportError) as error:
+        if isinstance(error, ImportError) and NO_ROOM not in str(error):
+            raise
         log.debug("where it came from", exc_info=True)
         fail("the memory does not suffice", DataError.exit_code)
     except KeyboardInterrupt:
