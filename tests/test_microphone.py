@@ -294,6 +294,8 @@ def test_a_microphone_that_goes_away_is_one_line(exported: Path, play: Callable[
         (["--mic", "--format", "csv"], "with --mic choose table or jsonl"),
         (["--mic", "--seconds", "0"], "--seconds 0: give more than 0"),
         (["--mic", "--seconds", "nan"], "--seconds nan"),
+        (["--mic", "--seconds", "1e305"], "at most a day"),
+        (["--mic", "--hop", "1e305"], "a hop of 1e+305 s"),
         (["--mic", "--hop", "0"], "a hop of 0 s"),
         (["x.wav", "--seconds", "3"], "--seconds ends --mic"),
     ],

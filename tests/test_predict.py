@@ -26,6 +26,7 @@ from ser.calibration import Calibration, read_calibration, write_calibration
 from ser.config import AudioConfig
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
 from ser.export import export_run
+from ser.exported import Exported
 from ser.features.base import ClipError
 from ser.formats import FORMATS, Outcome, record
 from ser.manifest import read_manifest
@@ -160,6 +161,29 @@ def test_path_stream_and_samples_are_the_same(finished: Run, tmp_path: Path) -> 
 def test_samples_need_a_rate(finished: Run) -> None:
     with pytest.raises(ValueError, match="sample_rate"):
         load(finished.folder).predict(np.zeros(RATE))
+
+
+@pytest.mark.parametrize(
+    ("audio", "rate", "words"),
+    [
+        ([0.1, 0.2], RATE, "no recording but list"),
+        (b"RIFF", None, "no recording but bytes"),
+        (None, None, "no recording but NoneType"),
+        (io.StringIO("RIFF"), None, "no recording but StringIO"),
+        (io.BytesIO(b"RIFF"), RATE, "a file tells its own"),
+        ("a.wav", RATE, "a file tells its own"),
+        (Path("a.wav"), RATE, "a file tells its own"),
+    ],
+)
+def test_what_is_no_recording_is_told(audio: Any, rate: int | None, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Predictor(Pitch()).predict(audio, rate)
+
+
+def test_a_text_file_is_no_stream_of_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF\xff")
+    with (tmp_path / "a.wav").open(encoding="utf-8") as stream, pytest.raises(ValueError, match="give a path, a stream of bytes"):
+        Predictor(Pitch()).predict(stream)  # type: ignore[arg-type]
 
 
 def test_broken_samples_have_their_reason(finished: Run) -> None:
@@ -317,6 +341,20 @@ def test_a_window_is_what_the_model_was_trained_on(duration: float | None, given
 def test_a_window_that_cannot_be_is_refused(window: float, hop: float | None, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Predictor(Pitch(), window, hop)
+
+
+@pytest.mark.parametrize(("window", "hop"), [(1e305, None), (86_401, 1), (8, 1e305)])
+def test_a_window_is_a_day_at_most(window: float, hop: float | None) -> None:
+    whole = Pitch(audio=AudioConfig(duration=None))
+    assert Predictor(whole, 86_400).predict(tone(1, 200), RATE).emotion == "low"
+    with pytest.raises(ConfigError, match=r"at most a day|to 8 s, the window"):
+        Predictor(whole, window, hop)
+
+
+def test_a_head_alone_is_refused_before_anything_is_heard(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Exported, "missing", "the backbone is not inside")
+    with pytest.raises(ConfigError, match=r"model\.onnx: the backbone is not inside"):
+        load_model(exported, None)
 
 
 def test_what_is_no_model_is_told(tmp_path: Path, exported: Path) -> None:

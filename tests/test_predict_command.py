@@ -1,6 +1,7 @@
 """`ser predict`: what it takes, what it prints, and with which code it ends."""
 
 import csv
+import gc
 import io
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from ser.export import export_run
 from ser.formats import FORMATS
 from ser.newest import VARIABLE, choose_model
 from ser.pipeline.predict import find_sources
+from ser.predict import Prediction, Predictor
 from ser.reasons import SKIP_REASONS
 from ser.runs import Run
 from test_decode import DATA, wave, wave_format
@@ -167,6 +170,8 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> Non
         (["{folder}", "--format", "xml"], 2, "--format xml: choose table, json, jsonl, csv, rttm, srt"),
         (["{folder}", "--window", "7"], 2, "this model hears 5 s of a clip"),
         (["{folder}", "--hop", "0"], 2, "a hop of 0 s"),
+        ([""], 2, "an empty path"),
+        (["{folder}", "--backbone", ""], 2, "--backbone is empty"),
     ],
 )
 def test_what_cannot_be_followed_is_one_line(finished: Run, folder: Path, ser: Ser, arguments: list[str], code: int, words: str) -> None:
@@ -175,6 +180,103 @@ def test_what_cannot_be_followed_is_one_line(finished: Run, folder: Path, ser: S
     assert (answer.code, answer.out) == (code, "")
     assert words in answer.err
     assert len(answer.err.splitlines()) == 1
+
+
+def test_an_empty_model_is_not_the_folder_here(clip: Path, ser: Ser) -> None:
+    for arguments in ((clip, "-m", ""), ("--mic", "-m", "")):
+        answer = ser("predict", *arguments)
+        assert (answer.code, answer.out, answer.err) == (2, "", "ser: --model is empty\n")
+
+
+def test_what_is_meant_several_times_is_heard_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "deep/er").mkdir(parents=True)
+    for name in ("b.wav", "deep/a.wav", "deep/er/c.wav"):
+        (tmp_path / name).touch()
+    (tmp_path / "link.wav").symlink_to(tmp_path / "b.wav")
+    monkeypatch.chdir(tmp_path)
+    paths = ["./deep/../b.wav", "-", "**", "absent.wav", ".", "link.wav", "./absent.wav"]
+    assert [str(source) for source in find_sources(paths, "table")] == [
+        "deep/../b.wav",
+        "-",
+        "deep/a.wav",
+        "deep/er/c.wav",
+        "absent.wav",
+    ]
+    assert find_sources(["b.wav", str(tmp_path / "b.wav")], "srt") == [Path("b.wav")]
+
+
+@pytest.fixture
+def locked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that cannot be listed, whoever runs the tests."""
+    (folder / "locked").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    return folder / "locked"
+
+
+def test_a_folder_that_cannot_be_listed_is_a_row(finished: Run, locked: Path, ser: Ser) -> None:
+    answer = ser("predict", "--model", finished.folder, locked.parent, locked, "--format", "json")
+    rows = {Path(row["path"]).name: row for row in parsed(answer.out)}
+    assert len(rows) == len(parsed(answer.out)) == 5
+    assert (rows["locked"]["reason"], rows["locked"]["detail"]) == ("unreadable", f"{locked} cannot be listed: Permission denied")
+    assert rows["a.wav"]["emotion"]
+    assert (answer.code, "3 of 5 files cannot be used" in answer.err) == (3, True)
+    alone = ser("predict", "--model", finished.folder, locked)
+    assert (alone.code, alone.out) == (3, "")
+    assert alone.err == f"ser: {locked}: unreadable: {locked} cannot be listed: Permission denied\n"
+
+
+# -- what Ctrl-C leaves -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("finished_before", [0, 2])
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+def test_what_was_finished_before_ctrl_c_is_printed(
+    finished: Run, clip: Path, tmp_path: Path, ser: Ser, monkeypatch: pytest.MonkeyPatch, form: str, finished_before: int
+) -> None:
+    for name in "abcd":
+        shutil.copy(clip, tmp_path / f"{name}.wav")
+    predict = Predictor.predict
+    heard: list[Any] = []
+
+    def interrupted(*arguments: Any, **named: Any) -> Prediction:
+        if len(heard) == finished_before:
+            raise KeyboardInterrupt
+        heard.append(arguments)
+        return predict(*arguments, **named)
+
+    monkeypatch.setattr(Predictor, "predict", interrupted)
+    answer = ser("predict", "--model", finished.folder, tmp_path, "--format", form)
+    assert (answer.code, answer.err) == (130, "ser: stopped by Ctrl-C; what was finished is kept\n")
+    readers: dict[str, Callable[[str], list[str]]] = {
+        "table": lambda text: [row[0] for row in printed_rows(text)] if text else [],
+        "json": lambda text: [row["path"] for row in parsed(text)],
+        "jsonl": lambda text: [parsed(line)["path"] for line in text.splitlines()],
+        "csv": lambda text: [row["path"] for row in csv.DictReader(io.StringIO(text))],
+    }
+    assert [Path(name).name for name in readers[form](answer.out)] == ["a.wav", "b.wav"][:finished_before]
+
+
+def test_a_table_keeps_rows_and_no_predictions(
+    finished: Run, clip: Path, tmp_path: Path, ser: Ser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        shutil.copy(clip, tmp_path / f"{number}.wav")
+    predict, alive = Predictor.predict, []
+
+    def counting(*arguments: Any, **named: Any) -> Prediction:
+        alive.append(sum(type(of) is Prediction for of in gc.get_objects()))
+        return predict(*arguments, **named)
+
+    monkeypatch.setattr(Predictor, "predict", counting)
+    assert len(printed_rows(ser("predict", "--model", finished.folder, tmp_path).out)) == 6
+    assert alive[-1] - alive[0] <= 2
 
 
 def test_a_recording_in_the_place_of_the_model_is_told(clip: Path, ser: Ser) -> None:

@@ -165,6 +165,15 @@ def test_other_samples_are_refused(samples: np.ndarray[tuple[int, ...], np.dtype
         full_scale(samples)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [1e300, -1e39])
+def test_a_number_too_large_for_32_bits_is_none(value: float) -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, RATE)
+    samples[-1] = value
+    with pytest.raises(AudioError, match="not-finite"):
+        scan(ArrayRecording(samples, RATE))
+
+
 def test_a_stream_is_read_like_the_file(tmp_path: Path) -> None:
     content = encode("FLAC", "PCM_16", channels=2)
     with spool_recording(io.BytesIO(content)) as recording:
@@ -172,6 +181,58 @@ def test_a_stream_is_read_like_the_file(tmp_path: Path) -> None:
     expected = scan_file(write(tmp_path, content, "clip.flac"))
     np.testing.assert_array_equal(found.energy, expected.energy)
     assert found.warnings == expected.warnings == ("stereo",)
+
+
+class Endless(io.RawIOBase):
+    """These bytes, and then others for ever."""
+
+    def __init__(self, content: bytes, others: bytes = b"\0") -> None:
+        super().__init__()
+        self.content, self.others, self.given = content, others, 0
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self.content[self.given : self.given + size]
+        self.given += size
+        return piece + self.others * (size - len(piece))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not-audio"),
+        (b"hello", "not-audio"),
+        (wave(wave_format(tag=2)), "unsupported-codec"),
+        (b"\0\0\0\x20ftypM4A ", "unsupported-codec"),
+    ],
+)
+def test_a_stream_that_is_no_audio_is_not_read_to_its_end(content: bytes, reason: str) -> None:
+    stream = Endless(content)
+    with pytest.raises(AudioError) as caught, spool_recording(stream):  # type: ignore[arg-type]
+        pass
+    assert caught.value.reason == reason
+    assert stream.given <= 1 << 16
+
+
+@pytest.mark.parametrize("content", [b"ID3\x04\0\0\0\0\x7f\x7f", b"FORM\0\0\0\0AIFF", wave()], ids=["tag", "aiff", "wav"])
+def test_a_stream_without_an_end_is_too_long(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr(recording_module, "STREAM_BYTES", 1 << 20)
+    with pytest.raises(AudioError, match="too-long: more than"), spool_recording(Endless(content)):  # type: ignore[arg-type]
+        pass
+
+
+class Dripping(io.BytesIO):
+    """A pipe whose writer is slow."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(min(size or 0, 700))
+
+
+@pytest.mark.parametrize("before", [b"", b"ID3\x04\0\0\0\0\x3f\x76" + bytes(8_182)])
+def test_a_stream_may_come_in_drops_and_behind_a_long_tag(before: bytes) -> None:
+    """The tag is as long as the beginning that is looked at, to a byte or two."""
+    content = encode("FLAC", "PCM_16")
+    with spool_recording(Dripping(before + content)) as recording:
+        assert scan(recording).container == "flac"
 
 
 spans_of = st.lists(st.tuples(st.integers(0, 7_999), st.integers(1, 3_000)), min_size=1, max_size=10)

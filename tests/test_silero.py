@@ -184,6 +184,16 @@ def test_what_comes_later_does_not_change_what_was_said(monkeypatch: pytest.Monk
     np.testing.assert_allclose(hear(samples, sizes=[7_000] * 9), whole, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("level", [1e-4, 1e-2])
+def test_a_voice_behind_minutes_of_hush_is_the_voice_alone(level: float) -> None:
+    """Hush alone is shown as loud as a voice, and the network would still think of it."""
+    for index in (0, 7, 30):
+        clip = 0.5 * voice(index)
+        samples = np.concatenate([noise(120, level, seed=index), clip])
+        found = find_stretches(hear(samples), len(samples))
+        assert [(first - 2 * MINUTE, last - 2 * MINUTE) for first, last in found] == find_stretches(hear(clip), len(clip))
+
+
 def test_nothing_is_no_number() -> None:
     assert hear(np.zeros(0, np.float32)).shape == (0,)
     assert find_stretches(hear(np.zeros(RATE, np.float32)), RATE) == []
@@ -277,6 +287,37 @@ def test_a_clip_in_a_long_silence_is_heard_as_the_clip_alone() -> None:
     Predictor(model, voice="silero").predict(np.concatenate([noise(10, 1e-5), voice(), noise(10, 1e-5)]), RATE)
     ((heard, _),) = model.heard
     assert len(heard) <= len(voice()) + 8 * 256 + 2 * 256
+
+
+def told(parts: Sequence[tuple[int, bool]]) -> tuple["Constant", Predictor, NDArray[np.bool_]]:
+    """A predictor whose detector says so, for (hops, speech) one after another."""
+    voiced = np.concatenate([np.full(hops, speech) for hops, speech in parts])
+    model = Constant()
+    predictor = Predictor(model, voice="energy")
+    predictor.silero = Told(np.append(voiced, False))  # type: ignore[assignment]
+    return model, predictor, voiced
+
+
+def test_a_ring_that_drowns_quiet_speech_is_not_all_that_is_heard() -> None:
+    model, predictor, voiced = told([(60, False), (1400, True), (40, False)])
+    samples = noise(len(voiced) * 256 / RATE, 3e-3)
+    samples[5 * RATE : 6 * RATE] += 2 * tone(1)
+    found = predictor.predict(samples, RATE)
+    assert (found.timeline[0].start, found.timeline[-1].end) == pytest.approx((60 * 0.016, 1460 * 0.016))
+    assert len(found.timeline) > 5
+    assert sum(len(clip) for clip, _ in model.heard) >= 1400 * 256
+
+
+@pytest.mark.parametrize("beyond", [0, 3, 16, 17])
+def test_what_has_an_answer_was_heard(beyond: int) -> None:
+    """Speech that ends so many hops behind what is loud."""
+    model, predictor, voiced = told([(400, False), (100 + beyond, True), (400, False)])
+    samples = noise(len(voiced) * 256 / RATE, 1e-4)
+    samples[400 * 256 : 500 * 256] += tone(1.6)
+    found = predictor.predict(samples, RATE)
+    ((clip, _),) = model.heard
+    assert len(clip) >= (100 + beyond + 4) * 256
+    assert (found.timeline[0].start, found.timeline[0].end) == pytest.approx((6.4, 8 + 0.016 * beyond))
 
 
 @given(

@@ -17,8 +17,13 @@ def test_in_a_short_clip_speech_begins_and_ends_where_the_trim_cuts(seed: int, s
     generator = np.random.default_rng(seed)
     clip = generator.normal(0, 10 ** (level / 20), round(16_000 * (seconds + 1))).astype(np.float32)
     clip[8_000 : 8_000 + round(16_000 * seconds)] += generator.normal(0, 0.1, round(16_000 * seconds)).astype(np.float32)
-    found = np.flatnonzero(find_speech(frame_power(hop_energy(clip, HOP), HOP), 30))
-    assert (found[0] * HOP, min(len(clip), (found[-1] + 1) * HOP)) == trim_bounds(clip, HOP, 30) or len(clip) >= 100 * HOP
+    power = frame_power(hop_energy(clip, HOP), HOP)
+    found, (first, last) = np.flatnonzero(find_speech(power, 30)), trim_bounds(clip, HOP, 30)
+    bounds = (found[0] * HOP, min(len(clip), (found[-1] + 1) * HOP))
+    if len(power) < 100:
+        assert bounds == (first, last)
+    else:  # a hundredth is more than one hop: what is loud begins a little lower
+        assert first - 4 * HOP <= bounds[0] <= first < last <= bounds[1] <= last + 4 * HOP or level > -40
 
 
 def test_a_slammed_door_leaves_the_speech_of_a_long_recording() -> None:

@@ -373,6 +373,23 @@ def test_noise_in_which_nobody_speaks_is_the_same(hear: Hear, predictor: Predict
     compare(hear(content, "a.wav")["record"], expect(predictor, content, "a.wav", tmp_path))
 
 
+def test_a_voice_behind_minutes_of_hush_is_found_too(hear: Hear, predictor: Predictor, tmp_path: Path) -> None:
+    hush = (3e-3 * np.random.default_rng(0).normal(size=(120 * 16_000, 1))).astype(np.float32)
+    content = encode(np.concatenate([hush, speech(3, 2, 16_000)]), 16_000, "WAV", "FLOAT")
+    expected = expect(predictor, content, "a.wav", tmp_path)
+    assert expected["warnings"] == []
+    compare(hear(content, "a.wav")["record"], expected)
+
+
+def test_a_ring_that_drowns_quiet_speech_is_not_all_that_is_heard(hear: Hear, predictor: Predictor, tmp_path: Path) -> None:
+    samples = 0.1 * speech(3, 20, 16_000)
+    samples[5 * 16_000 : 6 * 16_000, 0] += 0.9 * np.sin(2 * np.pi * 900 * np.arange(16_000) / 16_000).astype(np.float32)
+    content = encode(samples, 16_000, "WAV", "FLOAT")
+    expected = expect(predictor, content, "a.wav", tmp_path)
+    assert len(expected["timeline"]) > 2
+    compare(hear(content, "a.wav")["record"], expected)
+
+
 def test_speech_between_two_silences_is_one_span(hear: Hear, predictor: Predictor, tmp_path: Path) -> None:
     hush = np.full((4 * 16_000, 1), 1e-5, np.float32)
     content = encode(np.concatenate([hush, speech(3, 2, 16_000), hush]), 16_000, "WAV", "FLOAT")

@@ -108,6 +108,16 @@ def named(config: str | None) -> str:
     return config
 
 
+def refuse_empty(options: dict[str, str | None]) -> None:
+    """
+    Raises:
+        ConfigError: one was given without a value, as by a variable of the shell that is not set.
+    """
+    for name, value in options.items():
+        if value == "":
+            raise ConfigError(f"{name} is empty")
+
+
 def version_and_exit(wanted: bool) -> None:
     if wanted:
         print(f"ser {__version__}")
@@ -362,6 +372,7 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
         from ser.pipeline.predict import predict as predict_paths
 
         set_up_logging(verbose)
+        refuse_empty({"--model": model, "--backbone": backbone})
         if mic:
             if paths:
                 raise ConfigError("--mic hears the microphone: give no recordings with it")

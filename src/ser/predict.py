@@ -5,6 +5,7 @@ one, speech is told from silence (`ser.silero`, `ser.voice`), windows without sp
 (`ser.windows`).
 """
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from ser.calibration import Calibration, calibration_of
 from ser.config import AudioConfig
 from ser.errors import AudioError, ConfigError, DataError
 from ser.features.base import ClipError
-from ser.recording import ArrayRecording, Recording, Scan, cut, recording_of, scan
+from ser.recording import MAX_HOURS, ArrayRecording, Recording, Scan, cut, recording_of, scan
 from ser.silero import Voice, detector
 from ser.units import samples_to_seconds, seconds_to_samples
 from ser.voice import find_speech, speech_between
@@ -148,8 +149,8 @@ class Predictor:
             voice: who tells speech from silence: silero, energy, or auto, which is silero where the extra `voice` is installed.
 
         Raises:
-            ConfigError: the window is shorter than half a second or longer than what the model hears of a clip, or the hop is shorter
-                than 0.1 s or longer than the window; silero was asked for and is not installed.
+            ConfigError: the window is shorter than half a second, or longer than what the model hears of a clip or than a day; the hop is
+                shorter than 0.1 s or longer than the window; silero was asked for and is not installed.
         """
         most = model.audio.duration
         self.model, self.classes, self.silero = model, model.classes, detector(voice)
@@ -157,8 +158,8 @@ class Predictor:
         self.hop = hop if hop is not None else self.window / 2
         if most is not None and self.window > most:
             raise ConfigError(f"a window of {self.window:g} s: this model hears {most:g} s of a clip, and would not hear the rest")
-        if not min(LEAST_WINDOW, most or LEAST_WINDOW) <= self.window < np.inf:
-            raise ConfigError(f"a window of {self.window:g} s: give at least {LEAST_WINDOW:g} s")
+        if not min(LEAST_WINDOW, most or LEAST_WINDOW) <= self.window <= 3600 * MAX_HOURS:
+            raise ConfigError(f"a window of {self.window:g} s: give at least {LEAST_WINDOW:g} s and at most a day")
         if not LEAST_HOP <= self.hop <= self.window:
             raise ConfigError(f"a hop of {self.hop:g} s: give {LEAST_HOP:g} s to {self.window:g} s, the window")
 
@@ -190,18 +191,23 @@ class Predictor:
         Args:
             audio: a file's path, the bytes of one as a stream, or samples: (samples,) or (samples, channels), floating point with full
                 scale 1 or signed integers.
-            sample_rate: hertz, of samples.
+            sample_rate: hertz, of samples; a file tells its own.
             track: shows the progress, in seconds of audio, as `ser.progress.track` does.
 
         Raises:
             AudioError: the recording cannot be used; `reason` is the code.
             DataError: the memory does not suffice.
-            ValueError: samples without a rate, or of another shape or type.
+            ValueError: `audio` is something else (bytes, a list, a stream of text); samples without a rate, or of another shape or type; a
+                rate beside a file.
         """
         if isinstance(audio, np.ndarray):
             if sample_rate is None:
                 raise ValueError("samples need their sample_rate, in hertz")
             return self.hear(ArrayRecording(audio, sample_rate), track)
+        if isinstance(audio, io.TextIOBase) or not (isinstance(audio, str | Path) or hasattr(audio, "read")):
+            raise ValueError(f"no recording but {type(audio).__name__}: give a path, a stream of bytes, or samples as a numpy array")
+        if sample_rate is not None:
+            raise ValueError("sample_rate is for samples: a file tells its own")
         with recording_of(audio) as recording:
             return self.hear(recording, track)
 
@@ -301,17 +307,19 @@ class Plan:
 
 
 def lay_out(found: Scan, audio: AudioConfig, window_seconds: float, hop_seconds: float) -> Plan:
-    """A recording no longer than a window is one span. So is one where what is loud, or what is speech, is no longer, with a margin that
-    the model's trim cuts; and one without speech."""
+    """A recording no longer than a window is one span. So is one where what is loud, if that holds all speech, or what is speech, is no
+    longer, with a margin that the model's trim cuts; and one without speech."""
     window, hop = (seconds_to_samples(seconds, found.sample_rate) for seconds in (window_seconds, hop_seconds))
     loud = find_speech(frame_power(found.energy, found.hop), audio.trim_top_db)
     speech = loud if found.voiced is None else found.voiced
     if found.num_samples <= window:
         return one_span((0, found.num_samples), speech, found)
+    begin, end = bounds(speech if speech.any() else loud, found)
+    beyond = VOICE_MARGIN_HOPS * found.hop
     for of, margin in ((loud, MARGIN_HOPS), (speech, VOICE_MARGIN_HOPS)) if audio.trim_silence else ():
         first, last = bounds(of, found)
-        if last - first <= window:
-            around = (max(0, first - margin * found.hop), min(found.num_samples, last + margin * found.hop))
+        if last - first <= window and first - beyond <= begin and end <= last + beyond:  # else it is a door that slams, and no speech
+            around = (max(0, min(first - margin * found.hop, begin)), min(found.num_samples, max(last + margin * found.hop, end)))
             return one_span(around, speech, found)
     first, last = bounds(speech, found) if audio.trim_silence else (0, found.num_samples)
     starts = first + np.array(window_starts(last - first, window, hop))
@@ -388,7 +396,10 @@ def load_model(path: Path, backbone: str | None) -> Model:
         raise ConfigError(f"{path} is an exported model: its backbone, if it has one, is inside")
     from ser.exported import Exported
 
-    return Exported.load(path)
+    exported = Exported.load(path)
+    if exported.missing:
+        raise ConfigError(f"{path}: {exported.missing}")
+    return exported
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@
 
 import io
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -19,7 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from ser.audio import TRIM_HOP_SECONDS, Waveform, hop_energy, mix_down
-from ser.containers import TRUNCATED_SECONDS, Container, Source, identify
+from ser.containers import HEAD_BYTES, TRUNCATED_SECONDS, Container, Source, identify
 from ser.decode import MAX_VALUES, describe, open_regular
 from ser.errors import AudioError
 from ser.screening import CLIPPED_SAMPLES, FULL_SCALE, MIN_SECONDS, check_finite, check_level, check_rate, warning_codes
@@ -32,6 +31,12 @@ BLOCK_VALUES = 1 << 21
 KEPT_SECONDS = 60.0
 """A recording up to here is decoded once and kept; a longer one is decoded twice."""
 MAX_HOURS = 24
+STREAM_BYTES = 1 << 32
+"""Of a file that comes as a stream, at most: no WAV file can be longer."""
+COPY_BYTES = 1 << 16
+"""Of a stream, at once."""
+HOPELESS = ("not-audio", "unsupported-codec", "lfs-pointer")
+"""What the first bytes of a stream may be for good."""
 
 Samples = NDArray[np.float32]
 
@@ -229,7 +234,8 @@ def full_scale(samples: NDArray[Any]) -> Samples:
     if samples.dtype.kind == "i":
         return (columns / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
     if samples.dtype.kind == "f":
-        return columns.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # what is infinite then is told by the screening
+            return columns.astype(np.float32, copy=False)
     raise ValueError(f"samples of type {samples.dtype}: give floating point numbers, full scale 1, or signed integers")
 
 
@@ -246,12 +252,39 @@ def open_recording(path: Path) -> Iterator[FileRecording]:
 
 @contextmanager
 def spool_recording(stream: IO[bytes]) -> Iterator[FileRecording]:
-    """Bytes of a file that cannot be gone through twice, as of a pipe; they are kept in a temporary file meanwhile. Errors as above."""
-    with tempfile.TemporaryFile() as file:
-        shutil.copyfileobj(stream, file)
-        file.flush()
-        source = Source.of(file.fileno(), os.fstat(file.fileno()).st_size)
+    """Bytes of a file that cannot be gone through twice, as of a pipe; they are kept in a temporary file meanwhile.
+
+    Raises:
+        AudioError: as above; too-long (more than `STREAM_BYTES`).
+    """
+    with tempfile.TemporaryFile(buffering=0) as file:
+        source = copy_stream(stream, file)
         yield FileRecording(source, identify(source), PurePath())
+
+
+def copy_stream(stream: IO[bytes], file: IO[bytes]) -> Source:
+    """Errors as of `spool_recording`. What is no audio is refused by its beginning: it may have no end."""
+    size = 0
+    while block := stream.read(COPY_BYTES):
+        size, before = size + len(block), size
+        if size > STREAM_BYTES:
+            raise AudioError("too-long", f"more than {STREAM_BYTES >> 30} GiB on a stream; give the file itself")
+        file.write(block)
+        if before < HEAD_BYTES <= size:
+            check_beginning(Source.of(file.fileno(), size))
+    return Source.of(file.fileno(), size)
+
+
+def check_beginning(source: Source) -> None:
+    """
+    Raises:
+        AudioError: these bytes are no audio, whatever follows. Behind an ID3 tag, and in an AIFF file, that cannot be told by them alone.
+    """
+    try:
+        identify(source)
+    except AudioError as error:
+        if error.reason in HOPELESS and not source.head.startswith((b"ID3", b"FORM")):
+            raise
 
 
 def recording_of(audio: str | Path | IO[bytes]) -> AbstractContextManager[FileRecording]:

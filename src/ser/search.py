@@ -31,13 +31,16 @@ def find_corpus_folder(raw_dir: Path, name: str) -> Path | None:
     return folders[0] if folders else None
 
 
-def find_audio(folder: Path) -> list[Path]:
+def find_audio(folder: Path, unlisted: list[tuple[Path, str]] | None = None) -> list[Path]:
     """Paths below `folder` that end like audio, also where they turn out to be no regular files; system files are ignored silently.
 
     What no link leads to comes first, so that a file keeps its own path however many links point at it.
 
+    Args:
+        unlisted: takes the folders that cannot be listed, and why.
+
     Raises:
-        DataError: a folder cannot be listed.
+        DataError: a folder cannot be listed, and nothing takes it.
     """
     seen: set[str] = set()
     found: list[Path] = []
@@ -49,7 +52,7 @@ def find_audio(folder: Path) -> list[Path]:
             continue
         seen.add(real)
         if is_folder(path):
-            entries = [entry for entry in list_folder(path) if not is_system(entry.name)]
+            entries = [entry for entry in entries_of(path, unlisted) if not is_system(entry.name)]
             links.extend(Path(entry.path) for entry in entries if entry.is_symlink())
             own.extend(Path(entry.path) for entry in entries if not entry.is_symlink() and (entry.is_dir() or has_audio_suffix(entry.path)))
         if has_audio_suffix(path):
@@ -57,6 +60,17 @@ def find_audio(folder: Path) -> list[Path]:
         elif path.is_symlink() and not path.exists():
             log.warning("%s is a link that leads nowhere", printable(str(path)))
     return sorted(found)
+
+
+def entries_of(folder: Path, unlisted: list[tuple[Path, str]] | None) -> list[os.DirEntry[str]]:
+    """As of `find_audio`."""
+    try:
+        return list_folder(folder)
+    except DataError as error:
+        if unlisted is None:
+            raise
+        unlisted.append((folder, str(error)))
+        return []
 
 
 def is_folder(path: Path) -> bool:

@@ -29,6 +29,9 @@ CHUNKS_AT_ONCE = 125
 """Four seconds, some megabytes of what the network computes on its way."""
 MINUTE = 60 * RATE
 """Shown with one gain, so that the loudest sample so far, this minute's included, is 1. A whole number of chunks."""
+LOUDER = 2.0
+"""Times the peak before: what came until then was shown too loud, and what the network remembers of it would drown what comes. A minute of
+hush is noise at full scale to it, and a sentence behind that none."""
 SPEECH, SILENCE = 0.5, 0.35
 """Probabilities: speech begins with a chunk of the one or more, and may end with one below the other."""
 LEAST_SPEECH, LEAST_SILENCE, MARGIN = RATE // 4, RATE // 10, 3 * RATE // 100
@@ -150,7 +153,10 @@ class Listener:
 
     def hear(self, waveform: Waveform) -> None:
         """A minute, or the last part of one; zeros fill its last chunk."""
-        self.peak = max(self.peak, float(waveform.max(initial=0)), -float(waveform.min(initial=0)))
+        peak = max(float(waveform.max(initial=0)), -float(waveform.min(initial=0)))
+        if peak > LOUDER * self.peak:
+            self.hidden, self.cell = np.zeros(STATE, np.float32), np.zeros(STATE, np.float32)
+        self.peak = max(self.peak, peak)
         chunks = np.pad(waveform, (0, -len(waveform) % CHUNK)).reshape(-1, CHUNK)
         contexts = np.vstack([self.context[None], chunks[:-1, -CONTEXT:]])
         self.context = chunks[-1, -CONTEXT:]

@@ -19,6 +19,7 @@ from ser.formats import DIGITS, rounded
 from ser.microphone import Moment, limited, moments
 from ser.newest import choose_model
 from ser.predict import Prediction, Predictor
+from ser.recording import MAX_HOURS
 from ser.screening import dbfs
 from ser.silero import Voice
 from ser.units import seconds_to_samples
@@ -97,8 +98,8 @@ def predict_microphone(
     """
     if form not in {TABLE, LINES}:
         raise ConfigError(f"--format {form}: with --mic choose {TABLE} or {LINES}")
-    if seconds is not None and not 0 < seconds < np.inf:
-        raise ConfigError(f"--seconds {seconds:g}: give more than 0")
+    if seconds is not None and not 0 < seconds <= 3600 * MAX_HOURS:
+        raise ConfigError(f"--seconds {seconds:g}: give more than 0, and at most a day")
     with microphone.Microphone() as source:
         predictor = Predictor.load(choose_model(model, backbone), window, hop, backbone, voice)
         show_answers(listen(predictor, source, hop or min(HOP, predictor.window), seconds), predictor, form)

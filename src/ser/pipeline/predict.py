@@ -1,6 +1,7 @@
 """`ser predict`: what a trained model says of files, folders, patterns and standard input."""
 
 import io
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -25,7 +26,8 @@ NAMED = 3
 MOST_ROWS = 200
 """Of the table of segments; the other formats hold them all."""
 
-Source = str | Path
+Source = str | Path | Outcome
+"""Of a folder that cannot be listed that is the outcome already."""
 Paths = Sequence[str]
 
 
@@ -42,26 +44,29 @@ def predict(
 
     Args:
         paths: files, folders (at any depth: what ends like audio), patterns such as `calls/**/*.wav`, or `-` for one on standard input.
+            What is meant several times is heard once.
         model: as of `ser.newest.choose_model`; None: the newest here.
         window, hop, backbone, voice: as of `Predictor.load`.
 
     Raises:
-        ConfigError: no such format; standard input twice; srt of several recordings; a model among the paths, or none at all; else as of
-            `Predictor.load`.
+        ConfigError: no such format; standard input twice; an empty path; srt of several recordings; a model among the paths, or none at
+            all; else as of `Predictor.load`.
         AudioError: a single file was given and cannot be used.
         DataError: some files cannot be used, once all others are printed; a folder or a pattern holds no audio.
+        KeyboardInterrupt: Ctrl-C, once what was finished until then is printed.
     """
     sources = find_sources(paths, form)
     predictor = Predictor.load(choose_model(model, backbone), window, hop, backbone, voice)
-    broken: list[Outcome] = []
-    outcomes = remember(hear_all(predictor, sources, form), broken)
+    heard = Heard(hear_all(predictor, sources, form))
     if form == TABLE:
-        print_outcomes(list(outcomes))
+        print_outcomes(heard, len(sources))
     else:
-        for text in FORMATS[form](outcomes, predictor.classes):
+        for text in FORMATS[form](heard, predictor.classes):
             write(text)
-    if broken:
-        raise DataError(complaint(broken, len(sources)))
+    if heard.stopped:
+        raise heard.stopped
+    if heard.broken:
+        raise DataError(complaint(heard.broken, len(sources)))
 
 
 # -- what is to be heard ------------------------------------------------------------------
@@ -76,12 +81,26 @@ def find_sources(paths: Paths, form: str) -> list[Source]:
     if paths.count(STDIN) > 1:
         raise ConfigError(f"{STDIN} stands for standard input, which can be read once")
     for path in paths:
+        if not path:
+            raise ConfigError("an empty path: give . for the folder here")
         if is_model(Path(path)):
             raise ConfigError(f"{printable(path)} is a model and no recording: give it with --model")
-    sources = [source for path in paths for source in find_at(path)]
+    first: dict[str, Source] = {}
+    for source in (source for path in paths for source in find_at(path)):
+        first.setdefault(identity(source), source)
+    sources = list(first.values())
     if form in ALONE and len(sources) > 1:
         raise ConfigError(f"--format {form} tells of one recording, and here are {len(sources)}")
     return sources
+
+
+def identity(source: Source) -> str:
+    """The same for every spelling of a path."""
+    return STDIN if source == STDIN else os.path.realpath(name_of(source))
+
+
+def name_of(source: Source) -> str:
+    return source.name if isinstance(source, Outcome) else str(source)
 
 
 def find_at(path: str) -> list[Source]:
@@ -95,7 +114,12 @@ def find_at(path: str) -> list[Source]:
 
 
 def below(path: Path) -> list[Source]:
-    return [*find_audio(path)] if is_folder(path) else [path]
+    """The files of a folder, and what is below it and cannot be listed."""
+    if not is_folder(path):
+        return [path]
+    unlisted: list[tuple[Path, str]] = []
+    found = find_audio(path, unlisted)
+    return [*found, *(Outcome(str(folder), error=AudioError("unreadable", why)) for folder, why in unlisted)]
 
 
 def nonempty(found: list[Source], otherwise: str) -> list[Source]:
@@ -121,6 +145,8 @@ def hear_all(predictor: Predictor, sources: Sequence[Source], form: str) -> Iter
 
 def hear(predictor: Predictor, source: Source, track: Tracker | None = None) -> Outcome:
     """One recording; what is wrong with it is kept."""
+    if isinstance(source, Outcome):
+        return source
     name = STDIN_NAME if source == STDIN else str(source)
     audio: str | Path | IO[bytes] = standard_input() if source == STDIN else source
     try:
@@ -156,11 +182,26 @@ class Silent(AbstractContextManager[Callable[[float], None]]):
         return None
 
 
-def remember(outcomes: Iterable[Outcome], broken: list[Outcome]) -> Iterator[Outcome]:
-    """Pass the outcomes on, and keep those without a prediction."""
-    for outcome in outcomes:
-        broken += [outcome] if outcome.prediction is None else []
-        yield outcome
+class Heard:
+    """Outcomes as they come. Ctrl-C ends them as if there were no more, so that what was finished is printed.
+
+    Attributes:
+        broken: those without a prediction.
+        stopped: Ctrl-C, if it was that.
+    """
+
+    def __init__(self, outcomes: Iterable[Outcome]) -> None:
+        self.outcomes = outcomes
+        self.broken: list[Outcome] = []
+        self.stopped: KeyboardInterrupt | None = None
+
+    def __iter__(self) -> Iterator[Outcome]:
+        try:
+            for outcome in self.outcomes:
+                self.broken += [outcome] if outcome.prediction is None else []
+                yield outcome
+        except KeyboardInterrupt as stopped:
+            self.stopped = stopped
 
 
 def complaint(broken: Sequence[Outcome], count: int) -> str:
@@ -185,20 +226,31 @@ def write(text: str) -> None:
 # -- the table ----------------------------------------------------------------------------
 
 
-def print_outcomes(outcomes: Sequence[Outcome]) -> None:
-    """A row for each recording; of a single long one its segments as well. Nothing of a single broken one, which is an error."""
-    if len(outcomes) == 1 and outcomes[0].prediction is None:
-        return
+def print_outcomes(outcomes: Iterable[Outcome], count: int) -> None:
+    """A row for each of so many recordings; of a single long one its segments as well. Nothing of a single broken one, which is an error.
+    Of many only the rows are kept."""
+    rows: list[tuple[str | None, ...]] = []
+    segments: tuple[Passage, ...] = ()
+    for outcome in outcomes:
+        if count == 1 and outcome.prediction is None:
+            return
+        rows.append(row_of(outcome))
+        segments = outcome.prediction.segments if count == 1 and outcome.prediction else ()
+    if rows:
+        from ser.console import print_table
+
+        print_table("predictions", ("recording", "emotion", "likeliest, %", "remarks", "seconds", "of speech"), rows, text_columns=4)
+    if len(segments) > 1:
+        print_timeline(segments)
+
+
+def print_timeline(segments: Sequence[Passage]) -> None:
     from ser.console import print_table, say
 
-    header = ("recording", "emotion", "likeliest, %", "remarks", "seconds", "of speech")
-    print_table("predictions", header, [row_of(outcome) for outcome in outcomes], text_columns=4)
-    segments = outcomes[0].prediction.segments if len(outcomes) == 1 and outcomes[0].prediction else ()
-    if len(segments) > 1:
-        rows = [(minutes(of.start), minutes(of.end), of.emotion, likeliest(of)) for of in segments[:MOST_ROWS]]
-        print_table("timeline", ("from", "to", "emotion", "likeliest, %"), rows, text_columns=4)
-        if len(segments) > MOST_ROWS:
-            say(f"and {len(segments) - MOST_ROWS} more: --format json, rttm or srt shows all")
+    rows = [(minutes(of.start), minutes(of.end), of.emotion, likeliest(of)) for of in segments[:MOST_ROWS]]
+    print_table("timeline", ("from", "to", "emotion", "likeliest, %"), rows, text_columns=4)
+    if len(segments) > MOST_ROWS:
+        say(f"and {len(segments) - MOST_ROWS} more: --format json, rttm or srt shows all")
 
 
 def row_of(outcome: Outcome) -> tuple[str | None, ...]:

@@ -22,8 +22,8 @@ const MARGIN_HOPS = 4;
 const VOICE_MARGIN_HOPS = 16;
 
 /**
- * A recording no longer than a window is one span. So is one where what is loud, or what is speech, is no longer, with a margin that the
- * model's trim cuts; and one without speech.
+ * A recording no longer than a window is one span. So is one where what is loud, if that holds all speech, or what is speech, is no longer,
+ * with a margin that the model's trim cuts; and one without speech.
  * @param {import("./screening.js").Recording} recording
  * @param {import("./screening.js").Scan} found
  * @param {Uint8Array | null} voiced which hops are speech; null: energy tells
@@ -39,13 +39,17 @@ export function layOut({ rate, length }, { hop: step, power }, voiced, { audio, 
     return { spans: [[first, last]], window: last - first, edges: bounds(speech, step, length), speech: [hops(0, length)], least: [1] };
   };
   if (length <= window) return oneSpan(0, length);
+  const spoken = speech.includes(1);
+  const [begin, end] = bounds(spoken ? speech : loud, step, length);
+  const beyond = VOICE_MARGIN_HOPS * step;
   for (const [some, margin] of audio.trim_silence ? [[loud, MARGIN_HOPS], [speech, VOICE_MARGIN_HOPS]] : []) {
     const [first, last] = bounds(some, step, length);
-    if (last - first <= window) return oneSpan(Math.max(0, first - margin * step), Math.min(length, last + margin * step));
+    if (last - first > window || begin < first - beyond || last + beyond < end) continue; // a door that slams, and no speech
+    return oneSpan(Math.max(0, Math.min(first - margin * step, begin)), Math.min(length, Math.max(last + margin * step, end)));
   }
   const [first, last] = audio.trim_silence ? bounds(speech, step, length) : [0, length];
   const starts = windowStarts(last - first, window, hop).map((start) => first + start);
-  if (!speech.includes(1)) {
+  if (!spoken) {
     const start = starts[fullest(held(starts, window, counter(loud), step))];
     return oneSpan(start, start + window);
   }

@@ -12,6 +12,8 @@ const STATE = [1, 1, 128];
 const CHUNKS_AT_ONCE = 125;
 /** Seconds that are shown with one gain, so that the loudest sample so far, theirs included, is 1. */
 const MINUTE = 60;
+/** Times the peak before: what came until then was shown too loud, and what the network remembers of it would drown what comes. */
+const LOUDER = 2;
 /** Of either side, in seconds: more than the resampler looks around. */
 const MARGIN_SECONDS = 1;
 /** Probabilities: speech begins with a chunk of the one or more, and may end with one below the other. */
@@ -55,13 +57,14 @@ export async function loadSilero() {
  */
 async function listen(session, recording, length, progress) {
   const probabilities = [];
-  const size = STATE.reduce((product, count) => product * count);
-  let state = { h: tensor(new Float32Array(size), ...STATE), c: tensor(new Float32Array(size), ...STATE) };
+  let state = fresh();
   let context = new Float32Array(CONTEXT);
   let peak = 0;
   for (let start = 0; start < length; start += MINUTE * RATE) {
     const minute = minuteOf(recording, start / RATE, Math.min(MINUTE * RATE, length - start));
-    peak = minute.reduce((most, sample) => Math.max(most, Math.abs(sample)), peak);
+    const loudest = minute.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
+    if (loudest > LOUDER * peak) state = fresh();
+    peak = Math.max(peak, loudest);
     const rows = chunks(minute, context);
     context = rows.slice(-CONTEXT);
     const shown = rows.map((sample) => sample / (peak || 1));
@@ -75,6 +78,12 @@ async function listen(session, recording, length, progress) {
     }
   }
   return probabilities;
+}
+
+/** What the network remembers before it has heard anything. */
+function fresh() {
+  const size = STATE.reduce((product, count) => product * count);
+  return { h: tensor(new Float32Array(size), ...STATE), c: tensor(new Float32Array(size), ...STATE) };
 }
 
 /**
