@@ -26,7 +26,7 @@ from ser.export import export_run
 from ser.formats import Outcome, record
 from ser.predict import Predictor
 from ser.runs import Run
-from ser.serve.app import DOCS, HEADERS, HEALTH, METRICS, MODEL, OF_PREDICT, PREDICT, SCHEMA
+from ser.serve.app import DOCS, HEADERS, HEALTH, METRICS, MODEL, OF_ALL, OF_PREDICT, PREDICT, SCHEMA
 from ser.serve.assets import load_assets
 from ser.serve.problems import CONTENT_TYPE, OF_UPLOADS, REQUEST_REASONS, status_of
 from ser.serve.schema import Answer, Model, Problem
@@ -106,6 +106,7 @@ def test_the_model_tells_of_itself_and_of_the_limits(service: Service, exported:
 
 def test_it_is_healthy_while_a_worker_has_the_model(service: Service) -> None:
     assert service.get(HEALTH).json() == {"status": "ready"}
+    assert service.client.head(HEALTH).status_code == 200
 
 
 def test_a_run_is_served_as_its_export_is(finished: Run, service: Service) -> None:
@@ -141,17 +142,34 @@ def test_a_broken_recording_is_refused_with_its_reason(service: Service, reason:
     assert counted(service, "ser_refusals_total", reason=reason) == before + 1
 
 
-def test_every_reason_of_an_upload_is_tried_here() -> None:
-    assert {*OF_PREDICT} == {*BROKEN, "unreadable", "timeout", "wrong-origin", "slow-upload", "too-large", "wrong-type", "busy"}
+def test_every_reason_of_a_request_is_tried_somewhere() -> None:
+    here = Path(__file__)
+    tried = here.read_text(encoding="utf-8") + here.with_name("test_serve_stop.py").read_text(encoding="utf-8")
+    assert [reason for reason in (*REQUEST_REASONS, *OF_UPLOADS) if f'"{reason}"' not in tried and reason != "defect"] == []
 
 
-@given(body=st.one_of(st.binary(max_size=200), st.binary(max_size=60).map(lambda tail: GOOD[:30] + tail)), kind=st.booleans())
-@settings(max_examples=30, deadline=None)
-def test_garbage_never_is_the_services_fault(service: Service, body: bytes, kind: bool) -> None:
-    headers = {"content-type": "multipart/form-data; boundary=x" if kind else "audio/wav"}
-    response = service.client.post(PREDICT, content=body, headers=headers)
+PARAMETERS = st.one_of(
+    st.sampled_from([" boundary=x", " charset=undefined", " charset=punycode", " charset=idna", " charset=hex", " boundary*=undefined''x"]),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20),
+)
+KINDS = st.one_of(st.just("audio/wav"), st.lists(PARAMETERS, max_size=3).map(lambda of: ";".join(["multipart/form-data", *of])))
+BODIES = st.one_of(st.binary(max_size=200), st.binary(max_size=60).map(lambda tail: GOOD[:30] + tail))
+
+
+@given(body=BODIES, kind=KINDS)
+@settings(max_examples=50, deadline=None)
+def test_garbage_never_is_the_services_fault(service: Service, body: bytes, kind: str) -> None:
+    response = service.client.post(PREDICT, content=body, headers={"content-type": kind.strip()})
     assert 400 <= response.status_code < 500
     Problem.model_validate_json(response.text)
+
+
+@pytest.mark.parametrize("parameter", ["charset=undefined", "charset=punycode"])
+def test_a_parameter_of_a_form_that_cannot_be_read_is_refused(service: Service, parameter: str) -> None:
+    headers = {"content-type": f"multipart/form-data; boundary=x; {parameter}"}
+    refused(
+        service.client.post(PREDICT, content=part("a", b"\xff") + part("file", GOOD, FILE) + b"--x--\r\n", headers=headers), "bad-request"
+    )
 
 
 # -- requests -----------------------------------------------------------------------------
@@ -173,8 +191,12 @@ def test_a_page_of_another_site_sends_nothing(service: Service, origin: str) -> 
     refused(service.post(GOOD, headers={"origin": origin}), "wrong-origin")
 
 
+def test_a_form_of_another_site_sends_nothing(service: Service) -> None:
+    refused(service.post(GOOD, headers={"sec-fetch-site": "cross-site"}), "wrong-origin")
+
+
 def test_its_own_page_sends(service: Service) -> None:
-    assert service.post(GOOD, headers={"origin": service.url}).status_code == 200
+    assert service.post(GOOD, headers={"origin": service.url, "sec-fetch-site": "same-origin"}).status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/json", "video/mp4"])
@@ -223,26 +245,42 @@ def test_other_methods_are_refused(service: Service, method: str, path: str) -> 
     assert "access-control-allow-origin" not in response.headers
 
 
+HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"
+
+
 @pytest.mark.parametrize(
-    "request_line",
+    ("request_line", "reason"),
     [
-        b"GET / HTTP/1.0\r\n\r\n",
-        b"GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\n\r\n",
-        b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n",
-        b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
-        b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: example.org\r\n\r\n",
-        b"GET / HTTP/1.1\r\n" + b"a: " + b"b" * 99_999 + b"\r\n\r\n",
-        b"\x16\x03\x01\x02\0",
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        (b"GET / HTTP/1.0\r\n\r\n", "wrong-host"),
+        (b"GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n", "wrong-host"),
+        (HEAD + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n", "bad-request"),
+        (HEAD + b"Content-Length: -1\r\n\r\n", "bad-request"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "bad-request"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: example.org\r\n\r\n", "bad-request"),
+        (b"GET / HTTP/1.1\r\n" + b"a: " + b"b" * 20_000 + b"\r\n\r\n", "bad-request"),
+        (b"\x16\x03\x01\x02\0\n", "bad-request"),
+        (b"GET /v1/predict/ HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade, close\r\nUpgrade: websocket\r\n\r\n", "not-found"),
     ],
 )
-def test_what_is_hardly_http_gets_no_5xx(hasty: Service, request_line: bytes) -> None:
+def test_what_is_hardly_http_is_refused_as_the_rest(hasty: Service, request_line: bytes, reason: str) -> None:
+    before = counted(hasty, "ser_refusals_total", reason=reason)
     with hasty.connect() as connection:
         connection.sendall(request_line)
-        answer = connection.recv(99)
-    assert re.match(rb"HTTP/1\.1 (4\d\d|200) ", answer) or not answer
-    assert hasty.get(HEALTH).status_code == 200
+        head, _, content = read_all(connection).partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status_of(reason)} ".encode())
+    assert all(f"\r\n{name}: {value}".encode() in head for name, value in {**HEADERS, "content-type": CONTENT_TYPE}.items())
+    assert Problem.model_validate_json(content).reason == reason
+    assert counted(hasty, "ser_refusals_total", reason=reason) == before + 1
+
+
+def test_a_body_in_pieces_of_one_byte_is_cut_off(service: Service) -> None:
+    with service.connect() as connection:
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        assert eventually(lambda: not takes(connection, b"1\r\nx\r\n" * 9_000), 10)
+    with service.connect() as connection:
+        pieces = b"".join(b"14\r\n" + GOOD[start : start + 20] + b"\r\n" for start in range(0, len(GOOD) - 19, 20))
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + pieces + b"0\r\n\r\n")
+        assert re.match(rb"HTTP/1\.1 (200|422) ", connection.recv(99))
 
 
 # -- sizes and clocks ---------------------------------------------------------------------
@@ -341,6 +379,11 @@ def test_one_whose_worker_died_of_something_else_is_heard_by_another(service: Se
     assert (tmp_path / "died").exists()
 
 
+def test_a_worker_that_ends_with_its_answer_gets_no_other(service: Service, tmp_path: Path) -> None:
+    refused(service.post(wav(noise(1), order="fill")), "too-long")
+    assert service.post(wav(noise(1), order=f"die-once {tmp_path}/died")).status_code == 200
+
+
 def test_it_goes_on_when_all_workers_are_killed(service: Service) -> None:
     for worker in service.workers():
         worker.kill()
@@ -390,7 +433,7 @@ def test_the_schema_is_whole(service: Service) -> None:
     for reference in references(schema):
         assert reference.removeprefix("#/components/schemas/") in schema["components"]["schemas"]
     said = schema["paths"][PREDICT]["post"]["responses"]
-    assert {int(status) for status in said} == {200, 400} | {status_of(reason) for reason in OF_PREDICT}
+    assert {int(status) for status in said} == {200} | {status_of(reason) for reason in (*OF_ALL, *OF_PREDICT)}
     for status, answer in said.items():
         (media,) = answer["content"]
         assert media == ("application/json" if status == "200" else CONTENT_TYPE)
@@ -436,4 +479,4 @@ def test_the_page_of_the_docs_tells_every_address_and_option(ser: Ser) -> None:
     page = (Path(__file__).parent.parent / "docs" / "serve.md").read_text(encoding="utf-8")
     assert all(f" {path}`" in page for path in (PREDICT, MODEL, HEALTH, METRICS, SCHEMA, DOCS))
     help_text = ser("serve", "--help").out
-    assert {*re.findall(r"--[a-z][a-z-]+", page)} - {"--format"} <= {*re.findall(r"--[a-z][a-z-]+", help_text)}
+    assert {*re.findall(r"--[a-z][a-z-]+", page)} - {"--format"} == {*re.findall(r"--[a-z][a-z-]+", help_text)} - {"--help", "--verbose"}

@@ -1,5 +1,6 @@
 """How the service starts, is overloaded, and ends: one line and a code where it cannot start, and never a process left behind."""
 
+import asyncio
 import signal
 import socket
 import subprocess
@@ -8,6 +9,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import httpx
 import psutil
@@ -21,8 +24,13 @@ from ser.export import export_run
 from ser.pipeline import serve as serve_module
 from ser.runs import Run
 from ser.serve.problems import Refused
+from ser.serve.server import started
 from ser.serve.uploads import MOST_AT_ONCE, Door
+from ser.serve.workers import Pool
 from services import Service, free_port, noise, patch, serving, wav
+
+if TYPE_CHECKING:
+    import uvicorn
 
 GOOD = wav(noise(1.0))
 SLOW = wav(noise(1.0), order="sleep 1")
@@ -39,8 +47,9 @@ def exported(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def in_flight(service: Service) -> bool:
-    return any(line == "ser_requests_in_flight 2.0" for line in service.get("/metrics").text.splitlines())
+def in_flight(service: Service, count: int = 2) -> bool:
+    """With this request itself."""
+    return any(line == f"ser_requests_in_flight {count}.0" for line in service.get("/metrics").text.splitlines())
 
 
 # -- the end ------------------------------------------------------------------------------
@@ -85,10 +94,14 @@ def test_a_second_ctrl_c_waits_for_nothing(exported: Path) -> None:
 
 
 def test_no_worker_outlives_a_service_that_is_killed(exported: Path) -> None:
-    with serving(exported, "--workers", "2") as service:
+    with serving(exported, "--workers", "1") as service, ThreadPoolExecutor() as threads:
         workers = service.workers()
+        answer = threads.submit(service.post, STUCK)
+        assert eventually(lambda: in_flight(service))
+        time.sleep(0.3)  # until the worker obeys
         service.process.kill()
         assert not psutil.wait_procs(workers, timeout=10)[1]
+        assert answer.exception()
 
 
 def test_a_signal_before_the_model_is_there_ends_it_too(exported: Path) -> None:
@@ -102,7 +115,111 @@ def test_a_signal_before_the_model_is_there_ends_it_too(exported: Path) -> None:
     assert not psutil.wait_procs(children, timeout=10)[1]
 
 
+INTERRUPTED = """
+import os
+import ser.serve.server as server
+make = server.make_server
+def slow(*arguments):
+    os.kill(os.getpid(), signal.SIGINT)
+    return make(*arguments)
+server.make_server = slow
+"""
+
+
+def test_one_ctrl_c_while_it_loads_ends_it(exported: Path) -> None:
+    process = start(["serve", exported, "--port", "0"], patch() + INTERRUPTED)
+    _, complaint = process.communicate(timeout=30)
+    assert (process.returncode, complaint) == (130, "ser: stopped by Ctrl-C; what was finished is kept\n")
+
+
+def test_an_end_before_the_model_is_there_leaves_no_process() -> None:
+    begun, ended = [], []
+
+    class Endless:
+        async def start(self) -> None:
+            begun.append(1)
+            try:
+                await asyncio.sleep(99)
+            finally:
+                ended.append(1)
+
+    async def interrupted() -> None:
+        task = asyncio.create_task(started(cast(Pool, Endless()), cast("uvicorn.Server", SimpleNamespace(should_exit=False))))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (begun, ended) == ([1], [1])
+
+    asyncio.run(interrupted())
+
+
 # -- too much, and too little -------------------------------------------------------------
+
+
+def test_silent_connections_make_room_for_others(exported: Path) -> None:
+    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))\n"
+    with serving(exported, "--workers", "1", more=few) as service, ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(service.connect())
+        assert httpx.get(f"{service.url}/healthz", timeout=20).status_code == 200
+        service.process.terminate()
+        assert service.process.communicate(timeout=30)[1].count("\n") == 1
+
+
+def test_who_leaves_gives_up_the_place_in_the_queue(exported: Path) -> None:
+    with serving(exported, "--workers", "1") as service, ThreadPoolExecutor() as threads:
+        first = threads.submit(service.post, SLOW)
+        assert eventually(lambda: in_flight(service))
+        with ExitStack() as stack:
+            for _ in range(4):
+                send(stack.enter_context(service.connect()), STUCK)
+            assert eventually(lambda: in_flight(service, 6))
+        assert eventually(lambda: 'status="499"} 4.0' in service.get("/metrics").text, 20)
+        assert "ser_refusals_total{" not in service.get("/metrics").text
+        assert first.result().status_code == service.post(GOOD).status_code == 200
+
+
+def send(connection: socket.socket, content: bytes) -> None:
+    connection.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+
+
+FULL = """
+import resource
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (%d, %d))
+"""
+
+
+@pytest.mark.parametrize("room", [2_000_000, 100_000])
+def test_without_room_for_uploads_they_are_asked_to_come_again(exported: Path, room: int) -> None:
+    # 100 kB: the server keeps it in memory, the worker has no room
+    content = wav(noise(10.0, 16_000 if room < 1 << 20 else 192_000))
+    with serving(exported, "--workers", "1", more=FULL % (room, room)) as service:
+        (worker,) = service.workers()
+        answers = [service.post(content), service.client.post("/v1/predict", content=content)]
+        assert [(answer.status_code, answer.json()["reason"]) for answer in answers] == [(429, "busy")] * 2
+        assert int(answers[0].headers["retry-after"]) >= 1
+        assert service.post(GOOD).status_code == 200
+        assert service.workers() == [worker]
+        service.process.terminate()
+        complaint = service.process.communicate(timeout=30)[1]
+    assert complaint.count("there is no room for temporary files") == 1
+    assert "Traceback" not in complaint
+
+
+def test_an_upload_is_not_blamed_for_a_worker_that_the_system_killed(exported: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(exported.read_bytes())
+    with serving(model, "--workers", "1", "--timeout", "1") as service, ThreadPoolExecutor() as threads:
+        model.unlink()
+        answer = threads.submit(service.post, wav(noise(1.0), order="sleep 0.9"))
+        assert eventually(lambda: in_flight(service))
+        time.sleep(0.2)
+        service.workers()[0].kill()
+        assert (answer.result().status_code, answer.result().json()["reason"]) == (429, "busy")
+        service.process.terminate()
+        assert "died (exit code -9)" in service.process.communicate(timeout=30)[1]
 
 
 def test_more_than_may_wait_are_asked_to_come_again(exported: Path) -> None:
@@ -141,6 +258,9 @@ def test_without_its_model_it_is_not_healthy_and_refuses_uploads(exported: Path,
         (["--timeout", "inf"], "--timeout inf"),
         (["--host", "no.such.host.invalid"], "--host no.such.host.invalid: no such address"),
         (["--host", "192.0.2.1"], "192.0.2.1:"),
+        (["--allow-host", "http://example.org"], "--allow-host http://example.org: give a name"),
+        (["--allow-host", "*"], "--allow-host *: give a name"),
+        (["--allow-host", ""], "--allow-host : give a name"),
     ],
 )
 def test_what_cannot_be_served_is_told_in_one_line(ser: Ser, exported: Path, options: list[str], words: str) -> None:
@@ -176,6 +296,13 @@ def test_the_extra_is_named_where_it_is_missing(ser: Ser, exported: Path, monkey
     monkeypatch.setattr(serve_module, "NEEDED", ("fastapi", "no_such_module"))
     answer = ser("serve", exported)
     assert (answer.code, "pip install 'ser[serve]'" in answer.err) == (2, True)
+
+
+def test_it_answers_under_the_names_that_it_was_given(exported: Path) -> None:
+    with serving(exported, "--workers", "1", "--host", "::", "--allow-host", "Emotions.example.org:8443", "--allow-host", "::2") as service:
+        for host in ("emotions.example.org", "emotions.example.org:8443", "[::2]", "[0::2]:80", "[::1]"):
+            assert service.get("/healthz", headers={"host": host}).status_code == 200
+        assert httpx.get(f"http://127.0.0.2:{service.port}/healthz").status_code == 200  # by its address alone
 
 
 def test_an_address_that_others_reach_comes_with_a_warning(ser: Ser, tmp_path: Path) -> None:

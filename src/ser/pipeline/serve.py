@@ -3,13 +3,14 @@
 import ipaddress
 import logging
 import os
+import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from ser.console import say
 from ser.errors import ConfigError
-from ser.serve.limits import LOOPBACK, Limits, url_name
+from ser.serve.limits import LOOPBACK, Limits, plain_name, url_name
 from ser.serve.server import listen, run
 from ser.serve.workers import Pool, worker_command
 
@@ -19,6 +20,7 @@ MIB = 1 << 20
 MOST_WORKERS = 4
 """Unless somebody asks for more."""
 LEAST_SECONDS = 0.1
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*|\[[0-9a-f:]+\]")
 NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
 
@@ -45,18 +47,32 @@ def serve(  # noqa: PLR0913, PLR0917 - the contract of the command line
         allow_hosts: further names under which requests may come, as that of a proxy.
 
     Raises:
-        ConfigError: the extra `serve` is not installed, a limit allows nothing, or the port is taken; as of `Predictor.load`.
+        ConfigError: the extra `serve` is not installed, a limit or a name is none, or the port is taken; as of `Predictor.load`.
         DataError, ArtefactError: as of `Predictor.load`.
         KeyboardInterrupt, ser.cli.Terminated: the signal, once what was in flight is answered and no worker is left.
     """
     check(workers, max_mb, max_seconds, timeout)
-    limits = Limits(round(max_mb * MIB), max_seconds, timeout, LOOPBACK | {url_name(of).lower() for of in (host, *allow_hosts)})
+    limits = Limits(round(max_mb * MIB), max_seconds, timeout, LOOPBACK | {plain_name(host)} | {*map(allowed, allow_hosts)})
     pool = Pool(worker_command(model, max_seconds, backbone), workers or default_workers(model), timeout)
     server = listen(host, port)
     if not is_loopback(str(server.getsockname()[0])):
         log.warning("anybody who reaches %s can use this service: it has no authentication", host)
     address = f"http://{url_name(host)}:{server.getsockname()[1]}"
     run(pool, limits, server, lambda: say(f"{address} answers with {Path(model)}; Ctrl-C stops it"))
+
+
+def allowed(host: str) -> str:
+    """
+    Raises:
+        ConfigError: it is no name.
+
+    >>> allowed("Emotions.example.org:8443"), allowed("::1")
+    ('emotions.example.org', '[::1]')
+    """
+    name = plain_name(host)
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"--allow-host {host}: give a name as it stands in an address, such as emotions.example.org")
+    return name
 
 
 def check(workers: int | None, max_mb: float, max_seconds: float, timeout: float) -> None:

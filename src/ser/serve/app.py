@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from ser import __version__
 from ser.serve.assets import Asset, load_assets
 from ser.serve.docs import docs_page
-from ser.serve.limits import NOTE, REASON, App, Guard, Limits
+from ser.serve.limits import NOTE, REASON, Guard, Limits
 from ser.serve.metrics import Measure, Metrics
 from ser.serve.problems import CONTENT_TYPE, OF_UPLOADS, Refused, problem_bytes, status_of, title_of
 from ser.serve.schema import Answer, Health, Model, Problem
 from ser.serve.uploads import FIELD, FORM, Door, received
-from ser.serve.workers import Pool
+from ser.serve.workers import Left, Pool
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -34,12 +34,14 @@ HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=(self)",
 }
 """Of every answer."""
+LEFT = 499
+"""Of a request whose client did not wait for the answer, in the counts alone."""
 NOT_KEPT = {"Cache-Control": "no-store"}
 CHECKED = {"Cache-Control": "no-cache"}
 """A browser may keep it, and asks each time whether it still holds."""
-OF_ALL = ("bad-request", "wrong-host")
+OF_ALL = ("bad-request", "wrong-host", "too-large")
 """Reasons that any request may be refused for."""
-OF_PREDICT = ("wrong-origin", "slow-upload", "too-large", "wrong-type", "busy", *OF_UPLOADS)
+OF_PREDICT = ("wrong-origin", "slow-upload", "wrong-type", "busy", *OF_UPLOADS)
 BINARY = {"type": "string", "format": "binary"}
 FORM_BODY = {"type": "object", "required": [FIELD], "properties": {FIELD: BINARY}}
 BODY = {
@@ -51,7 +53,7 @@ BODY = {
 Responses = dict[int | str, dict[str, Any]]
 
 
-def make_app(pool: Pool, limits: Limits) -> App:
+def make_app(pool: Pool, limits: Limits) -> Measure:
     """The whole service as ASGI, over workers that somebody else starts and ends."""
     from fastapi import FastAPI
 
@@ -78,10 +80,16 @@ def add_predict(app: "FastAPI", pool: Pool, limits: Limits, metrics: Metrics) ->
         with door.passing():
             async with received(request, limits.max_bytes) as (upload, size):
                 request.scope[NOTE] = [f"{size} bytes"]
-                heard = await pool.hear(upload, size)
+                heard = await pool.hear(upload, size, lambda: left(request))
         metrics.heard(heard)
         request.scope[NOTE].append(f"{heard.seconds:.1f} s of audio")
         return Response(heard.content, media_type="application/json", headers=NOT_KEPT)
+
+
+async def left(request: "Request") -> None:
+    """Until the client of a whole request ends its connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def add_facts(app: "FastAPI", pool: Pool, limits: Limits) -> None:
@@ -93,11 +101,12 @@ def add_facts(app: "FastAPI", pool: Pool, limits: Limits) -> None:
         response.headers.update(NOT_KEPT)
         return Model(**pool.facts, max_bytes=limits.max_bytes, max_seconds=limits.max_seconds)
 
+    @app.head(HEALTH, include_in_schema=False)
     @app.get(HEALTH, responses=answers(Health, "not-ready"))
     async def healthz(response: Response) -> Health:
         """Whether a process has the model and has answered with it."""
         if not pool.ready:
-            raise Refused("not-ready", "stopping" if pool.stopping else "no worker has the model now", {"Retry-After": "1"})
+            raise Refused("not-ready", "no worker has the model now", {"Retry-After": "1"})
         response.headers.update(NOT_KEPT)
         return Health(status="ready")
 
@@ -173,6 +182,7 @@ def add_problems(app: "FastAPI") -> None:
     """Whatever goes wrong, the answer has the same shape."""
     from starlette.exceptions import HTTPException
     from starlette.requests import ClientDisconnect
+    from starlette.responses import Response
 
     codes = {404: "not-found", 405: "wrong-method"}
 
@@ -184,15 +194,17 @@ def add_problems(app: "FastAPI") -> None:
         assert isinstance(error, HTTPException)
         return problem_response(request, Refused(codes.get(error.status_code, "bad-request"), error.detail, error.headers))
 
-    async def on_disconnect(request: "Request", _: Exception) -> "Response":
-        return problem_response(request, Refused("bad-request", "the connection ended before the upload"))
+    async def on_left(request: "Request", _: Exception) -> "Response":
+        request.scope[NOTE] = [*request.scope.get(NOTE, []), "left"]
+        return Response(status_code=LEFT)
 
     async def on_defect(request: "Request", _: Exception) -> "Response":
         return problem_response(request, Refused("defect", "see the log of the service"))
 
     app.add_exception_handler(Refused, on_refused)
     app.add_exception_handler(HTTPException, on_http_error)
-    app.add_exception_handler(ClientDisconnect, on_disconnect)
+    app.add_exception_handler(ClientDisconnect, on_left)
+    app.add_exception_handler(Left, on_left)
     app.add_exception_handler(Exception, on_defect)
 
 

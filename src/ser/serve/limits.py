@@ -1,6 +1,7 @@
 """What a request may be, checked before anything reads it: who asks (Host, Origin), how many bytes, and how slowly they may come."""
 
 import asyncio
+import ipaddress
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Limits:
     timeout: float
     """Seconds for an upload, for its wait, and for being heard, each."""
     hosts: frozenset[str] = LOOPBACK
-    """What the Host header may be, in small letters, without port."""
+    """What the Host header may be, as `plain_name` writes it."""
 
 
 class Guard:
@@ -64,10 +65,11 @@ class Guard:
             Refused: wrong-host, wrong-origin or too-large.
         """
         host = text(headers, b"host")
-        name = host_name(host)
+        name = plain_name(host)
         if name not in self.limits.hosts and name != own_address(scope):
             raise Refused("wrong-host", "this service does not go by that name; see --allow-host")
-        if scope["method"] not in {"GET", "HEAD", "OPTIONS"} and not same_origin(text(headers, b"origin"), host):
+        foreign = text(headers, b"sec-fetch-site") == "cross-site" or not same_origin(text(headers, b"origin"), host)
+        if scope["method"] not in {"GET", "HEAD", "OPTIONS"} and foreign:
             raise Refused("wrong-origin", "only its own page, or no page at all, may send recordings here")
         length = text(headers, b"content-length")
         if length.isdecimal() and int(length) > self.limits.max_bytes + FORM_BYTES:
@@ -156,6 +158,20 @@ def host_name(host: str) -> str:
     return name if colon and port.isdecimal() and (":" not in name or name.endswith("]")) else host
 
 
+def plain_name(host: str) -> str:
+    """A Host header, a name that somebody gave, or the address of a socket, all written in one way.
+
+    >>> plain_name("Example.org:8443"), plain_name("::1"), plain_name("[0::1]:80"), plain_name("::ffff:192.0.2.1")
+    ('example.org', '[::1]', '[::1]', '192.0.2.1')
+    """
+    name = host_name(host.strip().lower())
+    try:
+        address = ipaddress.ip_address(name.removeprefix("[").removesuffix("]").partition("%")[0])
+    except ValueError:
+        return name
+    return url_name(str(getattr(address, "ipv4_mapped", None) or address))
+
+
 def url_name(host: str) -> str:
     """As it stands in an address.
 
@@ -168,7 +184,7 @@ def url_name(host: str) -> str:
 def own_address(scope: Scope) -> str | None:
     """The number under which the connection came in: no name server can make a page of another site go by that."""
     server = scope.get("server")
-    return url_name(str(server[0])) if server else None
+    return plain_name(str(server[0])) if server else None
 
 
 def same_origin(origin: str, host: str) -> bool:

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ser.serve.workers import Heard, Pool
 log = logging.getLogger(__name__)
 
 OTHER = "other"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PREDICTION_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 WAITING_SECONDS = (0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30)
 
@@ -29,9 +30,14 @@ class Metrics:
         self.audio = Counter("ser_audio_seconds", "Seconds of audio heard", registry=registry)
         self.in_flight = Gauge("ser_requests_in_flight", "Requests not answered yet", registry=registry)
         self.predicting = Histogram(
-            "ser_prediction_seconds", "From a free worker to its answer", buckets=PREDICTION_SECONDS, registry=registry
+            "ser_prediction_seconds",
+            "From a free worker to its answer, of uploads that were heard",
+            buckets=PREDICTION_SECONDS,
+            registry=registry,
         )
-        self.waiting = Histogram("ser_waiting_seconds", "Until a worker was free", buckets=WAITING_SECONDS, registry=registry)
+        self.waiting = Histogram(
+            "ser_waiting_seconds", "Until a worker was free, of uploads that were heard", buckets=WAITING_SECONDS, registry=registry
+        )
         registry.register(Processes(pool))
 
     def heard(self, heard: Heard) -> None:
@@ -105,10 +111,13 @@ class Measure:
             with self.metrics.in_flight.track_inprogress():
                 await self.app(scope, receive, sent)
         finally:
-            for status in statuses:
-                self.metrics.requests.labels(route, str(status)).inc()
-            reason = [scope[REASON]] if REASON in scope else []
-            for code in reason:
-                self.metrics.refusals.labels(code).inc()
-            said = ", ".join([*reason, *scope.get(NOTE, []), f"{time.perf_counter() - begun:.3f} s"])
-            log.info("%s %s %s %s", scope["method"], route, statuses[0] if statuses else "unanswered", said)
+            self.count(scope["method"], route, statuses, scope.get(REASON), [*scope.get(NOTE, []), f"{time.perf_counter() - begun:.3f} s"])
+
+    def count(self, method: str, route: str, statuses: Sequence[int], reason: str | None, notes: Sequence[str]) -> None:
+        """A request that had this answer, or none."""
+        for status in statuses:
+            self.metrics.requests.labels(route, str(status)).inc()
+        if reason:
+            self.metrics.refusals.labels(reason).inc()
+        said = ", ".join([*([reason] if reason else []), *notes])
+        log.info("%s %s %s %s", method if method in METHODS else OTHER, route, statuses[0] if statuses else "unanswered", said)

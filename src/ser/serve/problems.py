@@ -1,10 +1,14 @@
 """What is refused, why, and with which status: one table for the program, its OpenAPI schema and docs/serve.md."""
 
 import json
+import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from ser.reasons import SKIP_REASONS
+
+log = logging.getLogger(__name__)
 
 UNUSABLE = 422
 """Of every upload that was received and cannot be used, but for those named in `STATUS`."""
@@ -19,7 +23,7 @@ REQUEST_REASONS = {
     "too-large": "more bytes than are taken",
     "wrong-type": "neither a form nor audio, by its Content-Type",
     "busy": "too many uploads are waiting; try again later",
-    "not-ready": "no process has the model, or the service stops",
+    "not-ready": "no process has the model",
     "defect": "an error of the program itself",
 }
 """What can be wrong with a request, besides what can be wrong with a recording (`ser.reasons`)."""
@@ -60,6 +64,7 @@ OF_UPLOADS = (
 )
 """Codes of `ser.reasons` that the bytes of a recording can earn; the others are of files and corpora."""
 CONTENT_TYPE = "application/problem+json"
+LATER = {"Retry-After": "5"}
 
 
 class Refused(Exception):
@@ -72,6 +77,29 @@ class Refused(Exception):
     @property
     def status(self) -> int:
         return status_of(self.reason)
+
+
+class Seldom:
+    """A warning of what may happen with every request, at most once a minute."""
+
+    PAUSE = 60.0
+
+    def __init__(self) -> None:
+        self.next = 0.0
+
+    def warn(self, message: str, *values: object) -> None:
+        if time.monotonic() >= self.next:
+            self.next = time.monotonic() + self.PAUSE
+            log.warning(message, *values)
+
+
+of_room = Seldom()
+
+
+def no_room(error: object) -> Refused:
+    """Of an upload that cannot be kept while it is heard."""
+    of_room.warn("there is no room for temporary files: %s", error)
+    return Refused("busy", "there is no room for it now", LATER)
 
 
 def status_of(reason: str) -> int:

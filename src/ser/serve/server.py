@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ser.errors import ConfigError
 from ser.serve.limits import LINGER_SECONDS, Limits
-from ser.serve.workers import Pool
+from ser.serve.workers import TRIES, Pool
 
 if TYPE_CHECKING:
     import uvicorn
@@ -18,6 +18,8 @@ CHATTY = ("uvicorn", "python_multipart")
 KEEP_ALIVE = 10
 """Seconds that a connection may rest between two requests."""
 BACKLOG = 256
+PHASES = 1 + 2 * TRIES
+"""Of an upload: it comes, and waits and is heard as often as there are tries; each has its clock."""
 POLL = 0.05
 """Seconds between two looks whether a signal came."""
 
@@ -54,15 +56,16 @@ def run(pool: Pool, limits: Limits, server: socket.socket, announce: Any) -> Non
         SerError: no worker can have the model.
         KeyboardInterrupt, ser.cli.Terminated: the signal, again, once all is done.
     """
-    asyncio.run(serve(pool, limits, server, announce))
-
-
-async def serve(pool: Pool, limits: Limits, server: socket.socket, announce: Any) -> None:
-    """As `run`."""
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("uvicorn.error").addFilter(is_no_end)
-    http = make_server(pool, limits)
+    logging.getLogger("asyncio").addFilter(is_no_shortage)
+    http = make_server(pool, limits)  # before there is a loop, in which Ctrl-C would not end what this loads
+    asyncio.run(serve(pool, http, server, announce))
+
+
+async def serve(pool: Pool, http: "uvicorn.Server", server: socket.socket, announce: Any) -> None:
+    """As `run`."""
     with http.capture_signals():
         try:
             if await started(pool, http):
@@ -78,17 +81,24 @@ def is_no_end(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
+def is_no_shortage(record: logging.LogRecord) -> bool:
+    """Strangers who open more connections than there are files would fill the log; the loop tries again."""
+    return "out of system resource" not in record.getMessage()
+
+
 async def started(pool: Pool, http: "uvicorn.Server") -> bool:
     """Whether there is a worker with the model; not if a signal came first."""
     start = asyncio.create_task(pool.start())
-    while not start.done() and not http.should_exit:
-        await asyncio.wait({start}, timeout=POLL)
-    if not start.done():
+    try:
+        while not start.done() and not http.should_exit:
+            await asyncio.wait({start}, timeout=POLL)
+        if start.done():
+            await start
+            return True
+        return False
+    finally:
         start.cancel()
         await asyncio.wait({start})
-        return False
-    await start
-    return True
 
 
 def make_server(pool: Pool, limits: Limits) -> "uvicorn.Server":
@@ -97,10 +107,12 @@ def make_server(pool: Pool, limits: Limits) -> "uvicorn.Server":
     from ser.serve.app import make_app
     from ser.serve.connection import clocked
 
+    app = make_app(pool, limits)
     return uvicorn.Server(
         uvicorn.Config(
-            make_app(pool, limits),
-            http=clocked(limits.timeout),
+            app,
+            http=clocked(limits.timeout, app),
+            backlog=BACKLOG,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -108,6 +120,6 @@ def make_server(pool: Pool, limits: Limits) -> "uvicorn.Server":
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=round(3 * limits.timeout + LINGER_SECONDS + 1),
+            timeout_graceful_shutdown=round(PHASES * limits.timeout + LINGER_SECONDS + 1),
         )
     )

@@ -10,6 +10,7 @@ import signal
 import struct
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
@@ -40,7 +41,7 @@ def main(model: str, max_seconds: float, backbone: str | None = None) -> None:
     die_with(os.getppid())
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     silence_libraries()
-    with suppress(BrokenPipeError):
+    with suppress(BrokenPipeError, EOFError):
         try:
             predictor = Predictor.load(model, backbone=backbone)
             facts = warm_up(Path(model), predictor)
@@ -82,31 +83,55 @@ def limit_memory() -> None:
 
 def serve(predictor: Predictor, facts: Facts, requests: IO[bytes], answers: IO[bytes], max_seconds: float) -> None:
     """Answer until there are no more uploads."""
-    for upload in uploads(requests):
-        try:
-            found = hear(predictor, upload, max_seconds)
-        except AudioError as error:
-            put(answers, {"reason": error.reason, "detail": error.detail})
-        except (MemoryError, DataError):
-            put(answers, {"reason": "too-long", "detail": NO_MEMORY})
-            return  # with its memory in pieces: another worker takes over
-        else:
-            put(answers, {"seconds": found["seconds"]}, found | {"model": facts.of_answer()})
-
-
-def uploads(requests: IO[bytes]) -> Iterator[IO[bytes]]:
-    """Each in a temporary file without a name, which is gone before the next one comes."""
     while header := requests.read(SIZE.size):
-        (left,) = SIZE.unpack(header)
-        with tempfile.TemporaryFile() as file:
-            while left:
-                piece = requests.read(min(CHUNK, left))
-                if not piece:
-                    return  # the parent is gone
-                file.write(piece)
-                left -= len(piece)
-            file.flush()
-            yield file
+        pieces = arriving(requests, *SIZE.unpack(header))
+        try:
+            upload = kept(pieces)
+        except OSError as error:
+            deque(pieces, maxlen=0)
+            put(answers, {"no_room": str(error)})
+            continue
+        with upload:
+            try:
+                found = hear(predictor, upload, max_seconds)
+            except AudioError as error:
+                put(answers, {"reason": error.reason, "detail": error.detail})
+            except (MemoryError, DataError):
+                put(answers, {"reason": "too-long", "detail": NO_MEMORY, "last": True})
+                return  # with its memory in pieces: another worker takes over
+            else:
+                put(answers, {"seconds": found["seconds"]}, found | {"model": facts.of_answer()})
+
+
+def arriving(requests: IO[bytes], left: int) -> Iterator[bytes]:
+    """So many bytes.
+
+    Raises:
+        EOFError: the parent is gone.
+    """
+    while left:
+        piece = requests.read(min(CHUNK, left))
+        if not piece:
+            raise EOFError
+        left -= len(piece)
+        yield piece
+
+
+def kept(pieces: Iterator[bytes]) -> IO[bytes]:
+    """In a temporary file without a name.
+
+    Raises:
+        OSError: there is no room.
+    """
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    try:
+        file.writelines(pieces)
+        file.flush()
+    except BaseException:
+        with suppress(OSError):
+            file.close()
+        raise
+    return file
 
 
 def hear(predictor: Predictor, upload: IO[bytes], max_seconds: float) -> dict[str, Any]:

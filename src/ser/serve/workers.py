@@ -12,15 +12,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any, Self
+from typing import IO, Any, Self, TypeVar
 
 from ser.errors import ArtefactError, ConfigError, DataError, LockedError, SerError
-from ser.serve.problems import Refused
+from ser.serve.problems import Refused, no_room
 
 log = logging.getLogger(__name__)
+
+Found = TypeVar("Found")
 
 CHUNK = 1 << 16
 SIZE_BYTES = 8
@@ -38,6 +40,15 @@ START_SECONDS = 300.0
 
 class Died(Exception):
     """A worker ended in mid-work."""
+
+
+class Left(Exception):
+    """Nobody waits for the answer any more."""
+
+
+async def stay() -> None:
+    """Of somebody who never leaves."""
+    await asyncio.get_running_loop().create_future()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,8 @@ class Worker:
         assert process.stdout is not None
         self.process, self.requests, self.answers = process, process.stdin, process.stdout
         self.facts: dict[str, Any] = {}
+        self.ends = False
+        """It has said that it hears no more."""
 
     @classmethod
     async def start(cls, command: Sequence[str]) -> Self:
@@ -106,6 +119,9 @@ class Worker:
         except (BrokenPipeError, ConnectionResetError):
             raise Died from None
         head = json.loads(await self.frame())
+        self.ends = head.get("last", False)
+        if "no_room" in head:
+            raise no_room(head["no_room"])
         if "reason" in head:
             raise Refused(head["reason"], head["detail"])
         return await self.frame(), head["seconds"]
@@ -162,7 +178,7 @@ class Pool:
 
     @property
     def ready(self) -> bool:
-        return bool(self.workers) and not self.stopping
+        return bool(self.workers)
 
     async def start(self) -> None:
         """Wait for the first worker; the others follow.
@@ -210,69 +226,94 @@ class Pool:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def hear(self, upload: IO[bytes], size: int) -> Heard:
+    async def hear(self, upload: IO[bytes], size: int, until_left: Callable[[], Coroutine[Any, Any, None]] = stay) -> Heard:
         """What the model says of a recording.
 
+        By one worker, or by another if it dies: a system without memory may have chosen it for nothing that this upload did.
+
         Args:
-            upload: a file at its start; it is read twice if a worker dies.
+            upload: a file; it is read twice if a worker dies.
+            until_left: ends when nobody waits for the answer any more. A place in the queue is given up then; a worker that hears already
+                goes on, for to start another takes longer.
 
         Raises:
             Refused: with the reason: of the recording; `timeout`; `unreadable`, if two workers died of it; `busy`.
+            Left: before a worker was free.
         """
         begun = time.perf_counter()
-        worker = await self.take()
-        taken = time.perf_counter()
-        try:
-            async with asyncio.timeout(self.timeout):
-                content, seconds = await self.heard_in_the_end(worker, upload, size)
-        except TimeoutError:
-            raise Refused("timeout", f"it was not heard within {self.timeout:g} s") from None
-        return Heard(content, seconds, taken - begun, time.perf_counter() - taken)
+        for _ in range(TRIES):
+            worker = await self.take(until_left)
+            taken = time.perf_counter()
+            try:
+                async with asyncio.timeout(self.timeout):
+                    content, seconds = await self.heard_by(worker, upload, size)
+            except TimeoutError:
+                raise Refused("timeout", f"it was not heard within {self.timeout:g} s") from None
+            except Died:
+                if self.stopping:
+                    raise Refused("busy", "the service stops") from None
+                code = await worker.process.wait()
+                log.warning("a worker process died (exit code %s) with an upload of %d bytes", code, size)
+            else:
+                return Heard(content, seconds, taken - begun, time.perf_counter() - taken)
+        raise Refused("unreadable", "the process that decoded it died, twice")
 
-    async def take(self) -> Worker:
+    async def take(self, until_left: Callable[[], Coroutine[Any, Any, None]]) -> Worker:
         """
         Raises:
             Refused: busy.
+            Left: before a worker was free.
         """
         later = {"Retry-After": str(max(1, round(self.timeout / 2)))}
         if self.waiting >= self.count * WAITING_FOR_EACH:
             raise Refused("busy", f"{self.waiting} uploads are waiting", later)
         self.waiting += 1
         try:
-            async with asyncio.timeout(self.timeout):
-                return await self.free_worker()
+            return await unless(until_left(), self.free_worker())
         except TimeoutError:
             raise Refused("busy", f"no worker was free within {self.timeout:g} s", later) from None
         finally:
             self.waiting -= 1
 
     async def free_worker(self) -> Worker:
-        while not (worker := await self.idle.get()).alive:
-            pass
-        return worker
-
-    async def heard_in_the_end(self, worker: Worker, upload: IO[bytes], size: int) -> tuple[bytes, float]:
-        """By this worker, or by another if it dies: a system without memory may have chosen it for nothing that this upload did."""
-        for left in reversed(range(TRIES)):
-            try:
-                return await self.heard_by(worker, upload, size)
-            except Died:
-                if self.stopping:
-                    raise Refused("busy", "the service stops") from None
-                log.warning("a worker process died (exit code %s) with an upload of %d bytes", worker.process.returncode, size)
-                if left:
-                    worker = await self.free_worker()
-        raise Refused("unreadable", "the process that decoded it died, twice")
+        """
+        Raises:
+            TimeoutError: there is none for too long.
+        """
+        async with asyncio.timeout(self.timeout):
+            while not (worker := await self.idle.get()).alive:
+                pass
+            return worker
 
     async def heard_by(self, worker: Worker, upload: IO[bytes], size: int) -> tuple[bytes, float]:
         upload.seek(0)
         try:
             answer = await worker.hear(upload, size)
         except Refused:
-            self.idle.put_nowait(worker)
+            if worker.ends:
+                worker.kill()
+            else:
+                self.idle.put_nowait(worker)
             raise
         except BaseException:  # it died, or the clock ran out: it must not answer the next one with what was meant for this
             worker.kill()
             raise
         self.idle.put_nowait(worker)
         return answer
+
+
+async def unless(left: Coroutine[Any, Any, None], wanted: Coroutine[Any, Any, Found]) -> Found:
+    """What is wanted, if nobody leaves before.
+
+    Raises:
+        Left: somebody did.
+    """
+    leaving, finding = asyncio.create_task(left), asyncio.create_task(wanted)
+    try:
+        await asyncio.wait({leaving, finding}, return_when=asyncio.FIRST_COMPLETED)
+        if not finding.done():
+            raise Left
+        return finding.result()
+    finally:
+        leaving.cancel()
+        finding.cancel()
