@@ -319,14 +319,22 @@ def test_a_log_has_a_line_for_each_request_and_nothing_of_what_was_sent(exported
         service.client.post("/v1/predict", files={"file": ("secret.wav", GOOD)})
         service.client.post("/v1/predict", content=b"secret", headers={"content-type": "multipart/form-data; boundary=x"})
         service.client.post("/v1/predict", content=SPOILED)  # of which the decoder complains
-        service.client.get("/secret")
+        service.client.request("SECRET", "/secret")
+        read_nothing(service)
         service.process.terminate()
         _, log = service.process.communicate(timeout=30)
     said = [line.partition(" INFO ")[2] for line in log.splitlines() if "/healthz" not in line]
     expected = ["POST /v1/predict 200 32044 bytes, 1.0 s of audio", "POST /v1/predict 400 bad-request"]
-    expected += [f"POST /v1/predict 422 truncated, {len(SPOILED)} bytes", "GET other 404 not-found", ""]
-    assert [line.rpartition(", ")[0] for line in said] == expected
-    assert "secret" not in log
+    expected += [f"POST /v1/predict 422 truncated, {len(SPOILED)} bytes", "other other 404 not-found"]
+    assert [line.rpartition(", ")[0] for line in said[:-2]] == expected
+    assert said[-2:] == ["other other 400 bad-request", ""]
+    assert "secret" not in log.lower()
+
+
+def read_nothing(service: Service) -> None:
+    with service.connect() as connection:
+        connection.sendall(b"secret\r\n\r\n")
+        assert connection.recv(99).startswith(b"HTTP/1.1 400 ")
 
 
 # -- alone --------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ REQUEST_REASONS = {
     "slow-upload": "the upload took too long",
     "too-large": "more bytes than are taken",
     "wrong-type": "neither a form nor audio, by its Content-Type",
-    "busy": "too many uploads are waiting; try again later",
+    "busy": "it cannot be taken now; try again later",
     "not-ready": "no process has the model",
     "defect": "an error of the program itself",
 }
