@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +18,15 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+import browser
 from backbones import tiny_backbone
+from browser import Watched, watched
 from conftest import Ser
 from real_speech import real_clips
 from ser import web_export
 from ser.errors import AudioError, ConfigError, DataError
 from ser.export import export_run
+from ser.files import exclusive_lock
 from ser.formats import Outcome, record
 from ser.predict import Predictor
 from ser.runs import Run
@@ -31,12 +35,13 @@ from ser.web_runtime import MEMBERS, VERSION, read_runtime
 from trees import write_trees
 from workspace import make_workspace
 
-CHROMIUM = Path("/usr/bin/chromium")
 SAMPLE = Path(web_export.__file__).parent / "sample"
 TOLERANCE = 1e-3
 """Between probabilities."""
 TOLERANCE_OPUS = 2e-2
 """Below 48 kHz, where libopus and the browser make other samples of the same bytes."""
+TOLERANCE_ZEROS = 2e-2
+"""Where a frame of a resampled recording holds no sound at all: its chroma is that of what soxr rounds, 1e-9 of full scale."""
 RUNTIME = dict.fromkeys(MEMBERS, b"not looked at")
 HEAR = """async ({content, name}) => {
   const { predict } = await import("./predictor.js");
@@ -48,6 +53,11 @@ HEAR = """async ({content, name}) => {
   } catch (error) {
     return { error: { name: error.name, reason: error.reason, detail: error.detail } };
   }
+}"""
+RESAMPLE = """async ({content, rate}) => {
+  const { resample } = await import("./local/resample.js");
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  return Array.from(resample(new Float32Array(bytes.buffer), rate, 16000));
 }"""
 CANCEL = """async (content) => {
   const { predict } = await import("./predictor.js");
@@ -78,7 +88,7 @@ def names(folder: Path) -> set[str]:
 def test_the_folder_holds_what_a_page_needs_and_nothing_else(model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "page"
     size = write_page(model, folder, RUNTIME)
-    own = {path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*.*")} - {"service.js", "local.js"}
+    own = {path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*.*")} - {"service.js", "local.js", "docs.css"}
     voice = {"silero/silero.onnx", "silero/LICENSE.txt"} if Predictor.load(model).silero else set()
     beside = {"predictor.js", "model.onnx", "model.json", *(f"onnxruntime/{name}" for name in MEMBERS)}
     assert names(folder) == own | beside | voice | {"onnxruntime/LICENSE.txt", "onnxruntime/ThirdPartyNotices.txt"}
@@ -123,6 +133,81 @@ def test_a_file_that_was_put_into_a_page_is_not_lost(model: Path, tmp_path: Path
     with pytest.raises(ConfigError, match=r"notes\.txt"):
         write_page(model, folder, RUNTIME)
     assert (folder / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("below", ["", "local"])
+def test_a_folder_or_a_link_to_one_inside_a_page_is_not_lost(model: Path, tmp_path: Path, below: str) -> None:
+    folder = tmp_path / "page"
+    write_page(model, folder, RUNTIME)
+    (folder / below / "mine").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(ConfigError, match="mine, which is no part"):
+        write_page(model, folder, RUNTIME)
+    (folder / below / "mine").unlink()
+    (folder / below / "mine").mkdir()
+    with pytest.raises(ConfigError, match="mine, which is no part"):
+        write_page(model, folder, RUNTIME)
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_an_interruption_while_it_takes_its_place_leaves_the_old_page(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    folder = tmp_path / "page"
+    write_page(model, folder, RUNTIME)
+    (folder / "model.onnx").write_bytes(b"older")
+    rename, calls = Path.rename, itertools.count()
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if next(calls) == at:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_page(model, folder, RUNTIME)
+    assert (folder / "model.onnx").read_bytes() == b"older"
+    assert [path.name for path in tmp_path.iterdir()] == ["page"]
+
+
+def leave_killed(folder: Path) -> None:
+    """What an export leaves that was killed while it put a page in the place of an older one."""
+    (folder / web_export.LOCK).parent.mkdir()
+    (folder / web_export.LOCK).touch()
+    (folder / "new").mkdir()
+    (folder / "old").mkdir()
+    (folder / "old" / "model.json").write_text("{}")
+
+
+def test_what_a_killed_export_left_is_removed_and_what_a_living_one_has_is_not(model: Path, tmp_path: Path) -> None:
+    folder, dead, alive = tmp_path / "page", tmp_path / ".page.dead.tmp", tmp_path / ".page.alive.tmp"
+    leave_killed(dead)
+    leave_killed(alive)
+    with exclusive_lock(alive / web_export.LOCK):
+        write_page(model, folder, RUNTIME)
+    assert {path.name for path in tmp_path.iterdir()} == {"page", alive.name}
+    assert (folder / "model.onnx").read_bytes() == model.read_bytes()
+
+
+def test_a_killed_export_gives_the_old_page_back(tmp_path: Path) -> None:
+    leave_killed(tmp_path / ".page.dead.tmp")
+    web_export.clear(tmp_path / ".page.dead.tmp", tmp_path / "page")
+    assert names(tmp_path) == {"page/model.json"}
+
+
+def test_a_page_reaches_the_disk_with_all_its_folders(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(web_export, "sync_folder", lambda folder: synced.append(folder.name))
+    write_page(model, tmp_path / "page", RUNTIME)
+    assert {"new", "local", "onnxruntime", tmp_path.name} <= set(synced)
+
+
+def test_where_nothing_can_be_put_beside_the_folder_is_said(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", refuse)
+    with pytest.raises(ConfigError, match="cannot be written"):
+        write_page(model, tmp_path / "page", RUNTIME)
 
 
 @pytest.mark.parametrize("before", [False, True])
@@ -185,9 +270,9 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
+def served(folder: Path, handler: type[Quiet] = Quiet) -> Iterator[str]:
     """Address of a page, handed out as `python -m http.server` does."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
@@ -203,29 +288,22 @@ def address(model: Path, runtime: dict[str, bytes], tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed")
-    with playwright.sync_playwright() as program:
-        browser = program.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with browser.chromium() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
-def asked() -> list[str]:
-    """Addresses that the page asked for."""
-    return []
+def seen(chromium: Any, address: str) -> Iterator[Watched]:
+    with watched(chromium, address.rstrip("/")) as seen:
+        seen.page.goto(address)
+        yield seen
 
 
-@pytest.fixture(scope="module")
-def page(chromium: Any, address: str, asked: list[str]) -> Iterator[Any]:
-    context = chromium.new_context()
-    page = context.new_page()
-    context.on("request", lambda request: asked.append(request.url))
-    page.goto(address)
-    yield page
-    context.close()
+@pytest.fixture
+def page(seen: Watched, address: str) -> Iterator[Any]:
+    """One for all tests; after each nothing has gone wrong on it."""
+    yield seen.page
+    seen.check(address.rstrip("/"))
 
 
 def hear_in(page: Any, content: bytes, name: str) -> Any:
@@ -233,7 +311,7 @@ def hear_in(page: Any, content: bytes, name: str) -> Any:
     return page.evaluate(HEAR, {"content": base64.b64encode(content).decode(), "name": name})
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def hear(page: Any) -> Hear:
     return partial(hear_in, page)
 
@@ -246,11 +324,9 @@ def predictor(model: Path) -> Predictor:
 @contextmanager
 def opened(chromium: Any, folder: Path) -> Iterator[Any]:
     """A page of its own."""
-    with served(folder) as address:
-        page = chromium.new_page()
-        page.goto(address)
-        yield page
-        page.close()
+    with served(folder) as address, watched(chromium, address.rstrip("/")) as seen:
+        seen.page.goto(address)
+        yield seen.page
 
 
 def encode(samples: Samples, rate: int, form: str, subtype: str | None = None) -> bytes:
@@ -259,14 +335,14 @@ def encode(samples: Samples, rate: int, form: str, subtype: str | None = None) -
     return file.getvalue()
 
 
-def speech(seed: int, seconds: float, rate: int, channels: int = 1) -> Samples:
-    """Clips of the sample with silence between them, (samples, channels)."""
+def speech(seed: int, seconds: float, rate: int, channels: int = 1, hush: float = 1e-4) -> Samples:
+    """Clips of the sample with noise as loud as `hush` between them, (samples, channels)."""
     generator = np.random.default_rng(seed)
     paths = sorted(path for path in (SAMPLE / "crema").rglob("*.*") if path.suffix in (".wav", ".flac", ".ogg", ".opus"))
     pieces: list[Samples] = []
     while sum(map(len, pieces)) < seconds * rate:
         samples, own = soundfile.read(paths[generator.integers(len(paths))], dtype="float32")
-        noise = (1e-4 * generator.normal(size=int(generator.uniform(0.1, 4) * rate))).astype(np.float32)
+        noise = (hush * generator.normal(size=int(generator.uniform(0.1, 4) * rate))).astype(np.float32)
         pieces += [soxr.resample(samples, own, rate).astype(np.float32) if own != rate else samples, noise]
     mono = np.concatenate(pieces)[: round(seconds * rate)]
     return np.stack([mono * factor for factor in (1, 0.7)[:channels]], axis=1).astype(np.float32)
@@ -285,7 +361,9 @@ def compare(found: Any, expected: dict[str, Any], tolerance: float = TOLERANCE) 
     assert found["attention"].keys() == expected["attention"].keys()
     for name, curve in expected["attention"].items():
         assert found["attention"][name]["rate"] == curve["rate"]
-        np.testing.assert_allclose(found["attention"][name]["weights"], curve["weights"], rtol=0, atol=max(0.02, 10 * tolerance))
+        weights = np.array(curve["weights"])
+        bound = max(0.02, 10 * tolerance) * max(1, weights.max())
+        np.testing.assert_allclose(found["attention"][name]["weights"], weights, rtol=0, atol=bound)
 
 
 def compare_segments(found: Sequence[Any], expected: Sequence[Any], tolerance: float) -> None:
@@ -338,6 +416,29 @@ def test_every_format_and_rate_is_heard_as_python_hears_it(
     compare(hear(content, name)["record"], expect(predictor, content, name, tmp_path))
 
 
+@pytest.mark.parametrize(
+    "rate", [4_000, 6_000, 8_000, 11_025, 12_000, 22_050, 24_000, 24_414, 32_000, 37_800, 44_100, 48_000, 64_000, 88_200, 96_000, 192_000]
+)
+def test_any_rate_is_resampled_as_soxr_does_it_from_the_first_sample_on(page: Any, rate: int) -> None:
+    noise = np.random.default_rng(rate).normal(scale=0.2, size=int(0.3 * rate)).astype(np.float32)
+    found = page.evaluate(RESAMPLE, {"content": base64.b64encode(noise.tobytes()).decode(), "rate": rate})
+    np.testing.assert_allclose(found, soxr.resample(noise, rate, 16_000, quality="HQ"), rtol=0, atol=3e-5 if rate >= 64_000 else 5e-6)
+
+
+@pytest.mark.parametrize(("rate", "tolerance"), [(16_000, 1e-5), (32_000, TOLERANCE_ZEROS), (44_100, TOLERANCE_ZEROS)])
+def test_pauses_without_any_noise_are_heard_nearly_the_same(
+    hear: Hear, predictor: Predictor, tmp_path: Path, rate: int, tolerance: float
+) -> None:
+    content = encode(speech(rate, 15, rate, hush=0), rate, "WAV", "PCM_16")
+    compare(hear(content, "a.wav")["record"], expect(predictor, content, "a.wav", tmp_path), tolerance)
+
+
+@pytest.mark.parametrize("rate", [11_025, 22_050, 24_414, 44_100, 96_000])
+def test_a_clip_cut_out_of_speech_is_heard_the_same(hear: Hear, predictor: Predictor, tmp_path: Path, rate: int) -> None:
+    content = encode(clean(rate)[rate // 2 : -rate // 3], rate, "WAV", "PCM_16")
+    compare(hear(content, "a.wav")["record"], expect(predictor, content, "a.wav", tmp_path))
+
+
 @pytest.mark.parametrize("rate", [16_000, 24_000])
 def test_opus_below_48_khz_is_nearly_the_same(hear: Hear, predictor: Predictor, tmp_path: Path, rate: int) -> None:
     content = encode(speech(rate, 3, rate), rate, "OGG", "OPUS")
@@ -346,7 +447,7 @@ def test_opus_below_48_khz_is_nearly_the_same(hear: Hear, predictor: Predictor, 
     np.testing.assert_allclose([*found["probabilities"].values()], [*expected["probabilities"].values()], rtol=0, atol=TOLERANCE_OPUS)
 
 
-@pytest.mark.parametrize(("rate", "seconds"), [(16_000, 40), (44_100, 40), (8_000, 21), (24_414, 12)])
+@pytest.mark.parametrize(("rate", "seconds"), [(16_000, 40), (44_100, 20), (8_000, 21), (24_414, 12)])
 def test_a_long_recording_has_the_same_timeline(hear: Hear, predictor: Predictor, tmp_path: Path, rate: int, seconds: float) -> None:
     content = encode(speech(int(seconds), seconds, rate), rate, "WAV", "PCM_16")
     answer, expected = hear(content, "a.wav"), expect(predictor, content, "a.wav", tmp_path)
@@ -361,9 +462,8 @@ def test_by_energy_a_recording_has_the_same_timeline_too(chromium: Any, model: P
     assert not (tmp_path / "page" / "silero").exists()
     predictor = Predictor.load(model, voice="energy")
     with opened(chromium, tmp_path / "page") as page:
-        for rate, seconds in ((16_000, 25), (22_050, 12)):
-            content = encode(speech(rate, seconds, rate), rate, "WAV", "PCM_16")
-            compare(hear_in(page, content, "a.wav")["record"], expect(predictor, content, "a.wav", tmp_path))
+        content = encode(speech(2, 12, 22_050), 22_050, "WAV", "PCM_16")
+        compare(hear_in(page, content, "a.wav")["record"], expect(predictor, content, "a.wav", tmp_path))
 
 
 @pytest.mark.parametrize("seconds", [2, 8, 70])
@@ -496,13 +596,36 @@ def test_work_can_be_cancelled_and_the_next_goes_on(page: Any) -> None:
     assert answer["record"]["emotion"]
 
 
-def test_the_page_asks_its_own_server_alone_and_after_the_first_answer_nobody(hear: Hear, address: str, asked: list[str]) -> None:
+def test_after_the_first_answer_the_page_asks_nobody(hear: Hear, address: str, seen: Watched) -> None:
     hear(WAV, "a.wav")
-    assert {url for url in asked if not url.startswith(address)} <= {url for url in asked if url.startswith(("data:", "blob:"))}
-    assert {"model.onnx", "model.json", "onnxruntime/onnxruntime.wasm"} <= {url.removeprefix(address) for url in asked}
-    before = len(asked)
+    asked = {url.removeprefix(address).partition("?")[0] for url in seen.asked}
+    assert {"model.onnx", "model.json", "onnxruntime/onnxruntime.wasm"} <= asked
+    before = len(seen.asked)
     hear(MP3, "a.mp3")
-    assert asked[before:] == []
+    assert seen.asked[before:] == []
+
+
+class Kept(Quiet):
+    """Of a server that lets browsers keep everything."""
+
+    def end_headers(self) -> None:
+        self.send_header("Cache-Control", "max-age=3600")
+        super().end_headers()
+
+
+def test_who_comes_back_to_a_new_page_hears_its_new_model(
+    chromium: Any, finished: Run, model: Path, runtime: dict[str, bytes], tmp_path: Path
+) -> None:
+    folder, newer = tmp_path / "page", tmp_path / "int8.onnx"
+    export_run(finished, newer, int8=True)
+    with served(folder, Kept) as address, watched(chromium, address.rstrip("/")) as seen:
+        for path in (model, newer):
+            write_page(path, folder, runtime)
+            seen.page.goto(address)
+            answer = hear_in(seen.page, WAV, "a.wav")["record"]
+            compare(answer, expect(Predictor.load(path), WAV, "a.wav", tmp_path), 1e-5)
+    digests = json.loads((folder / "model.json").read_text())["digests"]
+    assert {f"{address}{name}?v={digest}" for name, digest in digests.items()} <= set(seen.asked)
 
 
 def test_the_page_tells_what_model_it_has(page: Any, model: Path) -> None:
@@ -524,19 +647,16 @@ def test_a_part_that_is_missing_or_damaged_is_said_plainly(
 
 
 def test_people_see_the_answer_of_a_file_and_why_another_has_none(chromium: Any, address: str) -> None:
-    page, wrong = chromium.new_page(), []
-    page.on("console", lambda message: wrong.append(message.text))  # where violations of the security policy are told too
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.goto(address)
-    page.set_input_files("#file", [{"name": "a.wav", "mimeType": "audio/wav", "buffer": WAV}])
-    page.wait_for_selector("#result:not([hidden])")
-    assert "a.wav" in page.inner_text("#result-title")
-    assert "never leaves" in page.inner_text("#runs")
-    page.set_input_files("#file", [{"name": "b.wav", "mimeType": "audio/wav", "buffer": WAV[:44]}])
-    page.wait_for_selector("#alert .problem")
-    assert "header-only" in page.inner_text("#alert")
-    page.close()
-    assert wrong == []
+    with watched(chromium, address.rstrip("/")) as seen:
+        page: Any = seen.page
+        page.goto(address)
+        page.set_input_files("#file", [{"name": "a.wav", "mimeType": "audio/wav", "buffer": WAV}])
+        page.wait_for_selector("#result:not([hidden])")
+        assert "a.wav" in page.inner_text("#result-title")
+        assert "never leaves" in page.inner_text("#runs")
+        page.set_input_files("#file", [{"name": "b.wav", "mimeType": "audio/wav", "buffer": WAV[:44]}])
+        page.wait_for_selector("#alert .problem")
+        assert "header-only" in page.inner_text("#alert")
 
 
 def test_opened_as_a_file_the_page_says_what_it_needs(chromium: Any, model: Path, tmp_path: Path) -> None:

@@ -4,33 +4,38 @@ The page is the one of the service, with another `predictor.js`. Everything that
 server, and asks no other.
 """
 
+import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ser import __version__
-from ser.errors import ConfigError
+from ser.errors import ConfigError, LockedError
 from ser.exported import Exported
-from ser.files import sync_folder
+from ser.files import exclusive_lock, sync_folder
 from ser.predict import Predictor
 from ser.silero import Voice, find_file
 from ser.web_runtime import VERSION
 
 PAGE = Path(__file__).parent / "web"
 SUFFIXES = (".html", ".css", ".js", ".svg")
-ELSEWHERE = ("service.js",)
+ELSEWHERE = ("service.js", "docs.css")
 """Of the page's files: what the service alone needs."""
 PREDICTOR = {"local.js": "predictor.js"}
 MODULE, HINT = b'<script type="module"', b'<script defer src="local/opened.js"></script>\n'
 """Opened as a file, a page may load a script, and no module: the script says so."""
 FACTS = "model.json"
 RUNTIME = "onnxruntime"
+LARGE = (".onnx", ".wasm")
+"""What the page asks for with its digest, so that no browser takes an older one that it has kept."""
+LOCK = "lock"
 NOTICES = ("LICENSE", "ThirdPartyNotices.txt")
 """Of onnxruntime and of what is linked into it. Its package for browsers lacks them, the one for Python has them."""
 
@@ -54,7 +59,7 @@ def write_page(model: Path, folder: Path, runtime: Mapping[str, bytes], voice: V
     predictor = Predictor(exported, voice=voice)
     content = page_files(PAGE) | runtime_files(runtime) | {"model.onnx": model.read_bytes()}
     content |= silero_files() if predictor.silero else {}
-    facts = facts_of(exported, predictor) | {"files": sorted([*content, FACTS])}
+    facts = facts_of(exported, predictor) | {"digests": digests(content), "files": sorted([*content, FACTS])}
     content[FACTS] = json.dumps(facts, indent=1, allow_nan=False).encode()
     with whole_folder(folder) as new:
         for name, data in content.items():
@@ -84,6 +89,15 @@ def silero_files() -> dict[str, bytes]:
     """The network that knows a voice, with its licence."""
     licences = [path.read_binary() for path in distribution("silero-vad").files or () if path.name == "LICENSE"]
     return {"silero/silero.onnx": find_file().read_bytes(), "silero/LICENSE.txt": b"\n".join(licences)}
+
+
+def digests(content: Mapping[str, bytes]) -> dict[str, str]:
+    """{name: digest} of what is large.
+
+    >>> digests({"model.onnx": b"", "index.html": b""})
+    {'model.onnx': 'e3b0c44298fc1c14'}
+    """
+    return {name: hashlib.sha256(data).hexdigest()[:16] for name, data in content.items() if name.endswith(LARGE)}
 
 
 def facts_of(exported: Exported, predictor: Predictor) -> dict[str, Any]:
@@ -121,10 +135,15 @@ def refuse_other_content(folder: Path) -> None:
         return
     if not folder.is_dir() or folder.resolve() == Path.cwd():
         raise ConfigError(f"--web {folder}: give a folder that does not exist yet, or a page to replace")
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not is_filled_folder(path)}
     others = sorted(found - known_files(folder / FACTS))
     if others:
         raise ConfigError(f"--web {folder} holds {others[0]}, which is no part of a page written here: move it, or give another folder")
+
+
+def is_filled_folder(path: Path) -> bool:
+    """No link to one: that, and an empty folder, are somebody's own."""
+    return path.is_dir() and not path.is_symlink() and any(path.iterdir())
 
 
 def known_files(facts: Path) -> set[str]:
@@ -137,18 +156,57 @@ def known_files(facts: Path) -> set[str]:
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """A new folder, which takes the place of `folder` when the block has ended well."""
+    """A new folder, which takes the place of `folder` when the block has ended well.
+
+    Raises:
+        ConfigError: nothing can be put beside `folder`.
+    """
     folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent) as workshop:
-        new = Path(workshop) / "new"
+    for leftover in folder.parent.glob(f".{folder.name}.*.tmp"):
+        clear(leftover, folder)
+    with workshop_beside(folder) as name, exclusive_lock(Path(name) / LOCK):
+        workshop = Path(name)
+        new = workshop / "new"
         new.mkdir()
         yield new
-        sync_folder(new)
-        if folder.exists():
-            folder.rename(Path(workshop) / "old")
-        new.rename(folder)
+        for below in (new, *(path for path in new.rglob("*") if path.is_dir())):
+            sync_folder(below)
+        put_in_place(new, folder, workshop / "old")
         sync_folder(folder.parent)
+
+
+def workshop_beside(folder: Path) -> "tempfile.TemporaryDirectory[str]":
+    """Errors as of `whole_folder`."""
+    try:
+        return tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent)
+    except PermissionError:
+        raise ConfigError(f"--web {folder}: a page is written beside its folder first, and {folder.parent} cannot be written") from None
+
+
+def put_in_place(new: Path, folder: Path, old: Path) -> None:
+    """What was at `folder` goes to `old`, and comes back if anything interrupts."""
+    try:
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+    except BaseException:
+        bring_back(old, folder)
+        raise
+
+
+def bring_back(old: Path, folder: Path) -> None:
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+
+
+def clear(leftover: Path, folder: Path) -> None:
+    """What a killed export left beside `folder`; a living one holds its lock."""
+    if not (leftover / LOCK).is_file():
+        return
+    with suppress(LockedError), exclusive_lock(leftover / LOCK):
+        bring_back(leftover / "old", folder)
+        shutil.rmtree(leftover)
 
 
 def write(path: Path, content: bytes) -> None:

@@ -11,7 +11,7 @@ TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-INDEX, SERVICE = "index.html", "service.js"
+INDEX, SERVICE, ELSEWHERE = "index.html", "service.js", "local.js"
 PREDICTOR = "/predictor.js"
 """What the page imports to get an answer; here from this service, in the exported page from the model in the browser."""
 
@@ -28,6 +28,6 @@ class Asset:
 
 def load_assets() -> dict[str, Asset]:
     """{path of the address: file}"""
-    there = files("ser").joinpath("web").iterdir()
+    there = (of for of in files("ser").joinpath("web").iterdir() if of.name != ELSEWHERE)
     found = {f"/{of.name}": Asset(of.read_bytes(), TYPES[suffix]) for of in there if (suffix := PurePath(of.name).suffix) in TYPES}
     return {"/": found.pop(f"/{INDEX}"), PREDICTOR: found[f"/{SERVICE}"], **found}

@@ -1,20 +1,20 @@
 /** onnxruntime in WebAssembly, on one thread. What lies beside this page is fetched, and nothing else. */
 
 import * as onnx from "../onnxruntime/onnxruntime.js";
-import { get, here } from "./files.js";
+import { addressOf, get, here } from "./files.js";
 
 /** What goes wrong is thrown, and said once. */
 const SILENT = 4;
 
 onnx.env.wasm.numThreads = 1;
-onnx.env.wasm.wasmPaths = { wasm: here("onnxruntime/onnxruntime.wasm") };
 
 /**
  * @param {string} path of an ONNX file beside the page
  * @returns {Promise<any>} an InferenceSession
  */
 export async function openSession(path) {
-  const content = new Uint8Array(await (await get(path)).arrayBuffer());
+  onnx.env.wasm.wasmPaths = { wasm: here(await addressOf("onnxruntime/onnxruntime.wasm")) };
+  const content = new Uint8Array(await (await get(await addressOf(path))).arrayBuffer());
   const extra = { session: { disable_quant_qdq: "1" } }; // weights of 8 bits become 32 once, as in Python
   return onnx.InferenceSession.create(content, { executionProviders: ["wasm"], logSeverityLevel: SILENT, extra });
 }

@@ -131,7 +131,7 @@ function inDoubt(probabilities, length) {
  * @param {number} length
  * @returns {[number, number][]} by the rules of silero's `get_speech_timestamps`
  */
-export function findStretches(probabilities, length) {
+function findStretches(probabilities, length) {
   const found = [];
   let start = null;
   let end = null;

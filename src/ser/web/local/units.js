@@ -4,7 +4,7 @@
  * @param {number} value
  * @returns {number} the nearest whole number; of two as near, the even one
  */
-export function roundEven(value) {
+function roundEven(value) {
   const below = Math.floor(value);
   const rest = value - below;
   return rest === 0.5 ? below + (below % 2 ? 1 : 0) : Math.round(value);
