@@ -3,16 +3,17 @@
 import { find, make, withCode } from "./dom.js";
 import { PredictionError, asPredictionError, mayPass, sentence } from "./errors.js";
 import { startMicrophone } from "./microphone.js";
-import { about, predict } from "./predictor.js";
-import { hideResult, showResult } from "./result.js";
+import { WHERE, about, predict } from "./predictor.js";
+import { hideResult, pausePlayer, showResult } from "./result.js";
 import { decodePeaks } from "./waveform.js";
-import { listed, percent, size, spoken } from "./words.js";
+import { UNKNOWN, listed, percent, size, spoken } from "./words.js";
 
 /**
  * @typedef {object} Entry
  * @property {string} name
  * @property {Blob} blob
  * @property {boolean} recorded here, with the microphone
+ * @property {boolean} folder
  * @property {"waiting" | "working" | "done" | "failed" | "cancelled"} state
  * @property {any} [record]
  * @property {PredictionError} [error]
@@ -27,37 +28,53 @@ const entries = [];
 let shown = null;
 /** @type {AbortController | null} */
 let work = null;
-let model = { classes: [], licence: "", threshold: null, maxBytes: null, maxSeconds: null, where: "service" };
+let model = { classes: [], licence: "", threshold: null, maxBytes: null, maxSeconds: null, where: WHERE };
 
-const FIRST = { choose: "#file", recording: "#stop", working: "#cancel" };
+/** @type {"idle" | "asking" | "recording" | "working"} asking: whether the microphone may be used. One at a time: what is given meanwhile waits. */
+let state = "idle";
+
+const PARTS = { idle: "choose", asking: "choose", recording: "recording", working: "working" };
+const FIRST = { idle: "#file", asking: "#file", recording: "#stop", working: "#cancel" };
 
 /**
  * Who was in the part that goes is taken to the one that comes.
- * @param {"choose" | "recording" | "working"} name
+ * @param {typeof state} next
  */
-function turnTo(name) {
+function turnTo(next) {
+  state = next;
   const inside = find("#give").contains(document.activeElement);
-  for (const each of Object.keys(FIRST)) find(`#${each}`).hidden = each !== name;
-  if (inside) find(FIRST[name]).focus();
+  for (const part of Object.values(PARTS)) find(`#${part}`).hidden = part !== PARTS[state];
+  find("#asking").hidden = state !== "asking";
+  if (inside) find(FIRST[state]).focus();
 }
 
 function say(text) {
   find("#status").textContent = text;
 }
 
-/** @param {(Blob & {name?: string})[]} blobs */
-function give(blobs, recorded = false) {
-  const given = blobs.map((blob) => ({ name: blob.name ?? "recording.wav", blob, recorded, state: "waiting" }));
+/**
+ * @param {File[]} files
+ * @param {{recorded?: boolean, folders?: Set<string>}} [known] folders: names of those that are none
+ */
+function give(files, { recorded = false, folders = new Set() } = {}) {
+  const given = files.map((blob) => ({ name: blob.name, blob, recorded, folder: folders.has(blob.name), state: "waiting" }));
   entries.push(...given);
   if (given.length) show(given[0]);
-  if (!work) handle();
+  goOn();
 }
+
+function goOn() {
+  if (state === "idle" && entries.some(waits)) handle();
+}
+
+const waits = (entry) => entry.state === "waiting";
 
 /** One after the other. */
 async function handle() {
   work = new AbortController();
   turnTo("working");
-  for (let entry; (entry = entries.find(({ state }) => state === "waiting")); ) {
+  say(`${entries.find(waits).name}: listening`);
+  for (let entry; (entry = entries.find(waits)); ) {
     entry.state = "working";
     list();
     await listen(entry, work.signal);
@@ -65,7 +82,7 @@ async function handle() {
     if (shown === entry) show(entry);
   }
   work = null;
-  turnTo("choose");
+  turnTo("idle");
   find(shown?.state === "done" ? "#answer" : "#alert").scrollIntoView({ block: "nearest" });
 }
 
@@ -75,6 +92,7 @@ async function handle() {
  */
 async function listen(entry, signal) {
   try {
+    await checkFile(entry);
     if (model.maxBytes && entry.blob.size > model.maxBytes) {
       throw new PredictionError("too-large", `${size(entry.blob.size)}; at most ${size(model.maxBytes)}`);
     }
@@ -86,6 +104,17 @@ async function listen(entry, signal) {
     entry.state = signal.aborted ? "cancelled" : "failed";
     entry.error = signal.aborted ? undefined : asPredictionError(error);
   }
+}
+
+/**
+ * Here, because an upload of what cannot be read looks as if the service were gone.
+ * @throws {PredictionError}
+ */
+async function checkFile({ blob, folder }) {
+  if (folder) throw new PredictionError("not-a-file");
+  await blob.slice(0, 1).arrayBuffer().catch((error) => {
+    throw new PredictionError("unreadable", error.message);
+  });
 }
 
 function advance(entry, fraction) {
@@ -115,14 +144,15 @@ function show(entry) {
 function retry(entry) {
   entry.state = "waiting";
   show(entry);
-  if (!work) handle();
+  goOn();
 }
 
 /** @param {Entry} entry */
 function summary({ state, record }) {
   const states = { waiting: "waiting", working: "listening", failed: "no answer", cancelled: "cancelled" };
   if (state !== "done") return states[state];
-  return record.emotion === "unknown" ? "unknown" : `${record.emotion}, ${percent(record.confidence)} confident`;
+  if (!record.timeline.length) return "nobody speaks";
+  return record.emotion === UNKNOWN ? UNKNOWN : `${record.emotion}, ${percent(record.confidence)} confident`;
 }
 
 /**
@@ -133,13 +163,17 @@ function summary({ state, record }) {
 function complain(error, name, again) {
   const parts = [make("p", {}, ...(name ? [make("strong", {}, name), ": "] : []), ...withCode(sentence(error)))];
   if (error.detail) parts.push(make("p", { className: "soft" }, `${error.reason}: ${error.detail}`));
-  if (again) parts.push(make("button", { type: "button", onclick: again }, "Try again"));
+  const onclick = async () => {
+    await again();
+    if (document.activeElement === document.body) find(FIRST[state]).focus(); // the button that had it is gone
+  };
+  if (again) parts.push(make("button", { type: "button", onclick }, "Try again"));
   find("#alert").replaceChildren(make("div", { className: "problem" }, ...parts));
 }
 
-/** Of several recordings, each with its answer. */
+/** Of several recordings, each with its answer; of one alone while it waits. */
 function list() {
-  find("#list").hidden = entries.length < 2;
+  find("#list").hidden = entries.length < 2 && !entries.some(waits);
   const items = entries.map((entry) => {
     const button = make("button", { type: "button", onclick: () => show(entry) }, make("span", { className: "file" }, entry.name));
     const swatch = make("span", { className: "swatch", data: { emotion: entry.record?.emotion ?? "" } });
@@ -154,7 +188,7 @@ function list() {
 
 function cancel() {
   work?.abort();
-  for (const entry of entries) if (entry.state === "waiting") entry.state = "cancelled";
+  for (const entry of entries.filter(waits)) entry.state = "cancelled";
   say("Cancelled.");
 }
 
@@ -170,8 +204,14 @@ function acceptDrops() {
     if (!hasFiles(event)) return;
     event.preventDefault();
     cover(-depth);
-    if (find("#recording").hidden) give([...event.dataTransfer.files]);
+    give([...event.dataTransfer.files], { folders: foldersOf(event.dataTransfer) });
   });
+}
+
+/** @param {DataTransfer} dropped */
+function foldersOf(dropped) {
+  const found = [...dropped.items].map((item) => item.webkitGetAsEntry?.()).filter((each) => each?.isDirectory);
+  return new Set(found.map(({ name }) => name));
 }
 
 async function introduce() {
@@ -202,9 +242,20 @@ find("#cancel").addEventListener("click", cancel);
 acceptDrops();
 startMicrophone({
   limit: () => Math.min(MOST_RECORDED, model.maxSeconds ?? MOST_RECORDED),
-  begun: () => turnTo("recording"),
-  ended: () => turnTo("choose"),
-  done: (blob) => give([blob], true),
+  mayAsk: () => state === "idle",
+  asking: () => {
+    pausePlayer();
+    turnTo("asking");
+  },
+  begun: () => {
+    if (!find("#alert button")) find("#alert").replaceChildren(); // another try stays on offer
+    turnTo("recording");
+  },
+  ended: () => {
+    turnTo("idle");
+    goOn();
+  },
+  done: (file) => give([file], { recorded: true }),
   failed: (error) => complain(asPredictionError(error)),
   say,
 });

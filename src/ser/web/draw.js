@@ -36,7 +36,7 @@ export function drawWaveform(canvas, peaks, record) {
 }
 
 /**
- * How probable one emotion is when, filled where it is the answer.
+ * How probable one emotion is when: filled where it is the answer, elsewhere pale below an edge.
  * @param {HTMLCanvasElement} canvas
  * @param {string} emotion
  * @param {{seconds: number, timeline: {start: number, end: number, emotion: string, confidence: number,
@@ -48,22 +48,23 @@ export function drawEmotion(canvas, emotion, record) {
   const likely = reached(record.timeline, (cell) => cell.probabilities[emotion] ?? 0, record.seconds, width);
   const answers = record.timeline.filter((cell) => cell.emotion === emotion);
   const answered = reached(answers, (cell) => cell.confidence, record.seconds, width);
-  bars(pen, likely, height, ink, 0.28);
-  bars(pen, answered, height, ink, 1);
+  bars(pen, likely, height, ink, { opacity: 0.28 });
+  bars(pen, likely, height, ink, { edge: Math.round(1.5 * (window.devicePixelRatio || 1)) });
+  bars(pen, answered, height, ink);
 }
 
 /**
- * How much each moment weighed, against the highest; a dashed line at the average.
+ * How much each moment weighed; a dashed line at the average.
  * @param {HTMLCanvasElement} canvas
  * @param {{rate: number, weights: number[]}} attention
  * @param {number} seconds of the recording
+ * @param {number} most weight, at the top of the lane
  */
-export function drawAttention(canvas, attention, seconds) {
+export function drawAttention(canvas, attention, seconds, most) {
   const { pen, width, height, colour } = fit(canvas);
   const end = (attention.weights.length / attention.rate / seconds) * width;
   const heights = highest(attention.weights, end, width);
-  const most = heights.reduce((a, b) => Math.max(a, b), 1e-9);
-  bars(pen, heights.map((value) => value / most), height, colour("attention"), 0.85);
+  bars(pen, heights.map((value) => value / most), height, colour("attention"), { opacity: 0.85 });
   pen.strokeStyle = colour("ink");
   pen.lineWidth = Math.max(1, window.devicePixelRatio);
   pen.setLineDash([4 * pen.lineWidth, 4 * pen.lineWidth]);
@@ -80,15 +81,15 @@ export function drawAttention(canvas, attention, seconds) {
  * @param {Float32Array} heights (width,) from 0 to 1
  * @param {number} height pixels of 1
  * @param {string} ink
- * @param {number} opacity
+ * @param {{opacity?: number, edge?: number}} [look] edge: so many pixels of the top alone
  */
-function bars(pen, heights, height, ink, opacity) {
+function bars(pen, heights, height, ink, { opacity = 1, edge = Infinity } = {}) {
   pen.fillStyle = ink;
   pen.globalAlpha = opacity;
   for (let first = 0, last = 0; first < heights.length; first = last) {
     while (last < heights.length && heights[last] === heights[first]) last++;
     const high = heights[first] && Math.max(2, Math.round(heights[first] * height));
-    pen.fillRect(first, height - high, last - first, high);
+    pen.fillRect(first, height - high, last - first, Math.min(high, edge));
   }
   pen.globalAlpha = 1;
 }

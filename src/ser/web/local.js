@@ -6,6 +6,8 @@ import { decode } from "./local/decode.js";
 import { readFacts } from "./local/files.js";
 import { checkDuration, MOST_BYTES, MOST_SECONDS } from "./local/limits.js";
 
+export const WHERE = "browser";
+
 const worker = new Worker(new URL("local/worker.js", import.meta.url), { type: "module" });
 /** @type {Map<number, {resolve: Function, reject: Function, progress: (fraction: number) => void}>} */
 const waiting = new Map();
@@ -34,7 +36,7 @@ export async function about() {
   const { classes, licence, threshold } = await readFacts().catch((error) => {
     throw new PredictionError("unavailable", error.message);
   });
-  return { classes, licence, threshold, maxBytes: MOST_BYTES, maxSeconds: MOST_SECONDS, where: "browser" };
+  return { classes, licence, threshold, maxBytes: MOST_BYTES, maxSeconds: MOST_SECONDS, where: WHERE };
 }
 
 /**

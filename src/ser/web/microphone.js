@@ -10,7 +10,7 @@ const FAINT = 0.003; // -50 dBFS
 const FLOOR = -60; // dBFS, the lowest level that is drawn
 
 /**
- * @param {{limit: () => number, begun: () => void, ended: () => void, done: (file: File) => void, failed: (error: unknown) => void,
+ * @param {{limit: () => number, mayAsk: () => boolean, asking: () => void, begun: () => void, ended: () => void, done: (file: File) => void, failed: (error: unknown) => void,
  *   say: (text: string) => void}} page limit: seconds that a recording may last
  */
 export function startMicrophone(page) {
@@ -37,18 +37,18 @@ export function startMicrophone(page) {
     if (seconds >= page.limit()) finish();
   };
   find("#record").onclick = async () => {
+    if (!page.mayAsk()) return;
+    page.asking();
     find("#record").disabled = true;
     levels.length = 0;
     try {
       running = await record(heard, finish);
       page.begun();
       page.say("Recording.");
-      find("#hush").textContent = "";
-      find("#recorded").textContent = clock(0, 0);
-      find("#limit").textContent = `of ${clock(page.limit(), 0)} at most`;
-      find("#stop").focus(); // the disabled button has lost it
+      begin(page.limit());
     } catch (error) {
       page.failed(error);
+      page.ended();
     } finally {
       find("#record").disabled = false;
     }
@@ -59,6 +59,14 @@ export function startMicrophone(page) {
     page.say("Discarded.");
     find("#record").focus();
   };
+}
+
+/** @param {number} limit seconds */
+function begin(limit) {
+  find("#hush").textContent = "";
+  find("#recorded").textContent = clock(0, 0);
+  find("#limit").textContent = `of ${clock(limit, 0)} at most`;
+  find("#stop").focus(); // the disabled button has lost it
 }
 
 function stamp(date) {

@@ -4,7 +4,7 @@
  * @param {Blob} blob
  * @param {number} seconds
  * @param {{moved: (seconds: number, playing: boolean) => void, changed: (playing: boolean) => void, unplayable: () => void}} events
- * @returns {{seek: (seconds: number) => void, toggle: () => void, close: () => void}}
+ * @returns {{seek: (seconds: number) => void, toggle: () => void, pause: () => void, close: () => void}}
  */
 export function makePlayer(blob, seconds, events) {
   const url = URL.createObjectURL(blob);
@@ -17,6 +17,7 @@ export function makePlayer(blob, seconds, events) {
   };
   const halt = () => {
     cancelAnimationFrame(frame);
+    events.moved(Math.min(sound.currentTime, seconds), false);
     events.changed(false);
   };
   sound.onplay = () => {
@@ -39,10 +40,11 @@ export function makePlayer(blob, seconds, events) {
       if (sound.paused) sound.play().catch(() => {});
       else sound.pause();
     },
+    pause: () => sound.pause(),
     close: () => {
-      sound.onerror = null;
+      sound.onplay = sound.onpause = sound.onended = sound.onerror = null;
       sound.pause();
-      halt();
+      cancelAnimationFrame(frame);
       URL.revokeObjectURL(url);
     },
   };

@@ -23,14 +23,23 @@ const REFUSALS = {
  */
 export async function record(heard, lost) {
   const stream = await open();
-  stream.getAudioTracks()[0].onended = lost;
-  const context = new AudioContext();
+  /** @type {AudioContext | undefined} */
+  let context;
   try {
-    await context.audioWorklet.addModule(new URL("recorder-worklet.js", import.meta.url).href);
+    context = new AudioContext();
+    return await begin(stream, context, heard, lost);
   } catch (error) {
     close(stream, context);
-    throw new PredictionError("microphone-unsupported", String(error));
+    throw error instanceof PredictionError ? error : new PredictionError("microphone-unsupported", String(error));
   }
+}
+
+/** As `record`, of an open microphone; closing it after an error is left to the caller. */
+async function begin(stream, context, heard, lost) {
+  stream.getAudioTracks()[0].onended = lost;
+  await context.audioWorklet.addModule(new URL("recorder-worklet.js", import.meta.url).href).catch((error) => {
+    throw new PredictionError("recorder-missing", error.message);
+  });
   const node = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
   const blocks = collect(node, context.sampleRate, heard);
   context.createMediaStreamSource(stream).connect(node);
@@ -81,9 +90,9 @@ function collect(node, rate, heard) {
 
 /**
  * @param {MediaStream} stream
- * @param {AudioContext} context
+ * @param {AudioContext} [context]
  */
 function close(stream, context) {
   stream.getTracks().forEach((track) => track.stop());
-  context.close();
+  context?.close();
 }

@@ -5,13 +5,13 @@ import { passageAt } from "./columns.js";
 import { find, make, save } from "./dom.js";
 import { makePlayer } from "./player.js";
 import { said, timeChart } from "./timeline.js";
-import { clock, percent, ranked, spoken, warning } from "./words.js";
+import { UNKNOWN, clock, percent, percentsApart, ranked, spoken, warning } from "./words.js";
 
-const UNKNOWN = "unknown";
 const MOST_ROWS = 2000;
 const ANNOUNCE_AFTER = 500; // ms without another move
 
 let close = () => {};
+let pause = () => {};
 let redraw = () => {};
 
 new ResizeObserver(() => redraw()).observe(find("#chart"));
@@ -20,8 +20,13 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redr
 /** Nothing more is heard or seen of the last record. */
 export function hideResult() {
   close();
-  close = redraw = () => {};
+  close = pause = redraw = () => {};
   find("#result").hidden = true;
+}
+
+/** So that the microphone does not hear it. */
+export function pausePlayer() {
+  pause();
 }
 
 /** @param {{name: string, blob: Blob, recorded: boolean, record: any, peaks: import("./waveform.js").Peaks | null}} entry */
@@ -31,10 +36,8 @@ export function showResult(entry) {
   find("#result").hidden = false;
   find("#result-title").textContent = entry.name;
   showAnswer(record);
-  find("#warnings").replaceChildren(...record.warnings.map((code) => make("li", {}, warning(code))));
-  const bars = barTable(record.probabilities, record.emotion, record.model.threshold, record.timeline.length > 1);
-  find("#bars").replaceChildren(bars.element);
-  showTime(entry, bars);
+  showWarnings(record);
+  showTime(entry, showBars(record));
   showPassages(record);
   showFacts(record);
   find("#save").onclick = () => save(new Blob([JSON.stringify(record, null, 2)], { type: "application/json" }), `${stem(entry.name)}.json`);
@@ -52,50 +55,79 @@ function showAnswer(record) {
   find("#meaning").textContent = meaning(record);
 }
 
+/** That nobody speaks, the meaning of the answer says where it has no timeline. */
+function showWarnings({ warnings, timeline }) {
+  const told = warnings.filter((code) => timeline.length || code !== "no-speech");
+  find("#warnings").replaceChildren(...told.map((code) => make("li", {}, warning(code))));
+}
+
+/** None where nobody speaks: what the model makes of noise means nothing. */
+function showBars(record) {
+  const bars = barTable(record.probabilities, record.emotion, record.model.threshold, record.timeline.length > 1);
+  find("#bars").replaceChildren(...(record.timeline.length ? [bars.element] : []));
+  return bars;
+}
+
 /** @returns {string} what the answer means, in a sentence or two */
 function meaning(record) {
-  if (!record.timeline.length) return "Unknown means here: without speech there is no emotion in a voice to tell.";
+  if (!record.timeline.length) return "Nobody speaks in the recording, as far as can be told. Without speech there is no emotion in a voice to tell.";
   const [[likeliest, share], [second, other]] = [...ranked(record.probabilities), ["", 0]];
   const over = record.timeline.length > 1 ? `, over ${spoken(record.speech_seconds)} of speech` : "";
   if (record.emotion !== UNKNOWN) return second ? `Next is ${second} with ${percent(other)}${over}.` : "";
-  const least = `the ${percent(record.model.threshold ?? 1)} that this model needs`;
-  return `The likeliest is ${likeliest} with ${percent(share)}${over}: less than ${least} for an answer. Unknown means that the model does not know, and not that there is no emotion.`;
+  const [reached, least] = percentsApart(share, record.model.threshold ?? 1);
+  return `The likeliest is ${likeliest} with ${reached}${over}: less than the ${least} that this model needs for an answer. Unknown means that the model does not know, and not that there is no emotion.`;
 }
 
 /** Chart and player, which move each other. */
 function showTime(entry, bars) {
   const { record } = entry;
-  let timer = 0;
-  const announce = (seconds, cell) => {
-    clearTimeout(timer);
-    timer = setTimeout(() => (find("#moment-status").textContent = `${spoken(seconds)}: ${inFull(cell)}`), ANNOUNCE_AFTER);
-  };
+  const announcer = makeAnnouncer();
   const moved = (seconds, playing) => {
     const cell = passageAt(record.timeline, seconds);
-    chart.show(seconds);
+    chart.show(seconds, playing);
     bars.choose(cell);
     find("#clock").textContent = `${clock(seconds)} / ${clock(record.seconds)}`;
-    find("#moment").textContent = momentText(cell);
-    if (!playing) announce(seconds, cell);
+    find("#moment").textContent = record.timeline.length ? momentText(cell) : "";
+    if (!playing) announcer.tell(seconds, cell);
   };
-  const changed = (playing) => (find("#play").textContent = playing ? "Pause" : "Play");
-  const unplayable = () => {
-    find("#play").disabled = true;
-    find("#unplayable").textContent = "This browser cannot play the file.";
-  };
-  find("#play").disabled = false;
-  find("#unplayable").textContent = find("#moment-status").textContent = "";
   const player = makePlayer(entry.blob, record.seconds, { moved, changed, unplayable });
   const chart = timeChart(record, entry.peaks, player);
-  find("#chart-title").textContent = caption(record);
+  find("#play").disabled = false;
   find("#play").onclick = player.toggle;
+  find("#unplayable").textContent = "";
+  find("#chart-title").textContent = caption(record);
+  changed(false);
   moved(0, true);
-  find("#moment").textContent = "Choose a moment: click into the chart, or use the arrow keys there.";
+  find("#moment").textContent = record.timeline.length ? "Choose a moment: click into the chart, or use the arrow keys there." : "";
   chart.redraw();
   redraw = chart.redraw;
+  pause = player.pause;
   close = () => {
-    clearTimeout(timer);
+    announcer.close();
     player.close();
+  };
+}
+
+function changed(playing) {
+  find("#play").textContent = playing ? "Pause" : "Play";
+}
+
+function unplayable() {
+  find("#play").disabled = true;
+  find("#unplayable").textContent = "This browser cannot play the file.";
+}
+
+/** Tells the chosen moment to those who do not see it, once it stays. */
+function makeAnnouncer() {
+  let timer = 0;
+  const say = (text) => (find("#moment-status").textContent = text);
+  say("");
+  return {
+    tell: (seconds, cell) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => say(`${spoken(seconds)}: ${inFull(cell)}`), ANNOUNCE_AFTER);
+    },
+    close: () => clearTimeout(timer),
   };
 }
 
@@ -111,14 +143,22 @@ function inFull(cell) {
 }
 
 function caption(record) {
-  const heard = "The higher, the more probable an emotion is; pale where it is not the answer. Silence is left out.";
-  const listened = Object.keys(record.attention ?? {}).length ? " Below, where the model listened: the higher, the more that moment weighed; the dashed line is the average." : "";
-  return heard + listened;
+  if (!record.timeline.length) return "";
+  const likeliest = new Set(record.timeline.map((cell) => ranked(cell.probabilities)[0][0]));
+  const curves = Object.keys(record.attention ?? {}).length;
+  return [
+    "The higher, the more probable an emotion is; pale where it is not the answer.",
+    likeliest.size < Object.keys(record.probabilities).length ? "An emotion that is nowhere the likeliest has no lane." : "",
+    "Silence is left out.",
+    curves ? "Below, where the model listened: the higher, the more that moment weighed; the dashed line is the average." : "",
+    curves > 1 ? "Each part of the model listens for itself; how much a part counts for the answer is not shown." : "",
+  ].filter(Boolean).join(" ");
 }
 
 /** The table is made when it is opened. */
 function showPassages(record) {
   const details = find("#passages");
+  details.hidden = !record.timeline.length;
   details.open = false;
   details.ontoggle = () => details.open && find("#passages .scroll").replaceChildren(passageTable(record));
   find("#passages .scroll").replaceChildren();

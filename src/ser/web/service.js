@@ -2,6 +2,8 @@
 
 import { PredictionError } from "./errors.js";
 
+export const WHERE = "service";
+
 const here = (path) => new URL(path, import.meta.url).href;
 
 /**
@@ -14,7 +16,7 @@ export async function about() {
   });
   const model = parsed(await response.text());
   if (!response.ok || !model) throw problem(response.status, model);
-  return { ...model, maxBytes: model.max_bytes ?? null, maxSeconds: model.max_seconds ?? null, where: "service" };
+  return { ...model, maxBytes: model.max_bytes ?? null, maxSeconds: model.max_seconds ?? null, where: WHERE };
 }
 
 /**

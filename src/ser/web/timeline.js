@@ -3,9 +3,8 @@
 import { passageAt, ticks } from "./columns.js";
 import { find, make } from "./dom.js";
 import { drawAttention, drawEmotion, drawWaveform } from "./draw.js";
-import { clock, percent, ranked, spoken } from "./words.js";
+import { UNKNOWN, clock, percent, ranked, spoken } from "./words.js";
 
-const UNKNOWN = "unknown";
 const TICK_WIDTH = 72; // pixels between labels of the axis, at least
 const LABEL_WIDTH = 50; // pixels of one
 const STEPS = 50; // presses of an arrow key from one end to the other, about
@@ -14,20 +13,27 @@ const STEPS = 50; // presses of an arrow key from one end to the other, about
  * @param {object} record of the recording
  * @param {import("./waveform.js").Peaks | null} peaks
  * @param {{seek: (seconds: number) => void, toggle: () => void}} player
- * @returns {{show: (seconds: number) => void, redraw: () => void}}
+ * @returns {{show: (seconds: number, playing: boolean) => void, redraw: () => void}}
  */
 export function timeChart(record, peaks, player) {
   const lanes = [...soundLane(record, peaks), ...emotionLanes(record), ...attentionLanes(record)];
-  const slider = makeSlider(record, player);
+  let now = 0;
+  /** @type {any} the passage that was told last */
+  let told;
+  const slider = makeSlider(record, player, () => now);
   find("#chart .lanes").replaceChildren(...lanes.flatMap((lane) => [lane.name, lane.picture]), slider);
   const redraw = () => {
     lanes.forEach((lane) => lane.draw());
     drawAxis(record.seconds);
   };
-  const show = (seconds) => {
+  const show = (seconds, playing) => {
+    now = seconds;
     slider.firstChild.style.left = `${(100 * seconds) / record.seconds}%`;
+    const cell = passageAt(record.timeline, seconds);
+    if (playing && cell === told && slider.hasAttribute("aria-valuenow")) return; // not with each picture
+    told = cell;
     slider.setAttribute("aria-valuenow", seconds.toFixed(2));
-    slider.setAttribute("aria-valuetext", `${spoken(seconds)}, ${said(passageAt(record.timeline, seconds))}`);
+    slider.setAttribute("aria-valuetext", `${spoken(seconds)}, ${said(cell)}`);
   };
   return { show, redraw };
 }
@@ -41,7 +47,7 @@ export function said(cell) {
 
 function lane(name, className, draw, described) {
   const canvas = make("canvas", { className: `lane ${className}`, role: "img", "aria-label": described });
-  return { name: make("div", { className: "lane-name", title: name }, name), picture: canvas, draw: () => draw(canvas) };
+  return { name: make("div", { className: `lane-name ${className}`, title: name }, name), picture: canvas, draw: () => draw(canvas) };
 }
 
 function soundLane(record, peaks) {
@@ -63,12 +69,15 @@ function emotionLanes(record) {
   });
 }
 
+/** All on one scale; none where nobody speaks. */
 function attentionLanes(record) {
-  const curves = Object.entries(record.attention ?? {});
+  const curves = record.timeline.length ? Object.entries(record.attention ?? {}) : [];
+  const highest = curves.reduce((most, [, { weights }]) => weights.reduce((a, b) => Math.max(a, b), most), 1e-9);
   return curves.map(([name, curve]) => {
     const most = curve.weights.indexOf(curve.weights.reduce((a, b) => Math.max(a, b), 0)) / curve.rate;
-    const label = curves.length > 1 ? name : "listened";
-    return lane(label, "attention", (canvas) => drawAttention(canvas, curve, record.seconds), `Where the model listened: most at ${spoken(most)}`);
+    const [label, who] = curves.length > 1 ? [`listened: ${name}`, `the model's part ${name}`] : ["listened", "the model"];
+    const draw = (canvas) => drawAttention(canvas, curve, record.seconds, highest);
+    return lane(label, "attention", draw, `Where ${who} listened: most at ${spoken(most)}`);
   });
 }
 
@@ -85,16 +94,17 @@ function drawAxis(seconds) {
   );
 }
 
-function makeSlider(record, player) {
+function makeSlider(record, player, now) {
   const range = { "aria-valuemin": "0", "aria-valuemax": record.seconds.toFixed(2), "aria-describedby": "chart-title" };
   const named = { role: "slider", tabIndex: 0, "aria-label": "Position in the recording", ...range };
   const slider = make("div", { className: "slider", ...named }, make("div", { className: "playhead" }));
-  slider.addEventListener("keydown", (event) => press(event, slider, record, player));
+  slider.addEventListener("keydown", (event) => press(event, now(), record, player));
   const point = (event) => {
     const box = slider.getBoundingClientRect();
     player.seek(((event.clientX - box.left) / box.width) * record.seconds);
   };
   slider.addEventListener("pointerdown", (event) => {
+    if (event.button) return; // the menu's
     slider.setPointerCapture(event.pointerId);
     point(event);
   });
@@ -103,9 +113,8 @@ function makeSlider(record, player) {
 }
 
 /** Arrows move by a fiftieth or so, page keys by a passage, Home and End to the ends; the space bar plays. */
-function press(event, slider, record, player) {
+function press(event, now, record, player) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const now = Number(slider.getAttribute("aria-valuenow"));
   const step = ticks(record.seconds, STEPS)[1] ?? record.seconds;
   const starts = record.segments.map((segment) => segment.start);
   const targets = {

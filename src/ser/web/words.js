@@ -1,8 +1,23 @@
 /** Numbers and codes in words. */
 
-/** @param {number} share from 0 to 1 */
-export function percent(share) {
-  return `${Math.round(100 * share)} %`;
+export const UNKNOWN = "unknown";
+
+/**
+ * @param {number} share from 0 to 1
+ * @param {number} [digits] behind the point
+ */
+export function percent(share, digits = 0) {
+  return `${(100 * share).toFixed(digits)}\u00a0%`;
+}
+
+/**
+ * @param {number} smaller share from 0 to 1
+ * @param {number} larger
+ * @returns {[string, string]} in per cent, with as many digits as tell them apart
+ */
+export function percentsApart(smaller, larger) {
+  const digits = [0, 1, 2].find((each) => percent(smaller, each) !== percent(larger, each)) ?? 3;
+  return [percent(smaller, digits), percent(larger, digits)];
 }
 
 /**
@@ -23,7 +38,8 @@ export function clock(seconds, digits = 1) {
  * @returns {string} as one says it: 3.2 seconds, 2 minutes 5 seconds
  */
 export function spoken(seconds) {
-  if (seconds < 60) return `${seconds.toFixed(1)} seconds`;
+  const tenths = Math.round(10 * seconds) / 10;
+  if (tenths < 60) return `${tenths} second${tenths === 1 ? "" : "s"}`;
   const whole = Math.round(seconds);
   const parts = [[Math.floor(whole / 3600), "hour"], [Math.floor(whole / 60) % 60, "minute"], [whole % 60, "second"]];
   return parts.filter(([count]) => count).map(([count, unit]) => `${count} ${unit}${count === 1 ? "" : "s"}`).join(" ");
