@@ -646,10 +646,19 @@ def test_too_many_bytes_are_refused_before_they_are_sent(visit: Open, service: "
     assert not sent
 
 
-def test_a_file_that_cannot_be_read_is_not_blamed_on_the_service(visit: Open, clip: Path) -> None:
+def test_a_file_that_is_gone_is_not_blamed_on_the_service(visit: Open, clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / "gone.wav"
+    path.write_bytes(clip.read_bytes())
     page = visit()
-    page.evaluate("() => { Blob.prototype.arrayBuffer = () => Promise.reject(new DOMException('as a browser says', 'NotFoundError')); }")
-    give(page, clip)
+    held: list[Any] = []
+    page.route(PREDICT, lambda route: held.extend([route]))
+    page.get_by_label("Choose a file").set_input_files([clip, path])
+    page.locator("#working").wait_for()
+    page.wait_for_timeout(200)
+    path.unlink()
+    held[0].fulfill(status=422, json={"reason": "silent", "detail": ""})
+    page.locator("#choose").wait_for()
+    page.get_by_role("button", name="gone.wav").click()
     assert "could not be read" in page.get_by_role("alert").inner_text()
 
 

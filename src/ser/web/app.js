@@ -112,7 +112,8 @@ async function listen(entry, signal) {
  */
 async function checkFile({ blob, folder }) {
   if (folder) throw new PredictionError("not-a-file");
-  await blob.slice(0, 1).arrayBuffer().catch((error) => {
+  const first = blob.size ? blob.slice(0, 1) : blob; // a file that is gone may look empty until it is read
+  await first.arrayBuffer().catch((error) => {
     throw new PredictionError("unreadable", error.message);
   });
 }
