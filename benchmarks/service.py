@@ -3,8 +3,8 @@
     python benchmarks/service.py runs/eight/model.onnx [--requests 2000] [--in-flight 32] [--workers 2] [--out table.md]
 
 Uploads are made from the sample that comes with ser: 0.5 s to 40 s, five sample rates, six containers. Ends with exit code 1 where a
-request has no answer or a 5xx, or where the memory of the server or of its workers grows by more than a tenth (from 200 uploads on: before, they
-have not seen the longest recording).
+request has no answer or a 5xx, or where the memory of the server or of its workers grows by more than a tenth (from 200 uploads on: before,
+they have not seen the longest recording).
 """
 
 import argparse
