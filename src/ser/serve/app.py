@@ -23,8 +23,8 @@ PREDICT, MODEL, HEALTH, METRICS, SCHEMA, DOCS = "/v1/predict", "/v1/model", "/he
 DESCRIPTION = "Which emotion speaks out of a recording. There is no authentication; nothing that is sent here is kept."
 EXAMPLE = "curl -F file=@recording.wav http://127.0.0.1:8000/v1/predict"
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
-    "connect-src 'self' blob:; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+    "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
     "content-security-policy": POLICY,
