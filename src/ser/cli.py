@@ -1,5 +1,6 @@
 """The command line: thin commands over functions of the same name. Heavy imports stand inside them, so `ser --help` answers at once."""
 
+import atexit
 import gc
 import logging
 import os
@@ -95,7 +96,9 @@ def parse_steps(text: str) -> list[str]:
 def start_quickly() -> None:
     """For a command that is over in less time than its imports take: before numpy is imported."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads would start, find no work, and burn a tenth of a second waiting
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for some in every package that is installed
     gc.set_threshold(50_000)  # imports make many objects and no garbage
+    atexit.register(gc.freeze)  # nor is there any to look for at the end
 
 
 def named(config: str | None) -> str:

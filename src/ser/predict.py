@@ -243,6 +243,8 @@ class Predictor:
         windows = iter(spans)
         longest = max(last - first for first, last in spans)
         size = max(1, min(BATCH_WINDOWS, BATCH_VALUES // longest))
+        if len(spans) <= size:  # over before there is progress to show
+            track = untracked
         with track("predict", sum(last - first for first, last in spans) / found.sample_rate) as advance:
             while batch := [(piece, found.sample_rate) for piece in islice(pieces, size)]:
                 for of in self.model.hear_all(batch):
