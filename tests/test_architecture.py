@@ -43,8 +43,8 @@ LAYERS = {
     "steps": """
         pipeline.extras pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train
         pipeline.protocol_show pipeline.protocol_results pipeline.protocol pipeline.compare
-        pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report pipeline.export pipeline.predict pipeline.microphone pipeline.serve
-        pipeline.web
+        pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report pipeline.export
+        pipeline.predict pipeline.microphone pipeline.serve pipeline.web
     """,
     "command line": "cli",
 }
