@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -385,8 +386,10 @@ def test_a_worker_that_ends_with_its_answer_gets_no_other(service: Service, tmp_
 
 
 def test_it_goes_on_when_all_workers_are_killed(service: Service) -> None:
-    for worker in service.workers():
+    workers = service.workers()
+    for worker in workers:
         worker.kill()
+    assert not psutil.wait_procs(workers, timeout=10)[1]  # a killed process may live on for a moment
     assert service.post(GOOD).status_code == 200
 
 

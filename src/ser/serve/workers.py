@@ -101,7 +101,8 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        return self.process.returncode is None
+        """The end of its answers is known before its exit code is."""
+        return self.process.returncode is None and not self.answers.at_eof()
 
     async def hear(self, upload: IO[bytes], size: int) -> tuple[bytes, float]:
         """JSON and seconds of audio.
