@@ -30,7 +30,6 @@ from ser.config import ExperimentConfig, RuntimeConfig, SslConfig
 from ser.config_file import load_config
 from ser.errors import LockedError
 from ser.features.backbone_files import find_backbone
-from ser.files import digest_json, exclusive_lock, read_json, write_json
 from ser.manifest import read_manifest
 from ser.metrics import uar
 from ser.pipeline.extract import extract
@@ -39,8 +38,9 @@ from ser.pipeline.train import make_trainer, predict
 from ser.pipeline.transform import transform
 from ser.protocols import find_protocol
 from ser.runs import create_run
-from ser.runtime import prepare_process
 from ser.splits import make_split, write_split
+from ser.system.files import digest_json, exclusive_lock, read_json, write_json
+from ser.system.runtime import prepare_process
 from ser.training import Trainer
 
 ROOT = Path("data/emobox")

@@ -31,7 +31,7 @@ from real_clips import report
 from ser.audio import prepare
 from ser.config import AudioConfig, SslConfig
 from ser.decode import read_audio
-from ser.parallel import run_tasks
+from ser.system.parallel import run_tasks
 
 Array = npt.NDArray[np.float32]
 
@@ -103,7 +103,7 @@ def seconds(model: Path, way: str, threads: int, sample: list[Array]) -> float:
     import torch
 
     from ser.features.backbone import BackboneExtractor
-    from ser.memory import keep_memory
+    from ser.system.memory import keep_memory
 
     if way == PLAIN:
         torch.set_num_threads(threads)

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ser.console import with_interval
-from ser.files import read_json
 from ser.metrics import METRICS
 from ser.pipeline.protocol_results import is_matrix, matrix_rows
+from ser.system.console import with_interval
+from ser.system.files import read_json
 
 COLUMNS = "| fold | train / val / test clips | test speakers | classes | UAR % | WA % | macro-F1 % |"
 SUMMARY = (

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ser.console import score_parts, with_interval
 from ser.evaluation import score
-from ser.files import read_json
 from ser.predictions import read_predictions
-from ser.tables import read_table
+from ser.system.console import score_parts, with_interval
+from ser.system.files import read_json
+from ser.system.tables import read_table
 
 METRICS = ("uar", "wa", "macro_f1")
 

@@ -27,10 +27,10 @@ def measure(way: str, steps: int) -> dict[str, float]:
     from torch.nn import functional
 
     from ser.config import ModelConfig
-    from ser.memory import keep_memory
     from ser.models import FeatureShape, build_model
     from ser.models.pooling import frame_mask
     from ser.models.spectral_crnn import CnnBranch, ConvBlock
+    from ser.system.memory import keep_memory
 
     def plain_block(self: ConvBlock, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         x = functional.max_pool2d(self.norm(self.conv(x)).relu(), (self.time_pool, self.freq_pool))

@@ -23,11 +23,11 @@ from PIL import Image
 from ser.calibration import read_calibration, reliability
 from ser.config_file import load_config
 from ser.errors import SerError
-from ser.files import atomic_write
 from ser.pipeline.visualize import visualize
 from ser.predictions import Predictions, read_predictions
 from ser.report.plots import confusion, reliability_diagram
 from ser.runs import Run
+from ser.system.files import atomic_write
 from ser.visualize import save_figure
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from ser.census import SKIPPED_COLUMNS, Skipped
 from ser.config import LabelsConfig, SplitConfig
 from ser.corpora import CORPORA
 from ser.emotions import EMOTIONS
-from ser.files import read_json
 from ser.manifest import Manifest, read_manifest
 from ser.pipeline.extract import skipped_ids
 from ser.protocols import CELL, FILE, Counts, Fold, checksum
 from ser.splits import draw_speakers, drawing_key, make_split
-from ser.tables import read_table
+from ser.system.files import read_json
+from ser.system.tables import read_table
 
 VERSION = 1
 SEED = 42

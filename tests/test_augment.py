@@ -18,7 +18,7 @@ from ser.manifest import Manifest, Utterance, copy_id, write_manifest
 from ser.pipeline.stores import augmented_folder, store_folder
 from ser.pipeline.transform import plan, transform
 from ser.store import FeatureStore
-from ser.tables import write_table
+from ser.system.tables import write_table
 
 pytest.importorskip("audiomentations")
 soundfile = pytest.importorskip("soundfile")

@@ -21,7 +21,7 @@ from ser.errors import ConfigError, DataError
 from ser.features import backbone as backbone_module
 from ser.features.backbone import BackboneExtractor, load_network, resolved_precision
 from ser.features.base import FeatureExtractor, Frames
-from ser.parallel import run_tasks
+from ser.system.parallel import run_tasks
 
 RATE = 16_000
 WHOLE = 400 + 40 * 320

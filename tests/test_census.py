@@ -15,12 +15,12 @@ from ser.census import SKIPPED_COLUMNS, UNREADABLE_REASONS, Census, check_census
 from ser.config import ExperimentConfig, LabelsConfig, ProjectConfig, RuntimeConfig
 from ser.corpora import CORPORA
 from ser.errors import DataError, LockedError
-from ser.files import exclusive_lock
 from ser.manifest import read_manifest
 from ser.pipeline.extract import extract
 from ser.reasons import SKIP_REASONS
 from ser.search import find_audio, find_corpus_folder
-from ser.tables import read_table
+from ser.system.files import exclusive_lock
+from ser.system.tables import read_table
 from trees import write_trees
 
 COUNTS = {"crema": 72, "ravdess": 96, "savee": 56, "tess": 28}

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ser import console
 from ser.comparison import Comparison
-from ser.console import Output, out, print_comparison, print_scores, print_split, print_table, say, set_up_logging, with_interval
 from ser.intervals import no_interval
 from ser.manifest import read_manifest
 from ser.splits import read_split
+from ser.system import console
+from ser.system.console import Output, out, print_comparison, print_scores, print_split, print_table, say, set_up_logging, with_interval
 from workspace import Workspace, printed_rows
 
 

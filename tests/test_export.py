@@ -24,7 +24,6 @@ from ser.errors import ArtefactError, ConfigError, DataError, LockedError
 from ser.export import build, export_run
 from ser.exported import INPUTS, Exported, seal, stack
 from ser.features.spectral import SpectralExtractor
-from ser.files import exclusive_lock
 from ser.manifest import read_manifest
 from ser.models import FeatureShape, build_model
 from ser.original import Original, made_with, read_original
@@ -36,6 +35,7 @@ from ser.rebuild import Header
 from ser.restore import Clip, Ear, Recogniser
 from ser.runs import Run
 from ser.store import StoreSpec
+from ser.system.files import exclusive_lock
 from workspace import Workspace
 
 RATE = 16_000

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser.errors import ArtefactError, LockedError
-from ser.files import atomic_write, digest_json, exclusive_lock, read_json, sha256_file, write_json, write_text
+from ser.system.files import atomic_write, digest_json, exclusive_lock, read_json, sha256_file, write_json, write_text
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -51,7 +51,7 @@ def test_a_kill_leaves_the_old_file(tmp_path: Path) -> None:
     program = f"""
 import os, signal
 from pathlib import Path
-from ser.files import atomic_write
+from ser.system.files import atomic_write
 with atomic_write(Path({str(path)!r})) as file:
     file.write(b"half"); file.flush()
     os.kill(os.getpid(), signal.SIGKILL)
@@ -109,7 +109,7 @@ def hold_lock(path: Path) -> subprocess.Popen[str]:
     program = f"""
 import sys
 from pathlib import Path
-from ser.files import exclusive_lock
+from ser.system.files import exclusive_lock
 with exclusive_lock(Path({str(path)!r})):
     print("held", flush=True)
     sys.stdin.read()
@@ -144,7 +144,7 @@ def test_a_dead_owner_leaves_the_lock_free_although_its_child_lives(tmp_path: Pa
     program = f"""
 import subprocess, sys
 from pathlib import Path
-from ser.files import exclusive_lock
+from ser.system.files import exclusive_lock
 with exclusive_lock(Path({str(tmp_path / "lock")!r})):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     print(child.pid, flush=True)

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from ser import memory
-from ser.memory import keep_memory
+from ser.system import memory
+from ser.system.memory import keep_memory
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mallopt is of glibc")

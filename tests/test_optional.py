@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ser.errors import ConfigError
-from ser.optional import optional
+from ser.system.optional import optional
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from ser.errors import AudioError, DataError, LockedError, SerError
-from ser.files import exclusive_lock
-from ser.parallel import run_tasks
+from ser.system.files import exclusive_lock
+from ser.system.parallel import run_tasks
 
 
 def square(number: int) -> int:
@@ -164,7 +164,7 @@ def test_closing_early_leaves_no_child() -> None:
 
 SCRIPT = """
 import os, sys, time
-from ser.parallel import run_tasks
+from ser.system.parallel import run_tasks
 
 def task(number):
     if number >= 2:
@@ -201,8 +201,8 @@ def test_a_stopped_parent_leaves_no_child(stop: signal.Signals, seconds: float, 
 LOCKED_SCRIPT = """
 import os, sys, time
 from pathlib import Path
-from ser.files import exclusive_lock
-from ser.parallel import run_tasks
+from ser.system.files import exclusive_lock
+from ser.system.parallel import run_tasks
 
 def task(number):
     os.write(1, b"%d\\n" % number)  # at once, or the lines of two workers may mix
@@ -235,6 +235,6 @@ def test_the_lock_of_a_killed_parent_is_free_at_once_though_its_workers_were_bus
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers end with the task that they hold")
 def test_a_worker_whose_parent_died_before_the_kernel_was_asked_ends_too() -> None:
-    command = [sys.executable, "-c", "import os; from ser.parallel import die_with; die_with(os.getppid() + 1); print('alive')"]
+    command = [sys.executable, "-c", "import os; from ser.system.parallel import die_with; die_with(os.getppid() + 1); print('alive')"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")

@@ -19,7 +19,6 @@ import pytest
 import soundfile
 
 from conftest import Ser
-from ser import progress
 from ser.export import export_run
 from ser.formats import FORMATS
 from ser.newest import VARIABLE, choose_model
@@ -27,6 +26,7 @@ from ser.pipeline.predict import find_sources
 from ser.predict import Prediction, Predictor
 from ser.reasons import SKIP_REASONS
 from ser.runs import Run
+from ser.system import progress
 from test_decode import DATA, wave, wave_format
 from test_imports import loaded_by
 from workspace import Workspace, printed_rows

@@ -6,14 +6,14 @@ import logging
 import pytest
 from rich.console import Console
 
-from ser import progress
+from ser.system import progress
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock whose hands the test moves: its only entry is the time in seconds."""
     now = [100.0]
-    monkeypatch.setattr("ser.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("ser.system.progress.time.monotonic", lambda: now[0])
     return now
 
 
@@ -22,7 +22,7 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_a_log_gets_a_line_at_most_every_ten_seconds_and_one_at_the_end(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "ser.progress")
+    caplog.set_level(logging.INFO, "ser.system.progress")
     with progress.track("transform", 100, "clips") as advance:
         for _ in range(25):
             clock[0] += 1.0
@@ -37,7 +37,7 @@ def test_a_log_gets_a_line_at_most_every_ten_seconds_and_one_at_the_end(clock: l
 def test_seconds_of_audio_are_told_in_multiples_of_real_time_with_the_time_left(
     clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "ser.progress")
+    caplog.set_level(logging.INFO, "ser.system.progress")
     with progress.track("transform ssl", 0.1 * 3000, progress.AUDIO) as advance:
         for _ in range(3000):
             clock[0] += 0.008
@@ -50,14 +50,14 @@ def test_seconds_of_audio_are_told_in_multiples_of_real_time_with_the_time_left(
 
 
 def test_work_that_takes_no_time_is_no_division_by_zero(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "ser.progress")
+    caplog.set_level(logging.INFO, "ser.system.progress")
     with progress.track("load", 1, "clips") as advance:
         advance(1)
     assert len(messages(caplog)) == 1
 
 
 def test_nothing_to_do_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "ser.progress")
+    caplog.set_level(logging.INFO, "ser.system.progress")
     with progress.track("transform", 0, "clips"):
         pass
     assert not caplog.records
@@ -67,7 +67,7 @@ def test_nothing_to_do_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_terminal_gets_a_bar_with_the_speed(clock: list[float], monkeypatch: pytest.MonkeyPatch, unit: str, speed: str) -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=100)
-    monkeypatch.setattr("ser.progress.Console", lambda stderr: console)
+    monkeypatch.setattr("ser.system.progress.Console", lambda stderr: console)
     with progress.track("transform", 50, unit) as advance:
         clock[0] += 2.0
         advance(50)
@@ -83,7 +83,7 @@ def test_the_bar_tells_the_time_left_however_rarely_the_work_moves_on(
 ) -> None:
     """What stands there at the end is drawn in any case."""
     screen = io.StringIO()
-    monkeypatch.setattr("ser.progress.Console", lambda stderr: Console(file=screen, force_terminal=True, width=120))
+    monkeypatch.setattr("ser.system.progress.Console", lambda stderr: Console(file=screen, force_terminal=True, width=120))
     with progress.track("transform ssl", 100, unit) as advance:
         for _ in range(steps):
             clock[0] += 90.0
@@ -94,6 +94,6 @@ def test_the_bar_tells_the_time_left_however_rarely_the_work_moves_on(
 @pytest.mark.parametrize("terminal", [True, False])
 def test_an_exception_in_the_work_passes_through(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
     console = Console(file=io.StringIO(), force_terminal=terminal)
-    monkeypatch.setattr("ser.progress.Console", lambda stderr: console)
+    monkeypatch.setattr("ser.system.progress.Console", lambda stderr: console)
     with pytest.raises(ZeroDivisionError), progress.track("transform", 2, "clips"):
         raise ZeroDivisionError

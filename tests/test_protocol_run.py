@@ -12,10 +12,10 @@ from conftest import Ser
 from ser import paths
 from ser.emotions import EMOTIONS
 from ser.errors import ArtefactError, ConfigError, DataError
-from ser.files import exclusive_lock
 from ser.pipeline.protocol import plan_jobs, run_protocol
 from ser.protocols import find_protocol
 from ser.runs import Run
+from ser.system.files import exclusive_lock
 from workspace import Row, Workspace, make_workspace, rows_of
 
 WITHOUT_CALM = tuple(emotion for emotion in EMOTIONS if emotion != "calm")

@@ -23,7 +23,6 @@ from ser.calibration import write_calibration
 from ser.certificate import read_certificate, write_certificate
 from ser.config import ProtocolConfig
 from ser.corpora import CORPORA
-from ser.files import exclusive_lock
 from ser.licences import model_licence, sound_licence
 from ser.pipeline.report import report
 from ser.predictions import Predictions
@@ -37,7 +36,8 @@ from ser.report.page import Note, Table
 from ser.report.plots import SpeakerPoint
 from ser.report.scores import curves_section, ends, perceived_section, protocol_name, protocol_title
 from ser.runs import Run
-from ser.tables import write_table
+from ser.system.files import exclusive_lock
+from ser.system.tables import write_table
 from trees import write_trees
 from workspace import Workspace, make_workspace, rows_of
 

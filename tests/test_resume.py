@@ -21,11 +21,11 @@ from ser.certificate import read_certificate
 from ser.checkpoint import digest, load_checkpoint
 from ser.config import ModelConfig
 from ser.errors import ArtefactError, ConfigError, DataError
-from ser.files import exclusive_lock
 from ser.models import build_model
 from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
 from ser.runs import Run, create_run
+from ser.system.files import exclusive_lock
 from ser.training import Trainer
 from workspace import Workspace, history_of, metrics_of, rows_of
 

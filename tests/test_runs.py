@@ -13,9 +13,9 @@ import pytest
 from ser import runs
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, ConfigError, DataError
-from ser.files import read_json, write_json
 from ser.runs import HISTORY_COLUMNS, Run, contrast, create_run, differences, find_run, write_history
-from ser.tables import read_table
+from ser.system.files import read_json, write_json
+from ser.system.tables import read_table
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from ser import runtime
 from ser.config import RuntimeConfig, TrainConfig
 from ser.errors import ConfigError, DataError
-from ser.runtime import choose_device, memory_errors, prepare_process, resolved, use_bf16
+from ser.system import runtime
+from ser.system.runtime import choose_device, memory_errors, prepare_process, resolved, use_bf16
 
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
 

@@ -18,7 +18,6 @@ from ser.checkpoint import digest, load_checkpoint
 from ser.config import ModelConfig
 from ser.data import Normaliser, SpeechDataset
 from ser.errors import ConfigError, DataError
-from ser.files import read_json
 from ser.inference import predict_dataset
 from ser.models import FeatureShape, build_model
 from ser.pipeline import stores
@@ -26,6 +25,7 @@ from ser.pipeline.load import read_loaded
 from ser.pipeline.plan import plan_load, plan_train
 from ser.runs import Run
 from ser.store import FeatureStore
+from ser.system.files import read_json
 from ser.training import Trainer
 from trees import write_trees
 from workspace import SPEED_ALONE, Row, Workspace, header_of, history_of, make_workspace, metrics_of, rows_of, weights_of

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser.errors import ArtefactError
-from ser.tables import FORMULA_SIGNS, neutralise, read_table, write_table
+from ser.system.tables import FORMULA_SIGNS, neutralise, read_table, write_table
 
 CELLS = st.text(alphabet=st.sampled_from("=+-@' ,\"\n\r\tab1é\x00"), max_size=6) | st.text(max_size=12)
 

@@ -15,11 +15,11 @@ from ser.checkpoint import digest, load_checkpoint
 from ser.config import SSL, ExperimentConfig, SpecAugmentConfig, TrainConfig
 from ser.data import SpeechDataset
 from ser.errors import ArtefactError, DataError
-from ser.files import write_text
 from ser.losses import FocalLoss, gate_imbalance
 from ser.runs import HISTORY_COLUMNS, Run
 from ser.specaugment import spec_augment
-from ser.tables import read_table
+from ser.system.files import write_text
+from ser.system.tables import read_table
 from ser.training import Trainer, make_optimizer
 from toys import DIMS, TINY_MOE, make_trainer, moe_config, new_run, tiny_model, toy_dataset
 

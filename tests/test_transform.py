@@ -12,19 +12,20 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser import files, paths
+from ser import paths
 from ser.audio import prepare
 from ser.config import ExperimentConfig
 from ser.decode import audio_hash, read_audio
 from ser.errors import ArtefactError, DataError, LockedError
 from ser.features.spectral import SpectralExtractor
 from ser.manifest import Manifest, Utterance, read_manifest, write_manifest
-from ser.parallel import START_METHOD
 from ser.pipeline import stores
 from ser.pipeline import transform as step
 from ser.pipeline.stores import SPECTRAL, augmented_spec, store_folder, store_spec
 from ser.pipeline.transform import plan, transform
 from ser.store import FeatureStore
+from ser.system import files
+from ser.system.parallel import START_METHOD
 
 RATES = (16_000, 48_000, 44_100, 24_414, 16_000, 8000, 16_000)
 pytestmark = pytest.mark.skipif(START_METHOD != "fork", reason="a worker must see what a test has replaced")

@@ -26,11 +26,11 @@ from ser.errors import ConfigError, DataError
 from ser.features.backbone import BackboneExtractor, one_thread
 from ser.features.backbone_files import PINNED
 from ser.manifest import Manifest, Utterance, read_manifest
-from ser.parallel import START_METHOD
 from ser.pipeline import transform as step
 from ser.pipeline.stores import SPECTRAL, augmented_folder, resolve_precision, store_folder, store_folders, store_spec
 from ser.pipeline.transform import plan, transform
 from ser.store import FeatureStore
+from ser.system.parallel import START_METHOD
 from trees import write_trees
 from workspace import SPEED_ALONE, Workspace, make_workspace
 
@@ -309,7 +309,7 @@ def test_no_clip_is_longer_than_estimated_and_neither_is_a_slower_copy(config: E
 
 
 def test_progress_is_told_in_multiples_of_real_time(config: ExperimentConfig, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "ser.progress")
+    caplog.set_level(logging.INFO, "ser.system.progress")
     transform(config)
     said = [record.getMessage() for record in caplog.records]
     assert said[0].startswith("transform spectral: 28 of 28, ")

@@ -14,7 +14,7 @@ from ser.certificate import Entry
 from ser.config import LabelsConfig
 from ser.errors import ArtefactError, DataError
 from ser.manifest import copy_id
-from ser.tables import read_table
+from ser.system.tables import read_table
 from ser.votes import HEARD, find_votes, on_classes, plurality, read_owners_table, read_votes, vote_targets, write_votes
 
 REAL = Path(__file__).parents[2] / "shared/data/crema-tables"

@@ -12,12 +12,12 @@ from ser.corpora import CORPORA, ParsedName
 from ser.decode import Audio, audio_hash, read_audio
 from ser.errors import AudioError, DataError
 from ser.manifest import Manifest, Utterance
-from ser.parallel import run_tasks
-from ser.progress import track
 from ser.reasons import SKIP_REASONS, WARN_REASONS
 from ser.screening import screen
 from ser.search import UNPRINTABLE, find_audio, find_corpus_folder, printable
-from ser.tables import write_table
+from ser.system.parallel import run_tasks
+from ser.system.progress import track
+from ser.system.tables import write_table
 from ser.units import samples_to_seconds
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from pydantic import ValidationError, field_validator
 
 from ser.config import Config, LabelsConfig, SplitConfig
 from ser.errors import ArtefactError, LeakageError
-from ser.files import digest_json, read_json, write_json
 from ser.manifest import Manifest, original_id
+from ser.system.files import digest_json, read_json, write_json
 
 SPLIT_NAMES = ("train", "val", "test")
 

@@ -11,7 +11,7 @@ import torch
 
 from ser import __version__
 from ser.errors import ArtefactError
-from ser.files import atomic_write
+from ser.system.files import atomic_write
 
 SCHEMA = 1
 SHOWN = 200

@@ -150,7 +150,7 @@ def pipeline(  # noqa: PLR0913, PLR0917 - the contract of the command line
         return
     with exit_codes():
         from ser.config_file import load_config
-        from ser.console import set_up_logging
+        from ser.system.console import set_up_logging
 
         set_up_logging(verbose)
 
@@ -181,8 +181,8 @@ app.add_typer(protocol_app, name="protocol")
 def protocol_list() -> None:
     """One line for each protocol."""
     with exit_codes():
-        from ser.console import set_up_logging
         from ser.pipeline.protocol_show import print_list
+        from ser.system.console import set_up_logging
 
         set_up_logging(0)
         print_list()
@@ -192,8 +192,8 @@ def protocol_list() -> None:
 def protocol_show(name: Annotated[str, typer.Argument(help="As in `ser protocol list`.")]) -> None:
     """What a protocol demands: corpora, classes, folds with speakers and counts, checksum, source."""
     with exit_codes():
-        from ser.console import set_up_logging
         from ser.pipeline.protocol_show import print_protocol
+        from ser.system.console import set_up_logging
 
         set_up_logging(0)
         print_protocol(name)
@@ -218,8 +218,8 @@ def protocol_run(  # noqa: PLR0913, PLR0917 - the contract of the command line
     """Train and measure every fold with every seed; run again, it goes on where it stopped."""
     with exit_codes():
         from ser.config_file import load_config
-        from ser.console import set_up_logging
         from ser.pipeline.protocol import run_protocol
+        from ser.system.console import set_up_logging
 
         set_up_logging(verbose)
         extra = [*([f"train.epochs={epochs}"] if epochs is not None else []), *([f"protocol.seeds=[{seeds}]"] if seeds is not None else [])]
@@ -242,7 +242,7 @@ def report(
 ) -> None:
     """Write report.html and MODEL_CARD.md into the folder of a run, or compare two runs."""
     with exit_codes():
-        from ser.console import set_up_logging
+        from ser.system.console import set_up_logging
 
         set_up_logging(verbose)
         if (run is None) == (compare is None):
@@ -277,8 +277,8 @@ def visualize(  # noqa: PLR0913, PLR0917 - the contract of the command line
     """Show one utterance: the stages of its waveform, and its features as they were stored."""
     with exit_codes():
         from ser.config_file import load_config
-        from ser.console import set_up_logging
         from ser.pipeline.visualize import visualize as show_utterance
+        from ser.system.console import set_up_logging
 
         set_up_logging(verbose)
         show_utterance(
@@ -316,8 +316,8 @@ def export(  # noqa: PLR0913, PLR0917 - the contract of the command line
 ) -> None:
     """Write the model of a run as one .onnx file, from waveform to calibrated probabilities, and try it."""
     with exit_codes():
-        from ser.console import set_up_logging
         from ser.pipeline.export import export as write_export
+        from ser.system.console import set_up_logging
 
         set_up_logging(verbose)
         if runtime is not None and web is None:
@@ -371,8 +371,8 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
     """
     with exit_codes():
         start_quickly()
-        from ser.console import set_up_logging
         from ser.pipeline.predict import predict as predict_paths
+        from ser.system.console import set_up_logging
 
         set_up_logging(verbose)
         refuse_empty({"--model": model, "--backbone": backbone})
@@ -410,8 +410,8 @@ def serve(  # noqa: PLR0913, PLR0917 - the contract of the command line
     Ctrl-C or SIGTERM answers what is in flight, and leaves no process behind.
     """
     with exit_codes():
-        from ser.console import set_up_logging
         from ser.pipeline.serve import serve as answer_requests
+        from ser.system.console import set_up_logging
 
         set_up_logging(verbose)
         answer_requests(model, host, port, workers, max_mb, max_seconds, timeout, allow_host or (), backbone)
@@ -424,8 +424,8 @@ def demo(
 ) -> None:
     """Run the whole pipeline on the sample of CREMA-D that comes with ser."""
     with exit_codes():
-        from ser.console import set_up_logging
         from ser.pipeline.demo import demo as run_demo
+        from ser.system.console import set_up_logging
 
         set_up_logging(verbose)
 

@@ -14,7 +14,7 @@ from ser.corpora import CORPORA
 from ser.intervals import MIN_SPEAKERS, Interval, Metric, Score, interval_of, mean_of, no_interval, pooled, value_of
 from ser.metrics import METRICS, Counts, Floats, confusion_matrices, f1_scores, per_class, recalls, uar, wa
 from ser.predictions import Predictions, same_rows
-from ser.tables import write_table
+from ser.system.tables import write_table
 
 COLLAPSE = 0.95
 """Mean weight of one expert over a test split, above which the others hardly count."""

@@ -21,8 +21,8 @@ from ser.audio import Waveform, prepare
 from ser.calibration import Calibration
 from ser.config import AudioConfig
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
-from ser.memory import enough_memory
-from ser.optional import optional
+from ser.system.memory import enough_memory
+from ser.system.optional import optional
 from ser.wording import described
 
 Frames = NDArray[np.float32]

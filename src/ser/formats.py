@@ -15,7 +15,7 @@ from ser.attention import Attention
 from ser.errors import AudioError
 from ser.predict import Passage, Prediction
 from ser.search import printable
-from ser.tables import neutralise
+from ser.system.tables import neutralise
 
 DIGITS = 6
 """Behind the point, of probabilities and seconds."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from ser.emotions import EMOTIONS
 from ser.errors import ArtefactError, DataError
-from ser.tables import iter_table, write_table
+from ser.system.tables import iter_table, write_table
 
 
 @dataclass(frozen=True, slots=True)

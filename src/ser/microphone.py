@@ -15,7 +15,7 @@ import numpy as np
 
 from ser.audio import Waveform
 from ser.errors import DataError
-from ser.optional import optional
+from ser.system.optional import optional
 from ser.units import samples_to_seconds, seconds_to_samples
 
 CAPTURE_RATE = 48_000

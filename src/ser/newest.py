@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ser.errors import ArtefactError, ConfigError
 from ser.exported import check_seal, weights_of
-from ser.files import read_json
 from ser.runs import Run
 from ser.search import printable
+from ser.system.files import read_json
 
 VARIABLE = "SER_MODEL"
 RUNS = Path("runs")

@@ -48,7 +48,7 @@ Floats = NDArray[np.float64]
 Clip = tuple[NDArray[np.float32], int]
 Advance = Callable[[float], None]
 Tracker = Callable[[str, float], AbstractContextManager[Advance]]
-"""As `ser.progress.track` with seconds of audio for its unit."""
+"""As `ser.system.progress.track` with seconds of audio for its unit."""
 Span = tuple[int, int]
 """First sample, and the first behind the last."""
 
@@ -192,7 +192,7 @@ class Predictor:
             audio: a file's path, the bytes of one as a stream, or samples: (samples,) or (samples, channels), floating point with full
                 scale 1 or signed integers.
             sample_rate: hertz, of samples; a file tells its own.
-            track: shows the progress, in seconds of audio, as `ser.progress.track` does.
+            track: shows the progress, in seconds of audio, as `ser.system.progress.track` does.
 
         Raises:
             AudioError: the recording cannot be used; `reason` is the code.

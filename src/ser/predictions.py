@@ -12,7 +12,7 @@ from ser.certificate import Entry
 from ser.emotions import EMOTIONS
 from ser.errors import ArtefactError
 from ser.metrics import Counts, confusion_matrix
-from ser.tables import iter_table, write_table
+from ser.system.tables import iter_table, write_table
 
 FIXED = ("id", "corpus", "speaker", "truth", "prediction")
 """Columns behind those that say which part of the table a row belongs to, and before p_<label>..., gate_<expert>..."""

@@ -17,7 +17,7 @@ from ser.config import Config, Corpus, LabelsConfig, SplitConfig
 from ser.config_file import suggestion
 from ser.corpora import CORPORA
 from ser.errors import ArtefactError, ConfigError
-from ser.files import digest_json, read_json
+from ser.system.files import digest_json, read_json
 
 FILE = Path(str(resources.files("ser"))) / "protocols.json"
 

@@ -22,8 +22,8 @@ from ser.errors import ArtefactError, ConfigError
 from ser.features.base import ClipError, FeatureExtractor, Frames
 from ser.models import ModelOutput, build_model
 from ser.rebuild import Device, Header, make_extractor, read_header
-from ser.runtime import choose_device, memory_errors, repeat_exactly
 from ser.store import StoreSpec
+from ser.system.runtime import choose_device, memory_errors, repeat_exactly
 
 Clip = tuple[NDArray[np.float32], int]
 """Decoded samples, (samples,) or (samples, channels), and their rate in hertz."""

@@ -23,9 +23,9 @@ from ser.intervals import difference_of, pooled
 from ser.manifest import Manifest
 from ser.metrics import METRICS, Counts
 from ser.predictions import Predictions
-from ser.progress import track
 from ser.restore import Clip, Recogniser
 from ser.splits import drawing_key
+from ser.system.progress import track
 
 Condition = Callable[[Waveform, int, np.random.Generator], Waveform]
 """(samples,), their rate in hertz and a source of randomness -> another (samples,); the first stays as it is."""

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, ConfigError, DataError
-from ser.files import read_json, write_json
-from ser.tables import write_table
+from ser.system.files import read_json, write_json
+from ser.system.tables import write_table
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ser.errors import ArtefactError
-from ser.files import atomic_write, digest_json, read_json, sha256_file, write_json
+from ser.system.files import atomic_write, digest_json, read_json, sha256_file, write_json
 
 Key = tuple[str, str]
 """Id and audio hash: what a clip's features are stored under, besides the store's fingerprint."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ser.audio import Waveform
 from ser.errors import ConfigError, DataError
-from ser.memory import enough_memory
-from ser.optional import optional
+from ser.system.memory import enough_memory
+from ser.system.optional import optional
 
 RATE = 16_000
 """Hz, of what it hears. All lengths below are samples at this rate."""

@@ -16,7 +16,7 @@ from ser.certificate import SPLIT_NAMES, Certificate, Entries, Entry, certify, c
 from ser.config import LabelsConfig, SplitConfig
 from ser.errors import ArtefactError, DataError
 from ser.manifest import Manifest, Utterance
-from ser.tables import read_table, write_table
+from ser.system.tables import read_table, write_table
 
 log = logging.getLogger(__name__)
 

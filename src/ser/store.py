@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ser.errors import ArtefactError, DataError
-from ser.files import digest_json, read_json, remove_leftovers, write_json
 from ser.shards import Clip, Shard, check_matrix, matrix_path, read_sidecar, remove_shard, sidecar_path
-from ser.tables import iter_table, write_table
+from ser.system.files import digest_json, read_json, remove_leftovers, write_json
+from ser.system.tables import iter_table, write_table
 
 SCHEMA = 1
 """Of the layout above."""

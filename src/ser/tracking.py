@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from ser.config import TrackingConfig
 from ser.errors import ConfigError
-from ser.files import atomic_write
+from ser.system.files import atomic_write
 
 FORMAT = "brain.Event:2"
 """What a file of events has to begin with."""

@@ -19,10 +19,10 @@ from ser.errors import DataError
 from ser.inference import predict_dataset
 from ser.losses import ExtraLosses, class_weights, make_loss
 from ser.metrics import confusion_matrix, macro_f1, uar, wa
-from ser.progress import track
 from ser.runs import Run, contrast, flatten, write_history
-from ser.runtime import choose_device, resolved, use_bf16
 from ser.specaugment import spec_augment
+from ser.system.progress import track
+from ser.system.runtime import choose_device, resolved, use_bf16
 from ser.tracking import EventFile
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from ser.errors import ArtefactError, AudioError, DataError
 from ser.manifest import original_id
 from ser.metrics import Counts
 from ser.search import is_folder, is_system, list_folder, printable
-from ser.tables import iter_table, write_table
+from ser.system.tables import iter_table, write_table
 
 log = logging.getLogger(__name__)
 

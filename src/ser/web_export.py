@@ -19,9 +19,9 @@ from typing import Any
 from ser import __version__
 from ser.errors import ConfigError, LockedError
 from ser.exported import Exported
-from ser.files import exclusive_lock, sync_folder
 from ser.predict import Predictor
 from ser.silero import Voice, find_file
+from ser.system.files import exclusive_lock, sync_folder
 from ser.web_runtime import VERSION
 
 PAGE = Path(__file__).parent / "web"

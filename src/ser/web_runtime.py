@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ser.errors import ConfigError, DataError
-from ser.files import atomic_write
+from ser.system.files import atomic_write
 
 log = logging.getLogger(__name__)
 

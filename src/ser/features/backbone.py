@@ -22,7 +22,7 @@ from ser.config import SSL, SslConfig
 from ser.errors import DataError
 from ser.features.backbone_files import fetch_weights, find_backbone, hidden_states, refuse_rate
 from ser.features.base import ClipError, Frames
-from ser.runtime import choose_device, memory_errors, repeat_exactly, use_bf16
+from ser.system.runtime import choose_device, memory_errors, repeat_exactly, use_bf16
 
 VARIANCE_FLOOR = 1e-7
 """Added to the variance of a waveform before its root is taken, as transformers' Wav2Vec2FeatureExtractor does."""

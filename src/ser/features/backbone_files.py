@@ -17,7 +17,7 @@ from typing import Any
 
 from ser.config import SslConfig
 from ser.errors import ConfigError, DataError
-from ser.files import sha256_file
+from ser.system.files import sha256_file
 
 log = logging.getLogger(__name__)
 

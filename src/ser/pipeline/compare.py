@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from ser.comparison import TITLES, compare_folds, require_pairs, sentence
-from ser.console import print_comparison, say
 from ser.errors import ArtefactError, DataError
 from ser.evaluation import Folds
 from ser.predictions import is_of_protocol, read_predictions, read_protocol_predictions
+from ser.system.console import print_comparison, say
 
 
 def compare_runs(folder_a: str | Path, folder_b: str | Path) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 from shlex import quote
 
 from ser.config_file import load_config
-from ser.console import say
 from ser.newest import newest_run
 from ser.pipeline import run_steps
+from ser.system.console import say
 
 
 def demo(folder: str) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from ser import paths
 from ser.config import SSL, ExperimentConfig
-from ser.console import print_table
 from ser.corpora import CORPORA
 from ser.errors import ConfigError, DataError, SerError
 from ser.features.backbone_files import NO_WEIGHTS, has_weights
@@ -23,6 +22,7 @@ from ser.manifest import read_manifest
 from ser.pipeline.stores import extractor_names, find_states, frame_bytes, store_spec
 from ser.search import find_audio, find_corpus_folder
 from ser.splits import read_split
+from ser.system.console import print_table
 
 Finding = tuple[str, str, str]
 """(what was looked at, `ok` / `note` / `missing`, detail)"""
@@ -73,7 +73,7 @@ def hardware(config: ExperimentConfig) -> Iterator[Finding]:
     """What torch will run on."""
     import torch
 
-    from ser.runtime import choose_device, use_bf16
+    from ser.system.runtime import choose_device, use_bf16
 
     try:
         device = choose_device(config.train)

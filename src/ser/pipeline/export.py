@@ -5,11 +5,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from ser.console import say
 from ser.errors import ConfigError
 from ser.export import export_run
-from ser.files import exclusive_lock
 from ser.runs import Run
+from ser.system.console import say
+from ser.system.files import exclusive_lock
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from ser import microphone
 from ser.audio import Waveform
-from ser.console import Output, out, say
 from ser.errors import AudioError, ConfigError
 from ser.formats import DIGITS, rounded
 from ser.microphone import Moment, limited, moments
@@ -22,6 +21,7 @@ from ser.predict import Prediction, Predictor
 from ser.recording import MAX_HOURS
 from ser.screening import dbfs
 from ser.silero import Voice
+from ser.system.console import Output, out, say
 from ser.units import seconds_to_samples
 
 if TYPE_CHECKING:  # who writes lines does without

@@ -13,8 +13,8 @@ import numpy as np
 from ser import paths
 from ser.census import find_files
 from ser.config import SSL, ExperimentConfig
-from ser.console import say
 from ser.errors import SerError
+from ser.system.console import say
 
 TRIAL_SECONDS = 1.0
 """For which a backbone runs, to see how fast it is."""

@@ -161,13 +161,13 @@ def standard_input() -> IO[bytes]:
 
 
 def track_seconds(description: str, total: float) -> AbstractContextManager[Callable[[float], None]]:
-    from ser.progress import AUDIO, track
+    from ser.system.progress import AUDIO, track
 
     return track(description, total, AUDIO)
 
 
 def track_files(count: int) -> AbstractContextManager[Callable[[float], None]]:
-    from ser.progress import track
+    from ser.system.progress import track
 
     return track("predict", count, "files")
 
@@ -218,7 +218,7 @@ def write(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        from ser.console import Output
+        from ser.system.console import Output
 
         Output().on_broken_pipe()
 
@@ -237,7 +237,7 @@ def print_outcomes(outcomes: Iterable[Outcome], count: int) -> None:
         rows.append(row_of(outcome))
         segments = outcome.prediction.segments if count == 1 and outcome.prediction else ()
     if rows:
-        from ser.console import print_table
+        from ser.system.console import print_table
 
         print_table("predictions", ("recording", "emotion", "likeliest, %", "remarks", "seconds", "of speech"), rows, text_columns=4)
     if len(segments) > 1:
@@ -245,7 +245,7 @@ def print_outcomes(outcomes: Iterable[Outcome], count: int) -> None:
 
 
 def print_timeline(segments: Sequence[Passage]) -> None:
-    from ser.console import print_table, say
+    from ser.system.console import print_table, say
 
     rows = [(minutes(of.start), minutes(of.end), of.emotion, likeliest(of)) for of in segments[:MOST_ROWS]]
     print_table("timeline", ("from", "to", "emotion", "likeliest, %"), rows, text_columns=4)

@@ -24,9 +24,7 @@ from ser.census import SKIPPED_COLUMNS, Skipped
 from ser.certificate import read_certificate
 from ser.checkpoint import first_line
 from ser.config import ExperimentConfig, SplitConfig
-from ser.console import say
 from ser.errors import ConfigError, DataError, LockedError, SerError
-from ser.files import digest_json, exclusive_lock, remove_leftovers
 from ser.manifest import Manifest, read_manifest
 from ser.pipeline.extract import index, skipped_ids
 from ser.pipeline.extras import check_extras
@@ -37,7 +35,9 @@ from ser.pipeline.transform import transform
 from ser.protocols import Fold, Protocol, find_protocol
 from ser.runs import MAY_DIFFER, Run, differences
 from ser.splits import CERTIFICATE_FILE, Split, drawing_key, make_split, read_split, write_split
-from ser.tables import read_table
+from ser.system.console import say
+from ser.system.files import digest_json, exclusive_lock, remove_leftovers
+from ser.system.tables import read_table
 
 log = logging.getLogger(__name__)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ser.console import print_table, say
 from ser.protocols import Fold, find_protocol, read_protocols
+from ser.system.console import print_table, say
 
 
 def print_list() -> None:

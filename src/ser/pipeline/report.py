@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ser import paths
 from ser.config import SSL, ExperimentConfig, ProjectConfig
 from ser.config_file import override
-from ser.console import say
 from ser.errors import ArtefactError, ConfigError, DataError, SerError
-from ser.files import exclusive_lock, remove_leftovers, write_text
 from ser.manifest import Manifest, read_manifest
 from ser.report.build import build_page
 from ser.report.card import model_card
@@ -19,6 +17,8 @@ from ser.report.examples import Listener
 from ser.report.facts import RunFacts, read_facts
 from ser.report.page import render_page
 from ser.runs import flatten
+from ser.system.console import say
+from ser.system.files import exclusive_lock, remove_leftovers, write_text
 
 if TYPE_CHECKING:
     from ser.restore import Recogniser
@@ -96,7 +96,7 @@ def refuse_absent_devices(here: ExperimentConfig, settings: Sequence[str]) -> No
     Raises:
         ConfigError: it is not.
     """
-    from ser.runtime import choose_device
+    from ser.system.runtime import choose_device
 
     named = {setting.partition("=")[0].strip() for setting in settings}
     for of, key in ((here.train, "train.device"), (here.ssl, "ssl.device")):
@@ -120,7 +120,7 @@ def load_recogniser(facts: RunFacts, config: ExperimentConfig) -> tuple["Recogni
     """
     from ser.checkpoint import digest, load_checkpoint
     from ser.restore import Recogniser
-    from ser.runtime import prepare_process
+    from ser.system.runtime import prepare_process
 
     prepare_process(config.runtime)
     best = facts.run.best

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from ser.console import say
 from ser.errors import ConfigError
 from ser.serve.limits import LOOPBACK, Limits, plain_name, url_name
 from ser.serve.server import listen, run
 from ser.serve.workers import Pool, worker_command
+from ser.system.console import say
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from ser.features.backbone_files import CODE_VERSION as BACKBONE_VERSION
 from ser.features.backbone_files import Backbone, find_backbone, hidden_states, refuse_rate
 from ser.features.base import FeatureExtractor
 from ser.features.spectral import CODE_VERSION, SpectralExtractor
-from ser.parallel import run_tasks
 from ser.store import StoreSpec, is_finished
+from ser.system.parallel import run_tasks
 
 log = logging.getLogger(__name__)
 
@@ -216,6 +216,6 @@ def on_gpu(config: ExperimentConfig) -> bool:
     Raises:
         ConfigError: `ssl.device` is not available here.
     """
-    from ser.runtime import choose_device
+    from ser.system.runtime import choose_device
 
     return choose_device(config.ssl).type != "cpu"

@@ -10,11 +10,9 @@ from ser.calibration import Calibration, calibrate, write_calibration
 from ser.certificate import Certificate, record_statistic, speaker_independent, write_certificate
 from ser.checkpoint import digest, fitting, load_checkpoint
 from ser.config import SSL, ExperimentConfig
-from ser.console import print_scores, say
 from ser.data import SpeechDataset
 from ser.errors import ArtefactError, DataError
 from ser.evaluation import score, summarise_gates, write_confusion_matrix
-from ser.files import exclusive_lock, read_json, remove_leftovers, write_json
 from ser.inference import predict_dataset
 from ser.models import build_model
 from ser.models.ssl_spectral_moe import SslSpectralMoe
@@ -22,8 +20,10 @@ from ser.perception import perceived_scores
 from ser.pipeline.load import Loaded, read_loaded, write_normalisers
 from ser.predictions import Predictions, write_predictions
 from ser.runs import Run, create_run, find_run
-from ser.runtime import memory_errors, prepare_process
 from ser.splits import CERTIFICATE_FILE, write_split
+from ser.system.console import print_scores, say
+from ser.system.files import exclusive_lock, read_json, remove_leftovers, write_json
+from ser.system.runtime import memory_errors, prepare_process
 from ser.tracking import check_installed
 from ser.training import Progress, Trainer
 

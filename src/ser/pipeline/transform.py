@@ -17,10 +17,7 @@ from ser.decode import audio_hash, read_audio
 from ser.errors import AudioError, DataError
 from ser.features.backbone_files import fetch_weights
 from ser.features.base import ClipError, Frames
-from ser.files import exclusive_lock
 from ser.manifest import Manifest, Utterance, copy_id, original_id, read_manifest
-from ser.memory import keep_memory
-from ser.parallel import run_tasks
 from ser.pipeline.stores import (
     augmented_spec,
     extractor_names,
@@ -31,11 +28,14 @@ from ser.pipeline.stores import (
     resolve_precision,
     store_spec,
 )
-from ser.progress import AUDIO, track
 from ser.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
 from ser.splits import CERTIFICATE_FILE, read_split
 from ser.store import StoreSpec, finish_store, inventory
-from ser.tables import read_table
+from ser.system.files import exclusive_lock
+from ser.system.memory import keep_memory
+from ser.system.parallel import run_tasks
+from ser.system.progress import AUDIO, track
+from ser.system.tables import read_table
 
 log = logging.getLogger(__name__)
 

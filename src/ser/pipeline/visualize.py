@@ -17,7 +17,6 @@ from ser.augment import Augmenter
 from ser.certificate import SPLIT_NAMES, Entry, read_certificate
 from ser.config import SSL, ExperimentConfig
 from ser.config_file import suggestion
-from ser.console import say
 from ser.data import FeatureSource, Normalisers
 from ser.errors import ConfigError, DataError
 from ser.features.spectral import SpectralExtractor
@@ -26,6 +25,7 @@ from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.transform import Item, stages_of, waveform_of
 from ser.runs import Run
 from ser.splits import CERTIFICATE_FILE, Split
+from ser.system.console import say
 from ser.units import samples_to_seconds
 from ser.visualize import (
     DEVIATIONS,

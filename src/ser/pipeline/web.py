@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from ser.console import say
 from ser.errors import ConfigError
 from ser.pipeline.export import SUFFIX, export
+from ser.system.console import say
 from ser.web_export import refuse_other_content, write_page
 from ser.web_runtime import read_runtime
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from ser.certificate import SPLIT_NAMES
 from ser.config import SSL
-from ser.console import with_interval
 from ser.corpora import CORPORA
 from ser.fairness import measure_fairness
 from ser.licences import model_licence, short_title
@@ -15,6 +14,7 @@ from ser.report.facts import RunFacts
 from ser.report.model import told_of_temperature, told_of_threshold
 from ser.report.page import render
 from ser.report.scores import backbone_name, distinct_parts, essentials
+from ser.system.console import with_interval
 from ser.wording import counted, listed, percent, signed
 
 ACCENTS = {"crema": "North American", "ravdess": "North American", "savee": "British", "tess": "North American"}

@@ -14,11 +14,11 @@ from ser.certificate import SPLIT_NAMES, Certificate, Entries, check_rows, deman
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, DataError, LeakageError
 from ser.evaluation import score
-from ser.files import read_json
 from ser.predictions import Predictions, read_predictions
 from ser.runs import HISTORY_COLUMNS, Run, stored_config
 from ser.splits import CERTIFICATE_FILE, read_entries
-from ser.tables import read_table
+from ser.system.files import read_json
+from ser.system.tables import read_table
 
 SAME = 1e-9
 """Two computations of one score."""

@@ -22,10 +22,10 @@ import numpy as np
 from ser.containers import Container, Source, identify
 from ser.errors import AudioError, DataError, SerError
 from ser.formats import Outcome, record
-from ser.parallel import die_with
 from ser.predict import Predictor
 from ser.recording import FileRecording, Samples
 from ser.serve.facts import Facts, facts_of
+from ser.system.parallel import die_with
 
 SIZE = struct.Struct(">Q")
 CHUNK = 1 << 16

@@ -8,7 +8,7 @@ import torch
 
 from ser.config import RuntimeConfig, SslConfig, TrainConfig
 from ser.errors import ConfigError, DataError
-from ser.memory import keep_memory
+from ser.system.memory import keep_memory
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed")
 """What CUDA and MPS, torch on the CPU, and cuDNN and cuBLAS say, in small letters."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ser.errors import ArtefactError
-from ser.files import write_text
+from ser.system.files import write_text
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
