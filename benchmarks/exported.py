@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from real_clips import ONE_THREAD, report
+from ser.audio.decode import read_audio
 from ser.calibration import Calibration
-from ser.decode import read_audio
 from ser.exported import Exported
 from ser.manifest import Manifest, Utterance, read_manifest
 from ser.metrics import confusion_matrix, uar
@@ -48,7 +48,7 @@ TITLES = {
 OURS = """
 import sys
 from pathlib import Path
-from ser.decode import read_audio
+from ser.audio.decode import read_audio
 from ser.exported import Exported
 audio = read_audio(Path(sys.argv[2]))
 print(Exported.load(Path(sys.argv[1])).hear(audio.samples, audio.sample_rate).probabilities.tolist())
@@ -56,7 +56,7 @@ print(Exported.load(Path(sys.argv[1])).hear(audio.samples, audio.sample_rate).pr
 RUN = """
 import sys
 from pathlib import Path
-from ser.decode import read_audio
+from ser.audio.decode import read_audio
 from ser.restore import Recogniser
 audio = read_audio(Path(sys.argv[2]))
 print(Recogniser.load(Path(sys.argv[1]), device="cpu").hear(audio.samples, audio.sample_rate).probabilities.tolist())
@@ -140,7 +140,7 @@ def line(name: str, numbers: Sequence[float], *texts: str) -> str:
 
 def clip_of(seconds: float, manifest: Manifest, raw: Path, model: Exported) -> Path:
     """The recording whose prepared waveform is nearest to this length."""
-    from ser.audio import prepare
+    from ser.audio.waveform import prepare
 
     def distance(clip: Utterance) -> float:
         audio = read_audio(raw / clip.path)

@@ -28,9 +28,9 @@ import numpy as np
 import numpy.typing as npt
 
 from real_clips import report
-from ser.audio import prepare
+from ser.audio.decode import read_audio
+from ser.audio.waveform import prepare
 from ser.config import AudioConfig, SslConfig
-from ser.decode import read_audio
 from ser.system.parallel import run_tasks
 
 Array = npt.NDArray[np.float32]

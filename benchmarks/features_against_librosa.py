@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from real_clips import arguments, choose_evenly, report
-from ser.audio import prepare
+from ser.audio.decode import read_audio
+from ser.audio.waveform import prepare
 from ser.config import ExperimentConfig
-from ser.decode import read_audio
 from ser.features.spectral import SpectralExtractor
 
 TOLERANCE = {"mel": 1e-2, "mfcc": 1e-2, "chroma": 1e-4}

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from real_clips import choose_evenly, report
-from ser.audio import mix_down, resample
-from ser.decode import read_audio
+from ser.audio.decode import read_audio
+from ser.audio.waveform import mix_down, resample
 from ser.export import export_run
 from ser.predict import Clip, Model, Predictor, load_model
 from ser.runs import Run

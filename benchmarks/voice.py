@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from real_clips import arguments, choose_evenly, report
-from ser.audio import TRIM_HOP_SECONDS, Waveform, frame_power, hop_energy, mix_down, normalise_peak, resample
+from ser.audio.decode import read_audio
+from ser.audio.recording import ArrayRecording, scan
+from ser.audio.vad_energy import find_speech
+from ser.audio.vad_silero import RATE, Silero, detector, find_stretches, in_doubt
+from ser.audio.waveform import TRIM_HOP_SECONDS, Waveform, frame_power, hop_energy, mix_down, normalise_peak, resample
 from ser.config import AudioConfig
-from ser.decode import read_audio
 from ser.errors import ConfigError
 from ser.manifest import Utterance
-from ser.recording import ArrayRecording, scan
-from ser.silero import RATE, Silero, detector, find_stretches, in_doubt
-from ser.voice import find_speech
 
 AROUND = 3.0
 RATIOS = (40, 20, 10, 5, 0)

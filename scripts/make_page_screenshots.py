@@ -13,7 +13,7 @@ import soundfile
 from playwright.sync_api import sync_playwright
 
 import ser
-from ser.decode import read_audio
+from ser.audio.decode import read_audio
 
 PLACE = Path(__file__).parents[1] / "docs/img"
 SIZES = {"page-desktop.png": (1000, 1180, "light"), "page-phone.png": (390, 1180, "dark")}

@@ -37,7 +37,7 @@ def without_silero(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> Path:
         raise ConfigError("not for this test")
 
-    monkeypatch.setattr("ser.silero.find_file", missing)
+    monkeypatch.setattr("ser.audio.vad_silero.find_file", missing)
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from ser.decode import Audio, read_audio
+from ser.audio.decode import Audio, read_audio
+from ser.audio.screening import screen
+from ser.audio.search import find_corpus_folder
 from ser.errors import AudioError
 from ser.restore import Clip
-from ser.screening import screen
-from ser.search import find_corpus_folder
 
 RAW = Path(os.environ.get("SER_REAL_DATA", "data/raw"))
 ARCHIVES = Path(__file__).parents[2] / "shared" / "data"

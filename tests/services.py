@@ -22,7 +22,7 @@ RATE = 16_000
 WORKER = """
 import os, sys, time
 from pathlib import Path
-from ser import silero
+from ser.audio import vad_silero as silero
 from ser.errors import ConfigError
 from ser.serve import worker
 

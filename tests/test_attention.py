@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ser.attention import MAX_CELLS, MAX_RATE, Attention, Curve
-from ser.audio import prepare
+from ser.audio.waveform import prepare
 from ser.calibration import Calibration
 from ser.config import AudioConfig
 from ser.predict import Clip, Predictor, Said

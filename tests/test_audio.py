@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser.audio import Waveform, fix_duration, mix_down, normalise_peak, prepare, resample, trim, trim_bounds
+from ser.audio.waveform import Waveform, fix_duration, mix_down, normalise_peak, prepare, resample, trim, trim_bounds
 from ser.config import AudioConfig
 
 LOUDNESS = st.sampled_from([0.0, 1e-6, 1e-4, 1e-3, 0.03, 0.3, 1.0])

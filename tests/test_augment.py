@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from ser import paths
-from ser.audio import Waveform
-from ser.augment import Augmenter, change_speed
+from ser.audio.augment import Augmenter, change_speed
+from ser.audio.decode import audio_hash, read_audio
+from ser.audio.waveform import Waveform
 from ser.config import AugmentationsConfig, ExperimentConfig
-from ser.decode import audio_hash, read_audio
 from ser.errors import ConfigError, DataError
 from ser.manifest import Manifest, Utterance, copy_id, write_manifest
 from ser.pipeline.stores import augmented_folder, store_folder

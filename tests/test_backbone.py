@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from backbones import DIM, KINDS, WHISPER_FRAMES, save_backbone, tiny_backbone
-from ser.audio import Waveform, prepare
+from ser.audio.decode import read_audio
+from ser.audio.waveform import Waveform, prepare
 from ser.config import AudioConfig, SslConfig
-from ser.decode import read_audio
 from ser.errors import ConfigError, DataError
 from ser.features import backbone as backbone_module
 from ser.features.backbone import BackboneExtractor, load_network, resolved_precision

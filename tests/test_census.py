@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from ser import paths
+from ser.audio.search import find_audio, find_corpus_folder
 from ser.census import SKIPPED_COLUMNS, UNREADABLE_REASONS, Census, check_census, summary, take_census, write_skipped
 from ser.config import ExperimentConfig, LabelsConfig, ProjectConfig, RuntimeConfig
 from ser.corpora import CORPORA
@@ -18,7 +19,6 @@ from ser.errors import DataError, LockedError
 from ser.manifest import read_manifest
 from ser.pipeline.extract import extract
 from ser.reasons import SKIP_REASONS
-from ser.search import find_audio, find_corpus_folder
 from ser.system.files import exclusive_lock
 from ser.system.tables import read_table
 from trees import write_trees

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 import ser.graph.spectral_crnn
 from ser import export
-from ser.audio import Waveform, normalise_peak
+from ser.audio.decode import read_audio
+from ser.audio.waveform import Waveform, normalise_peak
 from ser.calibration import Calibration, calibration_of, read_calibration
 from ser.cli import main
 from ser.config import AudioConfig, ChromaConfig, FeaturesConfig, MelConfig, MfccConfig, ModelConfig, SpectralCrnnConfig
 from ser.data import Normaliser
-from ser.decode import read_audio
 from ser.errors import ArtefactError, ConfigError, DataError, LockedError
 from ser.export import build, export_run
 from ser.exported import INPUTS, Exported, seal, stack

@@ -16,7 +16,7 @@ from backbones import save_backbone, tiny_backbone
 from conftest import Ser
 from real_speech import real_clips
 from ser import export
-from ser.audio import Waveform, normalise_peak
+from ser.audio.waveform import Waveform, normalise_peak
 from ser.calibration import Calibration
 from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig, MfccConfig, SslConfig, SslSpectralMoeConfig
 from ser.corpora import CORPORA

@@ -24,9 +24,9 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from ser.decode import read_audio
+from ser.audio.decode import read_audio
 from ser.exported import Exported
-from ser.screening import screen
+from ser.audio.screening import screen
 model = Exported.load(Path(sys.argv[1]))
 spoken = model.hear(np.sin(np.arange(8000, dtype=np.float32)), 8000)
 print(json.dumps([sorted(sys.modules), spoken.probabilities.sum()]))

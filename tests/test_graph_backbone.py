@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backbones import KINDS, WHISPER_FRAMES, save_backbone, tiny_backbone
-from ser.audio import Waveform
+from ser.audio.waveform import Waveform
 from ser.config import SSL, SslConfig
 from ser.data import Normaliser
 from ser.exported import stack

@@ -29,7 +29,7 @@ def test_a_worker_loads_nothing_heavy() -> None:
 
 def test_the_version_of_the_augmentation_library_is_asked_without_loading_it() -> None:
     """Load and train need no more of it."""
-    assert not loaded_by("import ser.augment\nser.augment.library_version()")
+    assert not loaded_by("import ser.audio.augment\nser.augment.library_version()")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"], ["--version"]])

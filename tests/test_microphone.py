@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from conftest import Ser
-from ser import microphone
-from ser.audio import Waveform
+from ser.audio import microphone
+from ser.audio.microphone import Microphone, Moment, limited, moments
+from ser.audio.waveform import Waveform
 from ser.calibration import Calibration
 from ser.config import AudioConfig
 from ser.errors import DataError
 from ser.export import export_run
-from ser.microphone import Microphone, Moment, limited, moments
 from ser.pipeline.microphone import LATE, LATE_HOPS, Answer, bars, frame, lines, listen, record, summary
 from ser.predict import UNKNOWN, Clip, Predictor, Said
 from ser.runs import Run
@@ -377,7 +377,7 @@ AS_PROGRAM = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 import miniaudio
-from ser import microphone
+from ser.audio import microphone
 from ser.cli import main
 microphone.backends = lambda: [miniaudio.Backend.NULL]
 sys.argv = ["ser", "predict", "--mic", *sys.argv[1:]]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import ser
 from browser import chromium, launched, watched
-from ser.decode import read_audio
+from ser.audio.decode import read_audio
 from ser.export import export_run
 from ser.reasons import SKIP_REASONS, WARN_REASONS
 from ser.runs import Run

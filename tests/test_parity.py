@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from real_speech import real_clips
-from ser.audio import mix_down, resample
+from ser.audio.waveform import mix_down, resample
 from ser.corpora import CORPORA
 from ser.export import export_run
 from ser.exported import Exported

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import ser
 from ser import predict as predict_module
-from ser.audio import prepare
+from ser.audio.waveform import prepare
 from ser.calibration import Calibration, read_calibration, write_calibration
 from ser.config import AudioConfig
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
@@ -135,7 +135,7 @@ def test_a_recording_no_longer_than_the_window_is_heard_whole(finished: Run, sec
 def test_silence_around_a_clip_changes_nothing_however_long_it_is(
     finished: Run, before: float, after: float, seconds: float, rate: int
 ) -> None:
-    """As long as a hundredth of the recording is speech: see `ser.voice`."""
+    """As long as a hundredth of the recording is speech: see `ser.audio.vad_energy`."""
     speech = np.random.default_rng(1).normal(0, 0.1, round(seconds * rate)).astype(np.float32)
     samples = np.concatenate([hush(before, rate), speech, hush(after, rate)])
     found = load(finished.folder).predict(samples, rate)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from ser.audio.search import find_corpus_folder
 from ser.census import take_census
 from ser.config import ExperimentConfig, ProjectConfig
 from ser.corpora import CORPORA
-from ser.search import find_corpus_folder
 
 RAW = Path(os.environ.get("SER_REAL_DATA", "data/raw"))
 

@@ -11,12 +11,12 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser import recording as recording_module
-from ser.audio import hop_energy, mix_down
-from ser.decode import Audio, read_audio
+from ser.audio import recording as recording_module
+from ser.audio.decode import Audio, read_audio
+from ser.audio.recording import ArrayRecording, Scan, cut, full_scale, open_recording, scan, spool_recording
+from ser.audio.screening import screen
+from ser.audio.waveform import hop_energy, mix_down
 from ser.errors import AudioError
-from ser.recording import ArrayRecording, Scan, cut, full_scale, open_recording, scan, spool_recording
-from ser.screening import screen
 from test_decode import DATA, SAME_SAMPLES, encode, wave, wave_format, with_sizes, write
 
 RATE = 16_000

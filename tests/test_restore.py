@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from backbones import save_backbone, tiny_backbone
 from ser import rebuild
+from ser.audio.decode import read_audio
 from ser.checkpoint import load_checkpoint, save_checkpoint
-from ser.decode import read_audio
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.features.backbone_files import PINNED
 from ser.features.base import ClipError

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser.audio import Waveform
+from ser.audio.waveform import Waveform
 from ser.certificate import Entry
 from ser.errors import DataError
 from ser.manifest import Manifest, read_manifest

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ser.decode import Audio
+from ser.audio.decode import Audio
+from ser.audio.screening import screen
 from ser.errors import AudioError
 from ser.reasons import SKIP_REASONS, WARN_REASONS
-from ser.screening import screen
 
 RATE = 16_000
 

@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from conftest import Ser
-from ser import silero as silero_module
-from ser.audio import mix_down, normalise_peak
+from ser.audio import vad_silero as silero_module
+from ser.audio.decode import read_audio
+from ser.audio.recording import ArrayRecording, Scan, scan
+from ser.audio.vad_silero import CHUNK, MINUTE, RATE, Silero, detector, find_stretches
+from ser.audio.waveform import mix_down, normalise_peak
 from ser.calibration import Calibration
 from ser.config import AudioConfig
-from ser.decode import read_audio
 from ser.errors import ConfigError, DataError
 from ser.predict import UNKNOWN, Clip, Prediction, Predictor, Said
-from ser.recording import ArrayRecording, Scan, scan
-from ser.silero import CHUNK, MINUTE, RATE, Silero, detector, find_stretches
 
 pytestmark = pytest.mark.skipif(
     find_spec("silero_vad") is None or find_spec("onnxruntime") is None, reason="needs the extra voice: silero-vad and onnxruntime"
@@ -142,7 +142,7 @@ def test_the_rules_are_the_package_s_own(original: Any, parts: list[tuple[int, f
 
 
 def test_neither_torch_nor_the_package_is_imported() -> None:
-    code = "import sys\nfrom ser.silero import Silero\nSilero.load()\nprint(*sys.modules)"
+    code = "import sys\nfrom ser.audio.vad_silero import Silero\nSilero.load()\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "silero_vad", "scipy"} & set(done.stdout.split())
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser.audio import Waveform
+from ser.audio.waveform import Waveform
 from ser.config import AudioConfig, ChromaConfig, FeaturesConfig, MelConfig, MfccConfig
 from ser.features import spectral
 from ser.features.base import FeatureExtractor, Frames

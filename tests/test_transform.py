@@ -13,9 +13,9 @@ import pytest
 import soundfile
 
 from ser import paths
-from ser.audio import prepare
+from ser.audio.decode import audio_hash, read_audio
+from ser.audio.waveform import prepare
 from ser.config import ExperimentConfig
-from ser.decode import audio_hash, read_audio
 from ser.errors import ArtefactError, DataError, LockedError
 from ser.features.spectral import SpectralExtractor
 from ser.manifest import Manifest, Utterance, read_manifest, write_manifest

@@ -18,10 +18,10 @@ from backbones import DIM, KINDS, LAYERS, WEIGHTS, in_cache, save_backbone, tiny
 from conftest import Answer, Ser
 from processes import dying_at, in_a_child
 from ser import paths
-from ser.audio import Waveform, prepare
-from ser.augment import Augmenter
+from ser.audio.augment import Augmenter
+from ser.audio.decode import read_audio
+from ser.audio.waveform import Waveform, prepare
 from ser.config import SSL, ExperimentConfig
-from ser.decode import read_audio
 from ser.errors import ConfigError, DataError
 from ser.features.backbone import BackboneExtractor, one_thread
 from ser.features.backbone_files import PINNED

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from backbones import DIM, LAYERS, tiny_backbone
 from conftest import Ser
-from ser.audio import Waveform, prepare
+from ser.audio.waveform import Waveform, prepare
 from ser.certificate import read_certificate, write_certificate
 from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig
 from ser.errors import ArtefactError, ConfigError, DataError

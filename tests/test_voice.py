@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser.audio import frame_power, hop_energy, trim_bounds
-from ser.voice import find_speech, speech_between
+from ser.audio.vad_energy import find_speech, speech_between
+from ser.audio.waveform import frame_power, hop_energy, trim_bounds
 
 HOP = 256
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 
+from ser.audio.decode import Audio, audio_hash, read_audio
+from ser.audio.screening import screen
+from ser.audio.search import UNPRINTABLE, find_audio, find_corpus_folder, printable
 from ser.config import ExperimentConfig
 from ser.corpora import CORPORA, ParsedName
-from ser.decode import Audio, audio_hash, read_audio
 from ser.errors import AudioError, DataError
 from ser.manifest import Manifest, Utterance
 from ser.reasons import SKIP_REASONS, WARN_REASONS
-from ser.screening import screen
-from ser.search import UNPRINTABLE, find_audio, find_corpus_folder, printable
 from ser.system.parallel import run_tasks
 from ser.system.progress import track
 from ser.system.tables import write_table

@@ -17,7 +17,7 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.audio import Waveform, prepare
+from ser.audio.waveform import Waveform, prepare
 from ser.calibration import Calibration
 from ser.config import AudioConfig
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
@@ -199,7 +199,7 @@ class Exported:
         return cls(facts, session)
 
     def hear(self, samples: NDArray[np.float32], sample_rate: int) -> Spoken:
-        """One clip: at least one sample, all finite (`ser.screening` tells); errors as of `hear_all`.
+        """One clip: at least one sample, all finite (`ser.audio.screening` tells); errors as of `hear_all`.
 
         Shape:
             samples (samples,) or (samples, channels); full scale is 1

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ser.attention import Attention
+from ser.audio.search import printable
 from ser.errors import AudioError
 from ser.predict import Passage, Prediction
-from ser.search import printable
 from ser.system.tables import neutralise
 
 DIGITS = 6

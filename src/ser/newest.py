@@ -5,10 +5,10 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from ser.audio.search import printable
 from ser.errors import ArtefactError, ConfigError
 from ser.exported import check_seal, weights_of
 from ser.runs import Run
-from ser.search import printable
 from ser.system.files import read_json
 
 VARIABLE = "SER_MODEL"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ser.audio import Stages, Waveform, normalise_peak
+from ser.audio.waveform import Stages, Waveform, normalise_peak
 from ser.exported import Exported, Spoken
 from ser.features.base import Frames
 from ser.original import Original

@@ -1,7 +1,7 @@
 """What a trained model says of any recording: one answer for the whole, and one for each stretch of time (docs/predict.md).
 
 A recording is screened as the clips of the corpora are, and may be of any length. One no longer than the window is heard whole. In a longer
-one, speech is told from silence (`ser.silero`, `ser.voice`), windows without speech are skipped, and what the others say is smoothed
+one, speech is told from silence (`ser.audio.vad_silero`, `ser.audio.vad_energy`), windows without speech are skipped, and what the others say is smoothed
 (`ser.windows`).
 """
 
@@ -17,15 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.attention import Attention, Curve
-from ser.audio import TRIM_HOP_SECONDS, frame_power
+from ser.audio.recording import MAX_HOURS, ArrayRecording, Recording, Scan, cut, recording_of, scan
+from ser.audio.vad_energy import find_speech, speech_between
+from ser.audio.vad_silero import Voice, detector
+from ser.audio.waveform import TRIM_HOP_SECONDS, frame_power
 from ser.calibration import Calibration, calibration_of
 from ser.config import AudioConfig
 from ser.errors import AudioError, ConfigError, DataError
 from ser.features.base import ClipError
-from ser.recording import MAX_HOURS, ArrayRecording, Recording, Scan, cut, recording_of, scan
-from ser.silero import Voice, detector
 from ser.units import samples_to_seconds, seconds_to_samples
-from ser.voice import find_speech, speech_between
 from ser.windows import cell_edges, smooth, stretches, window_starts
 
 UNKNOWN = "unknown"

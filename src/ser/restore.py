@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ser.audio import Stages, Waveform, prepare
+from ser.audio.waveform import Stages, Waveform, prepare
 from ser.checkpoint import digest, fitting, load_checkpoint
 from ser.config import SSL, TrainConfig
 from ser.data import Normaliser, padded_length
@@ -135,7 +135,7 @@ class Recogniser:
         return recogniser
 
     def hear(self, samples: NDArray[np.float32], sample_rate: int) -> Heard:
-        """One clip: at least one sample, all finite (`ser.screening` tells); errors as of `hear_all`.
+        """One clip: at least one sample, all finite (`ser.audio.screening` tells); errors as of `hear_all`.
 
         Shape:
             samples (samples,) or (samples, channels); full scale is 1

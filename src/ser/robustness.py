@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.audio import Waveform, mix_down, resample, trim
+from ser.audio.decode import audio_hash, read_audio
+from ser.audio.waveform import Waveform, mix_down, resample, trim
 from ser.certificate import Entry
 from ser.config import AudioConfig
-from ser.decode import audio_hash, read_audio
 from ser.errors import AudioError, DataError
 from ser.evaluation import scores_of, speaker_matrices, summarise
 from ser.intervals import difference_of, pooled

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ser.audio import TRIM_HOP_SECONDS, Stages, Waveform, trim_bounds
+from ser.audio.waveform import TRIM_HOP_SECONDS, Stages, Waveform, trim_bounds
 from ser.config import AudioConfig, MelConfig
 from ser.features.spectral import hz_to_mel, mel_to_hz
 from ser.style import BLUE, GREY, PALE, VERMILION, WIDTH, house_style, new_figure, styled

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ser import __version__
+from ser.audio.vad_silero import Voice, find_file
 from ser.errors import ConfigError, LockedError
 from ser.exported import Exported
 from ser.predict import Predictor
-from ser.silero import Voice, find_file
 from ser.system.files import exclusive_lock, sync_folder
 from ser.web_runtime import VERSION
 

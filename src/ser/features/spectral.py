@@ -20,7 +20,7 @@ from ser.features.base import Frames
 from ser.units import frame_rate, num_frames
 
 CODE_VERSION = 1
-"""Part of the store's fingerprint: raise it when a change here or in `ser.audio` changes a number."""
+"""Part of the store's fingerprint: raise it when a change here or in `ser.audio.waveform` changes a number."""
 POWER_FLOOR = 1e-10
 """Of a mel band, before the logarithm: -100 dB."""
 QUIET_BAND = 3e-8

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 from ser import paths
+from ser.audio.search import find_corpus_folder
 from ser.census import Census, Skipped, check_census, summary, take_census, write_skipped
 from ser.config import ExperimentConfig, ProjectConfig
 from ser.corpora import CORPORA
 from ser.errors import AudioError
 from ser.manifest import Manifest, write_manifest
-from ser.search import find_corpus_folder
 from ser.splits import make_split, write_split
 from ser.system.console import say
 from ser.system.files import exclusive_lock, remove_leftovers

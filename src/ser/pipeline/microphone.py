@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ser import microphone
-from ser.audio import Waveform
+from ser.audio import microphone
+from ser.audio.microphone import Moment, limited, moments
+from ser.audio.recording import MAX_HOURS
+from ser.audio.screening import dbfs
+from ser.audio.vad_silero import Voice
+from ser.audio.waveform import Waveform
 from ser.errors import AudioError, ConfigError
 from ser.formats import DIGITS, rounded
-from ser.microphone import Moment, limited, moments
 from ser.newest import choose_model
 from ser.predict import Prediction, Predictor
-from ser.recording import MAX_HOURS
-from ser.screening import dbfs
-from ser.silero import Voice
 from ser.system.console import Output, out, say
 from ser.units import seconds_to_samples
 

@@ -9,12 +9,12 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import IO
 
+from ser.audio.search import find_audio, is_folder, printable
+from ser.audio.vad_silero import Voice
 from ser.errors import AudioError, ConfigError, DataError
 from ser.formats import FORMATS, Outcome
 from ser.newest import choose_model, is_model
 from ser.predict import Passage, Prediction, Predictor, Tracker
-from ser.search import find_audio, is_folder, printable
-from ser.silero import Voice
 from ser.wording import percent
 
 STDIN, STDIN_NAME = "-", "stdin"

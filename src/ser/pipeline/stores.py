@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ser import paths
-from ser.augment import CODE_VERSION as AUGMENT_VERSION
-from ser.augment import library_version
+from ser.audio.augment import CODE_VERSION as AUGMENT_VERSION
+from ser.audio.augment import library_version
 from ser.config import SSL, ExperimentConfig
 from ser.errors import ConfigError
 from ser.features.backbone_files import CODE_VERSION as BACKBONE_VERSION

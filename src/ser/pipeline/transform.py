@@ -10,10 +10,10 @@ from os import cpu_count
 from pathlib import Path
 
 from ser import paths
-from ser.audio import Stages, Waveform, fix_duration, normalise_peak, prepare
-from ser.augment import Augmenter
+from ser.audio.augment import Augmenter
+from ser.audio.decode import audio_hash, read_audio
+from ser.audio.waveform import Stages, Waveform, fix_duration, normalise_peak, prepare
 from ser.config import SSL, AugmentationsConfig, ExperimentConfig
-from ser.decode import audio_hash, read_audio
 from ser.errors import AudioError, DataError
 from ser.features.backbone_files import fetch_weights
 from ser.features.base import ClipError, Frames

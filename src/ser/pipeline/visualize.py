@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ser import paths
-from ser.audio import Stages
-from ser.augment import Augmenter
+from ser.audio.augment import Augmenter
+from ser.audio.waveform import Stages
 from ser.certificate import SPLIT_NAMES, Entry, read_certificate
 from ser.config import SSL, ExperimentConfig
 from ser.config_file import suggestion

@@ -11,9 +11,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from ser.audio import Waveform, prepare
+from ser.audio.decode import Audio, audio_hash, read_audio
+from ser.audio.waveform import Waveform, prepare
 from ser.config import AudioConfig, FeaturesConfig
-from ser.decode import Audio, audio_hash, read_audio
 from ser.errors import AudioError, DataError
 from ser.features.spectral import SpectralExtractor
 from ser.manifest import Manifest

@@ -19,11 +19,11 @@ from typing import IO, Any
 
 import numpy as np
 
-from ser.containers import Container, Source, identify
+from ser.audio.containers import Container, Source, identify
+from ser.audio.recording import FileRecording, Samples
 from ser.errors import AudioError, DataError, SerError
 from ser.formats import Outcome, record
 from ser.predict import Predictor
-from ser.recording import FileRecording, Samples
 from ser.serve.facts import Facts, facts_of
 from ser.system.parallel import die_with
 

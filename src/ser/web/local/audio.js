@@ -1,4 +1,4 @@
-/** A waveform and its stages, as of `ser.audio`: mono, trimmed, resampled, cut to the model's duration, peak 1. */
+/** A waveform and its stages, as of `ser.audio.waveform`: mono, trimmed, resampled, cut to the model's duration, peak 1. */
 
 import { resample } from "./resample.js";
 import { secondsToSamples } from "./units.js";

@@ -1,6 +1,6 @@
 /**
  * What a file's bytes say: which container and codec, and whether the header promises more than the bytes that are there.
- * The same checks as of `ser.containers`, with the same codes.
+ * The same checks as of `ser.audio.containers`, with the same codes.
  *
  * @typedef {object} Container
  * @property {"wav" | "aiff" | "flac" | "ogg" | "opus" | "mp3"} name ogg: Vorbis

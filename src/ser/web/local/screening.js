@@ -1,4 +1,4 @@
-/** Recordings that cannot be used, and those that are used with a warning: the codes and limits of `ser.screening`. */
+/** Recordings that cannot be used, and those that are used with a warning: the codes and limits of `ser.audio.screening`. */
 
 import { PredictionError } from "../errors.js";
 import { framePower, HOP_SECONDS, hopEnergy, mixDown } from "./audio.js";

@@ -1,4 +1,4 @@
-/** Where somebody speaks, told by silero-vad as `ser.silero` runs it. All lengths are samples at 16 kHz, but where another rate is named. */
+/** Where somebody speaks, told by silero-vad as `ser.audio.vad_silero` runs it. All lengths are samples at 16 kHz, but where another rate is named. */
 
 import { mixDown } from "./audio.js";
 import { resample } from "./resample.js";

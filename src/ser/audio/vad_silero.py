@@ -15,7 +15,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from ser.audio import Waveform
+from ser.audio.waveform import Waveform
 from ser.errors import ConfigError, DataError
 from ser.system.memory import enough_memory
 from ser.system.optional import optional

@@ -15,12 +15,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from ser.containers import TRUNCATED_SECONDS, Container, Source, identify
+from ser.audio.containers import TRUNCATED_SECONDS, Container, Source, identify
 from ser.errors import AudioError
 from ser.units import seconds_to_samples
 
 READ_SECONDS = 61.0
-"""Longer audio is cut here: enough to see that it is too long (`ser.screening`), too little to fill the memory."""
+"""Longer audio is cut here: enough to see that it is too long (`ser.audio.screening`), too little to fill the memory."""
 MAX_VALUES = 1 << 25
 """Samples times channels that are ever decoded at once: 128 MiB of float32."""
 MAX_BYTES = 9 * MAX_VALUES

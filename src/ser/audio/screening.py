@@ -5,7 +5,7 @@ from pathlib import PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.decode import Audio
+from ser.audio.decode import Audio
 from ser.errors import AudioError
 from ser.units import samples_to_seconds
 

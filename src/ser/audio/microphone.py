@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ser.audio import Waveform
+from ser.audio.waveform import Waveform
 from ser.errors import DataError
 from ser.system.optional import optional
 from ser.units import samples_to_seconds, seconds_to_samples

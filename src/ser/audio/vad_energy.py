@@ -1,13 +1,13 @@
-"""Where somebody speaks: a voice-activity detector by energy, over a recording of any length, for where `ser.silero` is not installed.
+"""Where somebody speaks: a voice-activity detector by energy, over a recording of any length, for where `ser.audio.vad_silero` is not installed.
 
-It is the trim of `ser.audio` carried on into the middle of a recording: a frame of 64 ms is speech if it is less than `top_db` below the
+It is the trim of `ser.audio.waveform` carried on into the middle of a recording: a frame of 64 ms is speech if it is less than `top_db` below the
 loud ones. Below some 20 dB of signal to noise it finds speech everywhere, which costs time and loses nothing.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.audio import SILENT_POWER, TRIM_HOP_SECONDS
+from ser.audio.waveform import SILENT_POWER, TRIM_HOP_SECONDS
 
 LOUD_SHARE = 0.01
 LOUD_SECONDS = 3.0
@@ -18,7 +18,7 @@ loud for less than that counts as such a door, and a recording that holds nothin
 def find_speech(power: NDArray[np.float64], top_db: float) -> NDArray[np.bool_]:
     """
     Args:
-        power: of each hop, as of `ser.audio.frame_power`.
+        power: of each hop, as of `ser.audio.waveform.frame_power`.
 
     Shape:
         (hops,) -> (hops,)

@@ -6,8 +6,8 @@ import re
 from collections import deque
 from pathlib import Path, PurePath
 
+from ser.audio.screening import SUFFIX_CONTAINERS
 from ser.errors import DataError
-from ser.screening import SUFFIX_CONTAINERS
 
 log = logging.getLogger(__name__)
 

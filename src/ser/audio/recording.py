@@ -1,6 +1,6 @@
 """A recording of any length, block by block: screened as it goes by, and never whole in memory unless it is short.
 
-`ser.decode` reads the clips of a corpus, a minute at most. Here a file may last for hours; the reason codes are the same, but for
+`ser.audio.decode` reads the clips of a corpus, a minute at most. Here a file may last for hours; the reason codes are the same, but for
 `too-long`, which begins at a day.
 """
 
@@ -17,12 +17,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from ser.audio import TRIM_HOP_SECONDS, Waveform, hop_energy, mix_down
-from ser.containers import HEAD_BYTES, TRUNCATED_SECONDS, Container, Source, identify
-from ser.decode import MAX_VALUES, describe, open_regular
+from ser.audio.containers import HEAD_BYTES, TRUNCATED_SECONDS, Container, Source, identify
+from ser.audio.decode import MAX_VALUES, describe, open_regular
+from ser.audio.screening import CLIPPED_SAMPLES, FULL_SCALE, MIN_SECONDS, check_finite, check_level, check_rate, warning_codes
+from ser.audio.vad_silero import Silero
+from ser.audio.waveform import TRIM_HOP_SECONDS, Waveform, hop_energy, mix_down
 from ser.errors import AudioError
-from ser.screening import CLIPPED_SAMPLES, FULL_SCALE, MIN_SECONDS, check_finite, check_level, check_rate, warning_codes
-from ser.silero import Silero
 from ser.units import samples_to_seconds, seconds_to_samples
 
 BLOCK_SECONDS = 10.0
@@ -50,7 +50,7 @@ class Recording(Protocol):
 
     @property
     def container(self) -> str:
-        """As of `ser.containers`; empty for samples that come from no file."""
+        """As of `ser.audio.containers`; empty for samples that come from no file."""
 
     @property
     def sample_rate(self) -> int:
@@ -76,9 +76,9 @@ class Scan:
     hop: int
     """Samples from one energy to the next."""
     energy: NDArray[np.float64]
-    """(hops + 1,) as of `ser.audio.hop_energy`, of all channels' mean."""
+    """(hops + 1,) as of `ser.audio.waveform.hop_energy`, of all channels' mean."""
     voiced: NDArray[np.bool_] | None
-    """(hops + 1,) which are speech, by `ser.silero`; None where energy tells."""
+    """(hops + 1,) which are speech, by `ser.audio.vad_silero`; None where energy tells."""
     kept: Waveform | None
     """The whole recording, mono, if it is short."""
 
@@ -244,7 +244,7 @@ def open_recording(path: Path) -> Iterator[FileRecording]:
     """A file, named for its suffix.
 
     Raises:
-        AudioError: it cannot be opened, or its bytes are no audio that is known here (`ser.decode.read_audio` lists the codes).
+        AudioError: it cannot be opened, or its bytes are no audio that is known here (`ser.audio.decode.read_audio` lists the codes).
     """
     with open_regular(path) as source:
         yield FileRecording(source, identify(source), path)
@@ -293,7 +293,7 @@ def recording_of(audio: str | Path | IO[bytes]) -> AbstractContextManager[FileRe
 
 
 class Tally:
-    """What `ser.screening.screen` looks at, summed up block by block."""
+    """What `ser.audio.screening.screen` looks at, summed up block by block."""
 
     def __init__(self) -> None:
         self.count, self.full = 0, 0
