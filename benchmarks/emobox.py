@@ -28,9 +28,9 @@ from scipy import stats
 from ser import paths
 from ser.config import ExperimentConfig, RuntimeConfig, SslConfig
 from ser.config_file import load_config
+from ser.corpora.manifest import read_manifest
 from ser.errors import LockedError
 from ser.features.backbone_files import find_backbone
-from ser.manifest import read_manifest
 from ser.metrics import uar
 from ser.pipeline.extract import extract
 from ser.pipeline.load import Loaded, load

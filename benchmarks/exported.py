@@ -24,8 +24,8 @@ import numpy as np
 from real_clips import ONE_THREAD, report
 from ser.audio.decode import read_audio
 from ser.calibration import Calibration
+from ser.corpora.manifest import Manifest, Utterance, read_manifest
 from ser.exported import Exported
-from ser.manifest import Manifest, Utterance, read_manifest
 from ser.metrics import confusion_matrix, uar
 from ser.predictions import Predictions, read_predictions
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ser.config import ExperimentConfig
-from ser.manifest import Manifest, Utterance, read_manifest, write_manifest
+from ser.corpora.manifest import Manifest, Utterance, read_manifest, write_manifest
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from real_clips import arguments, choose, measure, project, report
-from ser.manifest import Utterance, read_manifest
+from ser.corpora.manifest import Utterance, read_manifest
 
 PLAIN, PLAIN_UNTUNED, ONE, TWO = "librosa", "librosa, tuning 0", "ser, one process", "ser, two processes"
 

@@ -23,8 +23,8 @@ from ser.audio.vad_energy import find_speech
 from ser.audio.vad_silero import RATE, Silero, detector, find_stretches, in_doubt
 from ser.audio.waveform import TRIM_HOP_SECONDS, Waveform, frame_power, hop_energy, mix_down, normalise_peak, resample
 from ser.config import AudioConfig
+from ser.corpora.manifest import Utterance
 from ser.errors import ConfigError
-from ser.manifest import Utterance
 
 AROUND = 3.0
 RATIOS = (40, 20, 10, 5, 0)

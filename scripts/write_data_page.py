@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ser.audio.screening import SUFFIX_CONTAINERS
-from ser.census import SKIPPED_COLUMNS, UNREADABLE_REASONS
 from ser.corpora import CORPORA, Corpus
+from ser.corpora.census import SKIPPED_COLUMNS, UNREADABLE_REASONS
+from ser.corpora.manifest import COLUMNS, Utterance
+from ser.corpora.votes import COLUMNS as VOTES_COLUMNS
+from ser.corpora.votes import TABLE
 from ser.emotions import EMOTIONS, SHARED_EMOTIONS
-from ser.manifest import COLUMNS, Utterance
 from ser.reasons import SKIP_REASONS, WARN_REASONS
-from ser.votes import COLUMNS as VOTES_COLUMNS
-from ser.votes import TABLE
 from write_configuration import field_docs, table, write_page
 
 PAGE = Path(__file__).parent.parent / "docs" / "data.md"

@@ -15,11 +15,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ser.census import SKIPPED_COLUMNS, Skipped
 from ser.config import LabelsConfig, SplitConfig
 from ser.corpora import CORPORA
+from ser.corpora.census import SKIPPED_COLUMNS, Skipped
+from ser.corpora.manifest import Manifest, read_manifest
 from ser.emotions import EMOTIONS
-from ser.manifest import Manifest, read_manifest
 from ser.pipeline.extract import skipped_ids
 from ser.protocols import CELL, FILE, Counts, Fold, checksum
 from ser.splits import draw_speakers, drawing_key, make_split

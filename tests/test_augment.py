@@ -13,8 +13,8 @@ from ser.audio.augment import Augmenter, change_speed
 from ser.audio.decode import audio_hash, read_audio
 from ser.audio.waveform import Waveform
 from ser.config import AugmentationsConfig, ExperimentConfig
+from ser.corpora.manifest import Manifest, Utterance, copy_id, write_manifest
 from ser.errors import ConfigError, DataError
-from ser.manifest import Manifest, Utterance, copy_id, write_manifest
 from ser.pipeline.stores import augmented_folder, store_folder
 from ser.pipeline.transform import plan, transform
 from ser.store import FeatureStore

@@ -20,8 +20,8 @@ from ser.certificate import (
     write_certificate,
 )
 from ser.config import LabelsConfig, SplitConfig
+from ser.corpora.manifest import Manifest, Utterance, original_id
 from ser.errors import ArtefactError, LeakageError
-from ser.manifest import Manifest, Utterance, original_id
 
 LABELS = LabelsConfig(keep=("neutral", "happy"))
 CLASSES = ("neutral", "happy")

@@ -11,7 +11,7 @@ import pytest
 from ser.config import ExperimentConfig
 from ser.config_file import load_config
 from ser.corpora import CORPORA
-from ser.manifest import COLUMNS
+from ser.corpora.manifest import COLUMNS
 from ser.reasons import SKIP_REASONS, WARN_REASONS
 from ser.runs import flatten
 

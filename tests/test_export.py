@@ -19,12 +19,12 @@ from ser.audio.waveform import Waveform, normalise_peak
 from ser.calibration import Calibration, calibration_of, read_calibration
 from ser.cli import main
 from ser.config import AudioConfig, ChromaConfig, FeaturesConfig, MelConfig, MfccConfig, ModelConfig, SpectralCrnnConfig
+from ser.corpora.manifest import read_manifest
 from ser.data import Normaliser
 from ser.errors import ArtefactError, ConfigError, DataError, LockedError
 from ser.export import build, export_run
 from ser.exported import INPUTS, Exported, seal, stack
 from ser.features.spectral import SpectralExtractor
-from ser.manifest import read_manifest
 from ser.models import FeatureShape, build_model
 from ser.original import Original, made_with, read_original
 from ser.parity import by_torch, largest_difference

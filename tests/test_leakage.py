@@ -12,9 +12,9 @@ import pytest
 
 from conftest import Ser
 from ser.certificate import certify, record_statistic, write_certificate
+from ser.corpora.manifest import Manifest, read_manifest, write_manifest
 from ser.data import Stores
 from ser.errors import DataError, LeakageError, SerError
-from ser.manifest import Manifest, read_manifest, write_manifest
 from ser.pipeline import load as load_step
 from ser.pipeline.load import read_loaded
 from ser.splits import read_split, write_split

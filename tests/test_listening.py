@@ -10,8 +10,8 @@ import pytest
 from conftest import Ser
 from listeners import Answers, write_answers
 from ser.checkpoint import load_checkpoint
+from ser.corpora.manifest import original_id
 from ser.errors import ConfigError, DataError
-from ser.manifest import original_id
 from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
 from ser.runs import Run

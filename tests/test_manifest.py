@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ser.corpora.manifest import COLUMNS, Manifest, Utterance, read_manifest, write_manifest
 from ser.emotions import EMOTIONS
 from ser.errors import ArtefactError, DataError
-from ser.manifest import COLUMNS, Manifest, Utterance, read_manifest, write_manifest
 
 UTTERANCE = Utterance(
     id="tess_OAF_back_fear",

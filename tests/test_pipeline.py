@@ -17,12 +17,12 @@ from ser.calibration import NO_VAL, Calibration, calibrate, log_loss, read_calib
 from ser.certificate import make_statistic, read_certificate
 from ser.checkpoint import load_checkpoint
 from ser.config import ModelConfig
+from ser.corpora.manifest import COLUMNS as MANIFEST_COLUMNS
+from ser.corpora.manifest import original_id
 from ser.data import Normaliser, SpeechDataset
 from ser.emotions import EMOTIONS
 from ser.errors import ConfigError, DataError, LeakageError
 from ser.inference import predict_dataset
-from ser.manifest import COLUMNS as MANIFEST_COLUMNS
-from ser.manifest import original_id
 from ser.models import FeatureShape, build_model
 from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded

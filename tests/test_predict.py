@@ -24,12 +24,12 @@ from ser import predict as predict_module
 from ser.audio.waveform import prepare
 from ser.calibration import Calibration, read_calibration, write_calibration
 from ser.config import AudioConfig
+from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
 from ser.export import export_run
 from ser.exported import Exported
 from ser.features.base import ClipError
 from ser.formats import FORMATS, Outcome, record
-from ser.manifest import read_manifest
 from ser.predict import UNKNOWN, Clip, Prediction, Predictor, Said, load_model
 from ser.restore import Recogniser
 from ser.runs import Run

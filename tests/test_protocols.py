@@ -11,9 +11,9 @@ import pytest
 
 from ser.config import SplitConfig
 from ser.corpora import CORPORA
+from ser.corpora.manifest import read_manifest
 from ser.emotions import EMOTIONS, SHARED_EMOTIONS
 from ser.errors import ArtefactError, ConfigError
-from ser.manifest import read_manifest
 from ser.protocols import CELL, FILE, Fold, Protocol, find_protocol, read_protocols
 from ser.splits import make_split
 

@@ -23,7 +23,7 @@ from ser.calibration import write_calibration
 from ser.certificate import read_certificate, write_certificate
 from ser.config import ProtocolConfig
 from ser.corpora import CORPORA
-from ser.licences import model_licence, sound_licence
+from ser.corpora.licences import model_licence, sound_licence
 from ser.pipeline.report import report
 from ser.predictions import Predictions
 from ser.protocols import find_protocol, read_protocols

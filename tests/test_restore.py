@@ -16,10 +16,10 @@ from backbones import save_backbone, tiny_backbone
 from ser import rebuild
 from ser.audio.decode import read_audio
 from ser.checkpoint import load_checkpoint, save_checkpoint
+from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.features.backbone_files import PINNED
 from ser.features.base import ClipError
-from ser.manifest import read_manifest
 from ser.restore import Clip, Recogniser
 from ser.runs import Run
 from ser.store import FeatureStore

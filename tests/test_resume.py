@@ -390,7 +390,7 @@ def test_a_load_that_was_killed_over_changed_audio_leaves_no_normaliser_of_the_o
 
 SLOW_WORKER = """
 import os, pathlib, time
-import ser.census as census, ser.pipeline.transform as transform
+import ser.corpora.census as census, ser.pipeline.transform as transform
 census.FILES_PER_TASK = 16
 def slow(*arguments):
     pathlib.Path({pids!r}, str(os.getpid())).touch()

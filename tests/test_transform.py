@@ -16,9 +16,9 @@ from ser import paths
 from ser.audio.decode import audio_hash, read_audio
 from ser.audio.waveform import prepare
 from ser.config import ExperimentConfig
+from ser.corpora.manifest import Manifest, Utterance, read_manifest, write_manifest
 from ser.errors import ArtefactError, DataError, LockedError
 from ser.features.spectral import SpectralExtractor
-from ser.manifest import Manifest, Utterance, read_manifest, write_manifest
 from ser.pipeline import stores
 from ser.pipeline import transform as step
 from ser.pipeline.stores import SPECTRAL, augmented_spec, store_folder, store_spec

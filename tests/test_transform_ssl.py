@@ -22,10 +22,10 @@ from ser.audio.augment import Augmenter
 from ser.audio.decode import read_audio
 from ser.audio.waveform import Waveform, prepare
 from ser.config import SSL, ExperimentConfig
+from ser.corpora.manifest import Manifest, Utterance, read_manifest
 from ser.errors import ConfigError, DataError
 from ser.features.backbone import BackboneExtractor, one_thread
 from ser.features.backbone_files import PINNED
-from ser.manifest import Manifest, Utterance, read_manifest
 from ser.pipeline import transform as step
 from ser.pipeline.stores import SPECTRAL, augmented_folder, resolve_precision, store_folder, store_folders, store_spec
 from ser.pipeline.transform import plan, transform

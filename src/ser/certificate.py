@@ -12,8 +12,8 @@ from typing import Any, Literal
 from pydantic import ValidationError, field_validator
 
 from ser.config import Config, LabelsConfig, SplitConfig
+from ser.corpora.manifest import Manifest, original_id
 from ser.errors import ArtefactError, LeakageError
-from ser.manifest import Manifest, original_id
 from ser.system.files import digest_json, read_json, write_json
 
 SPLIT_NAMES = ("train", "val", "test")

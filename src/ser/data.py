@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ser.certificate import Entry
+from ser.corpora.manifest import original_id
 from ser.errors import ArtefactError
-from ser.manifest import original_id
 from ser.models.base import FeatureShape
 from ser.store import FeatureStore
 

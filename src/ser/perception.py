@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from ser.calibration import SMALLEST
 from ser.config import LabelsConfig
+from ser.corpora.votes import Votes, on_classes, plurality
 from ser.evaluation import or_none, scores_of, speaker_matrices
 from ser.metrics import Counts, Floats, uar, wa
 from ser.predictions import Predictions
-from ser.votes import Votes, on_classes, plurality
 
 
 def perceived_scores(predictions: Predictions, votes: Votes, labels: LabelsConfig) -> dict[str, Any] | None:

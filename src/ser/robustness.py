@@ -17,10 +17,10 @@ from ser.audio.decode import audio_hash, read_audio
 from ser.audio.waveform import Waveform, mix_down, resample, trim
 from ser.certificate import Entry
 from ser.config import AudioConfig
+from ser.corpora.manifest import Manifest
 from ser.errors import AudioError, DataError
 from ser.evaluation import scores_of, speaker_matrices, summarise
 from ser.intervals import difference_of, pooled
-from ser.manifest import Manifest
 from ser.metrics import METRICS, Counts
 from ser.predictions import Predictions
 from ser.restore import Clip, Recogniser

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ser.certificate import SPLIT_NAMES, Certificate, Entries, Entry, certify, check, examples, read_certificate, write_certificate
 from ser.config import LabelsConfig, SplitConfig
+from ser.corpora.manifest import Manifest, Utterance
 from ser.errors import ArtefactError, DataError
-from ser.manifest import Manifest, Utterance
 from ser.system.tables import read_table, write_table
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import soxr
 
 from ser.config import AugmentationsConfig
+from ser.corpora.manifest import copy_id
 from ser.errors import ConfigError
-from ser.manifest import copy_id
 
 CODE_VERSION = 1
 """Part of the fingerprint of the copies' store: raise it when a change here changes what a copy sounds like."""

@@ -6,15 +6,15 @@ from pathlib import Path, PurePath
 
 from ser import paths
 from ser.audio.search import find_corpus_folder
-from ser.census import Census, Skipped, check_census, summary, take_census, write_skipped
 from ser.config import ExperimentConfig, ProjectConfig
 from ser.corpora import CORPORA
+from ser.corpora.census import Census, Skipped, check_census, summary, take_census, write_skipped
+from ser.corpora.manifest import Manifest, write_manifest
+from ser.corpora.votes import Votes, find_votes, write_votes
 from ser.errors import AudioError
-from ser.manifest import Manifest, write_manifest
 from ser.splits import make_split, write_split
 from ser.system.console import say
 from ser.system.files import exclusive_lock, remove_leftovers
-from ser.votes import Votes, find_votes, write_votes
 
 log = logging.getLogger(__name__)
 

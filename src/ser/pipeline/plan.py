@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ser import paths
-from ser.census import find_files
 from ser.config import SSL, ExperimentConfig
+from ser.corpora.census import find_files
 from ser.errors import SerError
 from ser.system.console import say
 

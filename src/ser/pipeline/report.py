@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ser import paths
 from ser.config import SSL, ExperimentConfig, ProjectConfig
 from ser.config_file import override
+from ser.corpora.manifest import Manifest, read_manifest
 from ser.errors import ArtefactError, ConfigError, DataError, SerError
-from ser.manifest import Manifest, read_manifest
 from ser.report.build import build_page
 from ser.report.card import model_card
 from ser.report.examples import Listener

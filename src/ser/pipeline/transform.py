@@ -14,10 +14,10 @@ from ser.audio.augment import Augmenter
 from ser.audio.decode import audio_hash, read_audio
 from ser.audio.waveform import Stages, Waveform, fix_duration, normalise_peak, prepare
 from ser.config import SSL, AugmentationsConfig, ExperimentConfig
+from ser.corpora.manifest import Manifest, Utterance, copy_id, original_id, read_manifest
 from ser.errors import AudioError, DataError
 from ser.features.backbone_files import fetch_weights
 from ser.features.base import ClipError, Frames
-from ser.manifest import Manifest, Utterance, copy_id, original_id, read_manifest
 from ser.pipeline.stores import (
     augmented_spec,
     extractor_names,

@@ -17,10 +17,10 @@ from ser.audio.waveform import Stages
 from ser.certificate import SPLIT_NAMES, Entry, read_certificate
 from ser.config import SSL, ExperimentConfig
 from ser.config_file import suggestion
+from ser.corpora.manifest import Utterance, read_manifest
 from ser.data import FeatureSource, Normalisers
 from ser.errors import ConfigError, DataError
 from ser.features.spectral import SpectralExtractor
-from ser.manifest import Utterance, read_manifest
 from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.transform import Item, stages_of, waveform_of
 from ser.runs import Run

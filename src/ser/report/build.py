@@ -5,7 +5,7 @@ from typing import Any
 
 from ser.certificate import SPLIT_NAMES
 from ser.corpora import CORPORA
-from ser.licences import model_licence
+from ser.corpora.licences import model_licence
 from ser.report.examples import Listener
 from ser.report.facts import RunFacts
 from ser.report.model import attention_section, calibration_section, gates_section, mistakes_section

@@ -7,8 +7,8 @@ from typing import Any
 from ser.certificate import SPLIT_NAMES
 from ser.config import SSL
 from ser.corpora import CORPORA
+from ser.corpora.licences import model_licence, short_title
 from ser.fairness import measure_fairness
-from ser.licences import model_licence, short_title
 from ser.report.build import headline
 from ser.report.facts import RunFacts
 from ser.report.model import told_of_temperature, told_of_threshold

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from ser.audio.decode import Audio, audio_hash, read_audio
 from ser.audio.waveform import Waveform, prepare
 from ser.config import AudioConfig, FeaturesConfig
+from ser.corpora.manifest import Manifest
 from ser.errors import AudioError, DataError
 from ser.features.spectral import SpectralExtractor
-from ser.manifest import Manifest
 from ser.predictions import Predictions
 from ser.report.plots import Traces
 

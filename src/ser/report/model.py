@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from ser.calibration import reliability, risk_coverage
+from ser.corpora.licences import sound_licence
 from ser.errors import DataError
 from ser.evaluation import summarise_gates
-from ser.licences import sound_licence
 from ser.predictions import Predictions
 from ser.report import plots
 from ser.report.examples import Listener, clear_cases, sound_uri, worst_confusions

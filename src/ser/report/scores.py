@@ -8,6 +8,7 @@ import numpy as np
 
 from ser.certificate import SPLIT_NAMES
 from ser.config import SSL
+from ser.corpora.votes import HEARD
 from ser.errors import ConfigError
 from ser.evaluation import gender_of
 from ser.fairness import UNKNOWN, measure_fairness
@@ -19,7 +20,6 @@ from ser.report.facts import RunFacts
 from ser.report.page import Facts, Item, Note, Picture, Section, Table
 from ser.report.svg import inline_svg
 from ser.system.console import score_parts, with_interval
-from ser.votes import HEARD
 from ser.wording import counted, listed, percent, signed
 
 if TYPE_CHECKING:

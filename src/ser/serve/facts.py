@@ -58,7 +58,7 @@ def facts_of(path: Path, predictor: Predictor, heard: Prediction) -> Facts:
 
 def licence_of_run(folder: Path, model: TrainedRun) -> str:
     """Errors as of `facts_of`."""
-    from ser.licences import model_licence
+    from ser.corpora.licences import model_licence
     from ser.original import made_with
     from ser.runs import Run
 

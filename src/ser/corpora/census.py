@@ -12,8 +12,8 @@ from ser.audio.screening import screen
 from ser.audio.search import UNPRINTABLE, find_audio, find_corpus_folder, printable
 from ser.config import ExperimentConfig
 from ser.corpora import CORPORA, ParsedName
+from ser.corpora.manifest import Manifest, Utterance
 from ser.errors import AudioError, DataError
-from ser.manifest import Manifest, Utterance
 from ser.reasons import SKIP_REASONS, WARN_REASONS
 from ser.system.parallel import run_tasks
 from ser.system.progress import track
