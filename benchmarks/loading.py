@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from real_clips import arguments, choose, measure, project, report
+from ser.features.store import FeatureStore
 from ser.pipeline.stores import store_folder
 from ser.pipeline.transform import transform
-from ser.store import FeatureStore
 
 BATCH = 32
 WAYS = ("one .npy for each clip and feature", "store")

@@ -15,9 +15,9 @@ from ser.audio.waveform import Waveform
 from ser.config import AugmentationsConfig, ExperimentConfig
 from ser.corpora.manifest import Manifest, Utterance, copy_id, write_manifest
 from ser.errors import ConfigError, DataError
+from ser.features.store import FeatureStore
 from ser.pipeline.stores import augmented_folder, store_folder
 from ser.pipeline.transform import plan, transform
-from ser.store import FeatureStore
 from ser.system.tables import write_table
 
 pytest.importorskip("audiomentations")

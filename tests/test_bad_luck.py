@@ -19,10 +19,10 @@ from conftest import Ser
 from processes import in_a_child
 from ser import cli, runs
 from ser.checkpoint import digest, load_checkpoint
+from ser.features.store import FeatureStore
 from ser.paths import lock_file
 from ser.pipeline.stores import store_folder
 from ser.runs import Run
-from ser.store import FeatureStore
 from ser.system.files import exclusive_lock, sha256_file
 from ser.training import Trainer
 from workspace import Workspace, history_of, metrics_of, rows_of

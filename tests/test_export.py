@@ -25,6 +25,7 @@ from ser.errors import ArtefactError, ConfigError, DataError, LockedError
 from ser.export import build, export_run
 from ser.exported import INPUTS, Exported, seal, stack
 from ser.features.spectral import SpectralExtractor
+from ser.features.store import StoreSpec
 from ser.models import FeatureShape, build_model
 from ser.original import Original, made_with, read_original
 from ser.parity import by_torch, largest_difference
@@ -34,7 +35,6 @@ from ser.predict import TrainedRun
 from ser.rebuild import Header
 from ser.restore import Clip, Ear, Recogniser
 from ser.runs import Run
-from ser.store import StoreSpec
 from ser.system.files import exclusive_lock
 from workspace import Workspace
 

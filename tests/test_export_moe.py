@@ -27,13 +27,13 @@ from ser.exported import Exported, seal, stack
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import read_licence
 from ser.features.spectral import SpectralExtractor
+from ser.features.store import StoreSpec
 from ser.models import FeatureShape
 from ser.original import Original, in_fp32, read_original
 from ser.parity import backbone_frames, by_file, by_torch, largest_difference
 from ser.rebuild import Header
 from ser.restore import Ear, Heard, Recogniser
 from ser.runs import Run
-from ser.store import StoreSpec
 from toys import TINY_MOE, moe_config, tiny_moe
 from trees import write_trees
 from workspace import make_workspace

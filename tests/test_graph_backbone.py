@@ -15,10 +15,10 @@ from ser.data import Normaliser
 from ser.exported import stack
 from ser.features.backbone import BackboneExtractor
 from ser.features.base import Frames
+from ser.features.store import StoreSpec
 from ser.graph.backbone import add_backbone
 from ser.graph.base import Graph, NotExportable, Port
 from ser.restore import Ear
-from ser.store import StoreSpec
 
 RATE = 16_000
 LENGTHS = (1, 399, 400, 3_000, 3_001, 5_000, 16_123, 31_999)

@@ -22,13 +22,13 @@ from ser.corpora.manifest import original_id
 from ser.data import Normaliser, SpeechDataset
 from ser.emotions import EMOTIONS
 from ser.errors import ConfigError, DataError, LeakageError
+from ser.features.store import FeatureStore
 from ser.inference import predict_dataset
 from ser.models import FeatureShape, build_model
 from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
 from ser.pipeline.stores import store_folder
 from ser.runs import HISTORY_COLUMNS, Run
-from ser.store import FeatureStore
 from workspace import SPEED_ALONE, Row, Workspace, header_of, history_of, metrics_of, rows_of, weights_of
 
 HISTORY = ["epoch", "train_loss", "train_uar", "val_loss", "val_uar", "val_wa", "val_macro_f1", "learning_rate", "seconds"]

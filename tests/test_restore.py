@@ -20,9 +20,9 @@ from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.features.backbone_files import PINNED
 from ser.features.base import ClipError
+from ser.features.store import FeatureStore
 from ser.restore import Clip, Recogniser
 from ser.runs import Run
-from ser.store import FeatureStore
 from ser.training import header_differences
 from trees import write_trees
 from workspace import Workspace, make_workspace, rows_of

@@ -18,13 +18,13 @@ from ser.checkpoint import digest, load_checkpoint
 from ser.config import ModelConfig
 from ser.data import Normaliser, SpeechDataset
 from ser.errors import ConfigError, DataError
+from ser.features.store import FeatureStore
 from ser.inference import predict_dataset
 from ser.models import FeatureShape, build_model
 from ser.pipeline import stores
 from ser.pipeline.load import read_loaded
 from ser.pipeline.plan import plan_load, plan_train
 from ser.runs import Run
-from ser.store import FeatureStore
 from ser.system.files import read_json
 from ser.training import Trainer
 from trees import write_trees

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser.errors import ArtefactError, DataError
-from ser.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
-from ser.store import FeatureStore, StoreSpec, finish_store, inventory
+from ser.features.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
+from ser.features.store import FeatureStore, StoreSpec, finish_store, inventory
 
 SPEC = StoreSpec("spectral", {"mel": 3, "mfcc": 2, "chroma": 1}, 62.5, "float32", {"code_version": 1})
 Contents = dict[str, npt.NDArray[np.float32]]

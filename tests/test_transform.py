@@ -19,11 +19,11 @@ from ser.config import ExperimentConfig
 from ser.corpora.manifest import Manifest, Utterance, read_manifest, write_manifest
 from ser.errors import ArtefactError, DataError, LockedError
 from ser.features.spectral import SpectralExtractor
+from ser.features.store import FeatureStore
 from ser.pipeline import stores
 from ser.pipeline import transform as step
 from ser.pipeline.stores import SPECTRAL, augmented_spec, store_folder, store_spec
 from ser.pipeline.transform import plan, transform
-from ser.store import FeatureStore
 from ser.system import files
 from ser.system.parallel import START_METHOD
 

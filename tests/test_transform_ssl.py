@@ -26,10 +26,10 @@ from ser.corpora.manifest import Manifest, Utterance, read_manifest
 from ser.errors import ConfigError, DataError
 from ser.features.backbone import BackboneExtractor, one_thread
 from ser.features.backbone_files import PINNED
+from ser.features.store import FeatureStore
 from ser.pipeline import transform as step
 from ser.pipeline.stores import SPECTRAL, augmented_folder, resolve_precision, store_folder, store_folders, store_spec
 from ser.pipeline.transform import plan, transform
-from ser.store import FeatureStore
 from ser.system.parallel import START_METHOD
 from trees import write_trees
 from workspace import SPEED_ALONE, Workspace, make_workspace

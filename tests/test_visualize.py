@@ -20,12 +20,12 @@ from ser.certificate import read_certificate, write_certificate
 from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.features.spectral import SpectralExtractor, mel_filters
+from ser.features.store import FeatureStore
 from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.stores import augmented_folder
 from ser.pipeline.visualize import Subject, copies, copies_title, find_subject, listen, panels, safe_name, visualize
 from ser.runs import Run
 from ser.splits import CERTIFICATE_FILE, Split
-from ser.store import FeatureStore
 from ser.visualize import (
     DEVIATIONS,
     Copy,

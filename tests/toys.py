@@ -24,12 +24,12 @@ from ser.config import (
     TrainConfig,
 )
 from ser.data import FeatureSource, Normaliser, SpeechDataset, Stores
+from ser.features.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
+from ser.features.store import FeatureStore, StoreSpec, finish_store
 from ser.models import FeatureShape, build_model
 from ser.models.spectral_crnn import SpectralCrnn
 from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.runs import Run
-from ser.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
-from ser.store import FeatureStore, StoreSpec, finish_store
 from ser.training import Trainer
 
 DIMS = {"mel": 8, "mfcc": 6, "chroma": 5}

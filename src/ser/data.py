@@ -13,8 +13,8 @@ from torch import Tensor
 from ser.certificate import Entry
 from ser.corpora.manifest import original_id
 from ser.errors import ArtefactError
+from ser.features.store import FeatureStore
 from ser.models.base import FeatureShape
-from ser.store import FeatureStore
 
 FloatArray = NDArray[np.float32]
 Order = NDArray[np.int64]

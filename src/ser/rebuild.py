@@ -19,8 +19,8 @@ from ser.features.backbone_files import find_backbone
 from ser.features.base import FeatureExtractor
 from ser.features.spectral import CODE_VERSION as SPECTRAL_VERSION
 from ser.features.spectral import SpectralExtractor
+from ser.features.store import StoreSpec
 from ser.models import FeatureShape
-from ser.store import StoreSpec
 from ser.wording import described
 
 log = logging.getLogger(__name__)

@@ -20,9 +20,9 @@ from ser.config import SSL, TrainConfig
 from ser.data import Normaliser, padded_length
 from ser.errors import ArtefactError, ConfigError
 from ser.features.base import ClipError, FeatureExtractor, Frames
+from ser.features.store import StoreSpec
 from ser.models import ModelOutput, build_model
 from ser.rebuild import Device, Header, make_extractor, read_header
-from ser.store import StoreSpec
 from ser.system.runtime import choose_device, memory_errors, repeat_exactly
 
 Clip = tuple[NDArray[np.float32], int]

@@ -14,9 +14,9 @@ from ser.corpora.manifest import Manifest, copy_id, original_id, read_manifest
 from ser.corpora.votes import HOW_TO_GET, Votes, read_votes, vote_targets
 from ser.data import FeatureSource, Normaliser, Normalisers, SpeechDataset, Stores, fit_normalisers
 from ser.errors import ArtefactError, DataError
+from ser.features.store import FeatureStore
 from ser.pipeline.stores import store_folders
 from ser.splits import CERTIFICATE_FILE, Split, read_split
-from ser.store import FeatureStore
 from ser.system.console import print_split, say
 from ser.system.files import digest_json, exclusive_lock, read_json, remove_leftovers, write_json
 

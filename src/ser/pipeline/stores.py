@@ -21,7 +21,7 @@ from ser.features.backbone_files import CODE_VERSION as BACKBONE_VERSION
 from ser.features.backbone_files import Backbone, find_backbone, hidden_states, refuse_rate
 from ser.features.base import FeatureExtractor
 from ser.features.spectral import CODE_VERSION, SpectralExtractor
-from ser.store import StoreSpec, is_finished
+from ser.features.store import StoreSpec, is_finished
 from ser.system.parallel import run_tasks
 
 log = logging.getLogger(__name__)

@@ -18,6 +18,8 @@ from ser.corpora.manifest import Manifest, Utterance, copy_id, original_id, read
 from ser.errors import AudioError, DataError
 from ser.features.backbone_files import fetch_weights
 from ser.features.base import ClipError, Frames
+from ser.features.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
+from ser.features.store import StoreSpec, finish_store, inventory
 from ser.pipeline.stores import (
     augmented_spec,
     extractor_names,
@@ -28,9 +30,7 @@ from ser.pipeline.stores import (
     resolve_precision,
     store_spec,
 )
-from ser.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
 from ser.splits import CERTIFICATE_FILE, read_split
-from ser.store import StoreSpec, finish_store, inventory
 from ser.system.files import exclusive_lock
 from ser.system.memory import keep_memory
 from ser.system.parallel import run_tasks

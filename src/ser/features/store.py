@@ -2,7 +2,7 @@
 
     <name>-<fingerprint>/
         store.json          what the numbers are and everything that they depend on (its digest is the fingerprint)
-        <shard>.npy         (frames of some hundred clips, columns of all features); see `ser.shards`
+        <shard>.npy         (frames of some hundred clips, columns of all features); see `ser.features.shards`
         <shard>.json        its clips and its checksum
         index.csv           where each utterance stands; written last: a store without it is not complete
 
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ser.errors import ArtefactError, DataError
-from ser.shards import Clip, Shard, check_matrix, matrix_path, read_sidecar, remove_shard, sidecar_path
+from ser.features.shards import Clip, Shard, check_matrix, matrix_path, read_sidecar, remove_shard, sidecar_path
 from ser.system.files import digest_json, read_json, remove_leftovers, write_json
 from ser.system.tables import iter_table, write_table
 
