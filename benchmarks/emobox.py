@@ -37,7 +37,7 @@ from ser.pipeline.load import Loaded, load
 from ser.pipeline.train import make_trainer, predict
 from ser.pipeline.transform import transform
 from ser.protocols import find_protocol
-from ser.runs import create_run
+from ser.runs.run import create_run
 from ser.splits import make_split, write_split
 from ser.system.files import digest_json, exclusive_lock, read_json, write_json
 from ser.system.runtime import prepare_process

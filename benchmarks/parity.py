@@ -20,7 +20,7 @@ from ser.audio.decode import read_audio
 from ser.audio.waveform import mix_down, resample
 from ser.export import export_run
 from ser.predict import Clip, Model, Predictor, load_model
-from ser.runs import Run
+from ser.runs.run import Run
 
 TOLERANCE = 1e-4
 RATE = 22_050

@@ -26,7 +26,7 @@ from ser.errors import SerError
 from ser.pipeline.visualize import visualize
 from ser.predictions import Predictions, read_predictions
 from ser.report.plots import confusion, reliability_diagram
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.system.files import atomic_write
 from ser.visualize import save_figure
 

@@ -12,7 +12,7 @@ import pytest
 
 from ser.cli import main
 from ser.errors import ConfigError
-from ser.runs import Run
+from ser.runs.run import Run
 from trees import write_trees
 from workspace import Workspace, make_workspace
 

@@ -17,12 +17,13 @@ import torch
 
 from conftest import Ser
 from processes import in_a_child
-from ser import cli, runs
-from ser.checkpoint import digest, load_checkpoint
+from ser import cli
 from ser.features.store import FeatureStore
 from ser.paths import lock_file
 from ser.pipeline.stores import store_folder
-from ser.runs import Run
+from ser.runs import run as runs
+from ser.runs.checkpoint import digest, load_checkpoint
+from ser.runs.run import Run
 from ser.system.files import exclusive_lock, sha256_file
 from ser.training import Trainer
 from workspace import Workspace, history_of, metrics_of, rows_of

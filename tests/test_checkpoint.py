@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser.checkpoint import SCHEMA, digest, load_checkpoint, save_checkpoint
 from ser.errors import ArtefactError
+from ser.runs.checkpoint import SCHEMA, digest, load_checkpoint, save_checkpoint
 
 CONTENT: dict[str, Any] = {
     "weights": {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3), "none": torch.zeros(0), "half": torch.ones(2).bfloat16()},

@@ -9,7 +9,7 @@ from conftest import Ser
 from ser.config import ExperimentConfig
 from ser.config_file import load_config
 from ser.pipeline import demo as step
-from ser.runs import Run
+from ser.runs.run import Run
 from workspace import metrics_of, rows_of
 
 SMALL = (

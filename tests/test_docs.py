@@ -13,7 +13,7 @@ from ser.config_file import load_config
 from ser.corpora import CORPORA
 from ser.corpora.manifest import COLUMNS
 from ser.reasons import SKIP_REASONS, WARN_REASONS
-from ser.runs import flatten
+from ser.runs.run import flatten
 
 ROOT = Path(__file__).parent.parent
 PAGES = {"configuration.md": "write_configuration.py", "data.md": "write_data_page.py"}

@@ -34,7 +34,7 @@ from ser.pipeline.export import refuse_place
 from ser.predict import TrainedRun
 from ser.rebuild import Header
 from ser.restore import Clip, Ear, Recogniser
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.system.files import exclusive_lock
 from workspace import Workspace
 

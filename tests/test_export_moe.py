@@ -33,7 +33,7 @@ from ser.original import Original, in_fp32, read_original
 from ser.parity import backbone_frames, by_file, by_torch, largest_difference
 from ser.rebuild import Header
 from ser.restore import Ear, Heard, Recogniser
-from ser.runs import Run
+from ser.runs.run import Run
 from toys import TINY_MOE, moe_config, tiny_moe
 from trees import write_trees
 from workspace import make_workspace

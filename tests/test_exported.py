@@ -16,7 +16,7 @@ import pytest
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
 from ser.export import export_run
 from ser.exported import SEAL, UNSEALED, Exported, batches, check_seal, seal
-from ser.runs import Run
+from ser.runs.run import Run
 
 HEAVY = {"torch", "pandas", "librosa", "sklearn", "transformers", "matplotlib", "onnx", "scipy", "typer"}
 

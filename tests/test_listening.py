@@ -9,12 +9,12 @@ import pytest
 
 from conftest import Ser
 from listeners import Answers, write_answers
-from ser.checkpoint import load_checkpoint
 from ser.corpora.manifest import original_id
 from ser.errors import ConfigError, DataError
 from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
-from ser.runs import Run
+from ser.runs.checkpoint import load_checkpoint
+from ser.runs.run import Run
 from ser.training import Trainer
 from trees import write_trees
 from workspace import SPEED_ALONE, Workspace, history_of, make_workspace, metrics_of, rows_of, weights_of

@@ -29,7 +29,7 @@ from ser.errors import DataError
 from ser.export import export_run
 from ser.pipeline.microphone import LATE, LATE_HOPS, Answer, bars, frame, lines, listen, record, summary
 from ser.predict import UNKNOWN, Clip, Predictor, Said
-from ser.runs import Run
+from ser.runs.run import Run
 from test_imports import loaded_by
 from workspace import Workspace
 

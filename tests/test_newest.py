@@ -9,7 +9,7 @@ import pytest
 from ser.export import export_run
 from ser.exported import weights_of
 from ser.newest import choose_model
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.system.files import read_json, write_json
 
 ONNX, RUN = Path("runs/mine/model.onnx"), Path("runs/mine")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from conftest import Ser
 from ser.export import export_run
-from ser.runs import Run
+from ser.runs.run import Run
 
 pytestmark = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 

@@ -20,7 +20,7 @@ from browser import chromium, launched, watched
 from ser.audio.decode import read_audio
 from ser.export import export_run
 from ser.reasons import SKIP_REASONS, WARN_REASONS
-from ser.runs import Run
+from ser.runs.run import Run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

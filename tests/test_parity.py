@@ -12,7 +12,7 @@ from ser.export import export_run
 from ser.exported import Exported
 from ser.predict import Model, Predictor, load_model
 from ser.restore import Clip
-from ser.runs import Run
+from ser.runs.run import Run
 
 CLIPS = 12
 TOLERANCE = 1e-4

@@ -32,7 +32,7 @@ from ser.features.base import ClipError
 from ser.formats import FORMATS, Outcome, record
 from ser.predict import UNKNOWN, Clip, Prediction, Predictor, Said, load_model
 from ser.restore import Recogniser
-from ser.runs import Run
+from ser.runs.run import Run
 from workspace import Workspace, rows_of
 
 RATE = 16_000

@@ -25,7 +25,7 @@ from ser.newest import VARIABLE, choose_model
 from ser.pipeline.predict import find_sources
 from ser.predict import Prediction, Predictor
 from ser.reasons import SKIP_REASONS
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.system import progress
 from test_decode import DATA, wave, wave_format
 from test_imports import loaded_by

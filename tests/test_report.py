@@ -35,7 +35,7 @@ from ser.report.facts import Perceived, RunFacts, read_facts
 from ser.report.page import Note, Table
 from ser.report.plots import SpeakerPoint
 from ser.report.scores import curves_section, ends, perceived_section, protocol_name, protocol_title
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.system.files import exclusive_lock
 from ser.system.tables import write_table
 from trees import write_trees

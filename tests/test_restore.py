@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from backbones import save_backbone, tiny_backbone
 from ser import rebuild
 from ser.audio.decode import read_audio
-from ser.checkpoint import load_checkpoint, save_checkpoint
 from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.features.backbone_files import PINNED
 from ser.features.base import ClipError
 from ser.features.store import FeatureStore
 from ser.restore import Clip, Recogniser
-from ser.runs import Run
+from ser.runs.checkpoint import load_checkpoint, save_checkpoint
+from ser.runs.run import Run
 from ser.training import header_differences
 from trees import write_trees
 from workspace import Workspace, make_workspace, rows_of

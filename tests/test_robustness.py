@@ -20,7 +20,7 @@ from ser.errors import DataError
 from ser.predictions import read_predictions
 from ser.restore import Recogniser
 from ser.robustness import CLEAN, CONDITIONS, choose_evenly, measure_robustness, power, speech, spoil
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.splits import read_entries
 from workspace import Workspace
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ser import runs
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, ConfigError, DataError
-from ser.runs import HISTORY_COLUMNS, Run, contrast, create_run, differences, find_run, write_history
+from ser.runs import run as runs
+from ser.runs.run import HISTORY_COLUMNS, Run, contrast, create_run, differences, find_run, write_history
 from ser.system.files import read_json, write_json
 from ser.system.tables import read_table
 

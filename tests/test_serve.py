@@ -26,7 +26,7 @@ from processes import eventually
 from ser.export import export_run
 from ser.formats import Outcome, record
 from ser.predict import Predictor
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.serve.app import DOCS, HEADERS, HEALTH, METRICS, MODEL, OF_ALL, OF_PREDICT, PREDICT, SCHEMA
 from ser.serve.assets import load_assets
 from ser.serve.problems import CONTENT_TYPE, OF_UPLOADS, REQUEST_REASONS, status_of

@@ -22,7 +22,7 @@ from conftest import Ser
 from processes import eventually, is_alive, start
 from ser.export import export_run
 from ser.pipeline import serve as serve_module
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.serve.problems import Refused
 from ser.serve.server import started
 from ser.serve.uploads import MOST_AT_ONCE, Door

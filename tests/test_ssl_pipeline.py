@@ -14,7 +14,6 @@ from backbones import DIM, KINDS, LAYERS, save_backbone, tiny_backbone
 from conftest import Ser
 from ser import evaluation
 from ser.certificate import read_certificate
-from ser.checkpoint import digest, load_checkpoint
 from ser.config import ModelConfig
 from ser.data import Normaliser, SpeechDataset
 from ser.errors import ConfigError, DataError
@@ -24,7 +23,8 @@ from ser.models import FeatureShape, build_model
 from ser.pipeline import stores
 from ser.pipeline.load import read_loaded
 from ser.pipeline.plan import plan_load, plan_train
-from ser.runs import Run
+from ser.runs.checkpoint import digest, load_checkpoint
+from ser.runs.run import Run
 from ser.system.files import read_json
 from ser.training import Trainer
 from trees import write_trees

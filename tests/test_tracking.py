@@ -13,7 +13,7 @@ from processes import in_a_child
 from ser import tracking
 from ser.config import TrackingConfig
 from ser.errors import ConfigError
-from ser.runs import HISTORY_COLUMNS, Run
+from ser.runs.run import HISTORY_COLUMNS, Run
 from ser.tracking import EventFile, check_installed
 from ser.training import Trainer
 from workspace import Workspace, history_of, rows_of, weights_of

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ser.checkpoint import digest, load_checkpoint
 from ser.config import SSL, ExperimentConfig, SpecAugmentConfig, TrainConfig
 from ser.data import SpeechDataset
 from ser.errors import ArtefactError, DataError
 from ser.losses import FocalLoss, gate_imbalance
-from ser.runs import HISTORY_COLUMNS, Run
+from ser.runs.checkpoint import digest, load_checkpoint
+from ser.runs.run import HISTORY_COLUMNS, Run
 from ser.specaugment import spec_augment
 from ser.system.files import write_text
 from ser.system.tables import read_table

@@ -24,7 +24,7 @@ from ser.features.store import FeatureStore
 from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.stores import augmented_folder
 from ser.pipeline.visualize import Subject, copies, copies_title, find_subject, listen, panels, safe_name, visualize
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.splits import CERTIFICATE_FILE, Split
 from ser.visualize import (
     DEVIATIONS,

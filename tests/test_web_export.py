@@ -28,7 +28,7 @@ from ser.errors import AudioError, ConfigError, DataError
 from ser.export import export_run
 from ser.formats import Outcome, record
 from ser.predict import Predictor
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.system.files import exclusive_lock
 from ser.web_export import PAGE, write_page
 from ser.web_runtime import MEMBERS, VERSION, read_runtime

@@ -29,7 +29,7 @@ from ser.features.store import FeatureStore, StoreSpec, finish_store
 from ser.models import FeatureShape, build_model
 from ser.models.spectral_crnn import SpectralCrnn
 from ser.models.ssl_spectral_moe import SslSpectralMoe
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.training import Trainer
 
 DIMS = {"mel": 8, "mfcc": 6, "chroma": 5}

@@ -9,7 +9,7 @@ from typing import Any
 from ser.config import ExperimentConfig
 from ser.config_file import load_config
 from ser.pipeline import run_steps
-from ser.runs import Run
+from ser.runs.run import Run
 
 FAST = """
 extends: spectral_crnn.yaml
@@ -129,7 +129,7 @@ def metrics_of(run: Run) -> dict[str, Any]:
 
 
 def weights_of(run: Run) -> str:
-    from ser.checkpoint import digest, load_checkpoint  # torch: not for tests that need none
+    from ser.runs.checkpoint import digest, load_checkpoint  # torch: not for tests that need none
 
     return digest(load_checkpoint(run.best)["weights"])
 

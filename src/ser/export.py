@@ -15,7 +15,7 @@ from ser.graph import NETWORKS, add_ear, add_frames
 from ser.graph.base import Feature, Graph, NotExportable, Port, Verdict
 from ser.original import Original, read_original
 from ser.parity import by_torch, largest_difference, trial_waveforms
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.system.files import atomic_write
 
 if TYPE_CHECKING:

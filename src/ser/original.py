@@ -7,13 +7,13 @@ from typing import Any
 
 from ser.calibration import Calibration, calibration_of
 from ser.certificate import read_certificate
-from ser.checkpoint import load_checkpoint
 from ser.errors import DataError
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import read_licence
 from ser.rebuild import read_header
 from ser.restore import Ear, Recogniser
-from ser.runs import Run
+from ser.runs.checkpoint import load_checkpoint
+from ser.runs.run import Run
 from ser.splits import CERTIFICATE_FILE
 
 

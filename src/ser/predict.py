@@ -422,7 +422,7 @@ class TrainedRun:
     def __init__(self, folder: Path, backbone: str | None = None) -> None:
         """Errors as of `Predictor.load`."""
         from ser.restore import Recogniser
-        from ser.runs import Run
+        from ser.runs.run import Run
 
         run = Run(folder)
         if not run.best.is_file():

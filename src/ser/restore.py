@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ser.audio.waveform import Stages, Waveform, prepare
-from ser.checkpoint import digest, fitting, load_checkpoint
 from ser.config import SSL, TrainConfig
 from ser.data import Normaliser, padded_length
 from ser.errors import ArtefactError, ConfigError
@@ -23,6 +22,7 @@ from ser.features.base import ClipError, FeatureExtractor, Frames
 from ser.features.store import StoreSpec
 from ser.models import ModelOutput, build_model
 from ser.rebuild import Device, Header, make_extractor, read_header
+from ser.runs.checkpoint import digest, fitting, load_checkpoint
 from ser.system.runtime import choose_device, memory_errors, repeat_exactly
 
 Clip = tuple[NDArray[np.float32], int]

@@ -7,7 +7,7 @@ from tempfile import TemporaryFile
 
 from ser.errors import ConfigError
 from ser.export import export_run
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.system.console import say
 from ser.system.files import exclusive_lock
 

@@ -21,7 +21,6 @@ from typing import TypeVar
 
 from ser import paths
 from ser.certificate import read_certificate
-from ser.checkpoint import first_line
 from ser.config import ExperimentConfig, SplitConfig
 from ser.corpora.census import SKIPPED_COLUMNS, Skipped
 from ser.corpora.manifest import Manifest, read_manifest
@@ -33,7 +32,8 @@ from ser.pipeline.protocol_results import Finished, print_results, write_results
 from ser.pipeline.train import train
 from ser.pipeline.transform import transform
 from ser.protocols import Fold, Protocol, find_protocol
-from ser.runs import MAY_DIFFER, Run, differences
+from ser.runs.checkpoint import first_line
+from ser.runs.run import MAY_DIFFER, Run, differences
 from ser.splits import CERTIFICATE_FILE, Split, drawing_key, make_split, read_split, write_split
 from ser.system.console import say
 from ser.system.files import digest_json, exclusive_lock, remove_leftovers

@@ -18,7 +18,7 @@ from ser.intervals import MIN_SPEAKERS
 from ser.metrics import METRICS
 from ser.predictions import Predictions, read_predictions, write_protocol_predictions
 from ser.protocols import CELL, Fold, Protocol
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.splits import CERTIFICATE_FILE, Split
 from ser.system.console import print_table, say, with_interval
 from ser.system.files import read_json, write_json

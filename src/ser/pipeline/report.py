@@ -16,7 +16,7 @@ from ser.report.card import model_card
 from ser.report.examples import Listener
 from ser.report.facts import RunFacts, read_facts
 from ser.report.page import render_page
-from ser.runs import flatten
+from ser.runs.run import flatten
 from ser.system.console import say
 from ser.system.files import exclusive_lock, remove_leftovers, write_text
 
@@ -118,8 +118,8 @@ def load_recogniser(facts: RunFacts, config: ExperimentConfig) -> tuple["Recogni
     Raises:
         ArtefactError: best.pth is damaged, or holds other weights than those that were measured.
     """
-    from ser.checkpoint import digest, load_checkpoint
     from ser.restore import Recogniser
+    from ser.runs.checkpoint import digest, load_checkpoint
     from ser.system.runtime import prepare_process
 
     prepare_process(config.runtime)

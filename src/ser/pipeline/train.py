@@ -8,7 +8,6 @@ from typing import Any
 from ser import __version__
 from ser.calibration import Calibration, calibrate, write_calibration
 from ser.certificate import Certificate, record_statistic, speaker_independent, write_certificate
-from ser.checkpoint import digest, fitting, load_checkpoint
 from ser.config import SSL, ExperimentConfig
 from ser.data import SpeechDataset
 from ser.errors import ArtefactError, DataError
@@ -19,7 +18,8 @@ from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.perception import perceived_scores
 from ser.pipeline.load import Loaded, read_loaded, write_normalisers
 from ser.predictions import Predictions, write_predictions
-from ser.runs import Run, create_run, find_run
+from ser.runs.checkpoint import digest, fitting, load_checkpoint
+from ser.runs.run import Run, create_run, find_run
 from ser.splits import CERTIFICATE_FILE, write_split
 from ser.system.console import print_scores, say
 from ser.system.files import exclusive_lock, read_json, remove_leftovers, write_json

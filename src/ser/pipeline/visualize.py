@@ -23,7 +23,7 @@ from ser.errors import ConfigError, DataError
 from ser.features.spectral import SpectralExtractor
 from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.transform import Item, stages_of, waveform_of
-from ser.runs import Run
+from ser.runs.run import Run
 from ser.splits import CERTIFICATE_FILE, Split
 from ser.system.console import say
 from ser.units import samples_to_seconds

@@ -15,7 +15,7 @@ from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, DataError, LeakageError
 from ser.evaluation import score
 from ser.predictions import Predictions, read_predictions
-from ser.runs import HISTORY_COLUMNS, Run, stored_config
+from ser.runs.run import HISTORY_COLUMNS, Run, stored_config
 from ser.splits import CERTIFICATE_FILE, read_entries
 from ser.system.files import read_json
 from ser.system.tables import read_table

@@ -1,0 +1,1 @@
+"""What one training leaves behind, and how to read it."""
