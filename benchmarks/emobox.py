@@ -36,9 +36,9 @@ from ser.pipeline.extract import extract
 from ser.pipeline.load import Loaded, load
 from ser.pipeline.train import make_trainer, predict
 from ser.pipeline.transform import transform
-from ser.protocols import find_protocol
 from ser.runs.run import create_run
-from ser.splits import make_split, write_split
+from ser.splits.protocols import find_protocol
+from ser.splits.split import make_split, write_split
 from ser.system.files import digest_json, exclusive_lock, read_json, write_json
 from ser.system.runtime import prepare_process
 from ser.training import Trainer

@@ -21,8 +21,8 @@ from ser.corpora.census import SKIPPED_COLUMNS, Skipped
 from ser.corpora.manifest import Manifest, read_manifest
 from ser.emotions import EMOTIONS
 from ser.pipeline.extract import skipped_ids
-from ser.protocols import CELL, FILE, Counts, Fold, checksum
-from ser.splits import draw_speakers, drawing_key, make_split
+from ser.splits.protocols import CELL, FILE, Counts, Fold, checksum
+from ser.splits.split import draw_speakers, drawing_key, make_split
 from ser.system.files import read_json
 from ser.system.tables import read_table
 

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from ser.certificate import (
+from ser.config import LabelsConfig, SplitConfig
+from ser.corpora.manifest import Manifest, Utterance, original_id
+from ser.errors import ArtefactError, LeakageError
+from ser.splits.certificate import (
     Certificate,
     Entry,
     certify,
@@ -19,9 +22,6 @@ from ser.certificate import (
     speaker_independent,
     write_certificate,
 )
-from ser.config import LabelsConfig, SplitConfig
-from ser.corpora.manifest import Manifest, Utterance, original_id
-from ser.errors import ArtefactError, LeakageError
 
 LABELS = LabelsConfig(keep=("neutral", "happy"))
 CLASSES = ("neutral", "happy")

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser.certificate import Entry
 from ser.errors import ArtefactError
 from ser.evaluation import (
     COLLAPSE,
@@ -28,6 +27,7 @@ from ser.evaluation import (
 )
 from ser.metrics import METRICS, confusion_matrix, uar, wa
 from ser.predictions import Predictions, write_predictions
+from ser.splits.certificate import Entry
 
 CLASSES = ("neutral", "happy", "sad")
 

@@ -14,7 +14,6 @@ import torch
 
 from conftest import Ser
 from ser.calibration import NO_VAL, Calibration, calibrate, log_loss, read_calibration
-from ser.certificate import make_statistic, read_certificate
 from ser.config import ModelConfig
 from ser.corpora.manifest import COLUMNS as MANIFEST_COLUMNS
 from ser.corpora.manifest import original_id
@@ -29,6 +28,7 @@ from ser.pipeline.load import read_loaded
 from ser.pipeline.stores import store_folder
 from ser.runs.checkpoint import load_checkpoint
 from ser.runs.run import HISTORY_COLUMNS, Run
+from ser.splits.certificate import make_statistic, read_certificate
 from workspace import SPEED_ALONE, Row, Workspace, header_of, history_of, metrics_of, rows_of, weights_of
 
 HISTORY = ["epoch", "train_loss", "train_uar", "val_loss", "val_uar", "val_wa", "val_macro_f1", "learning_rate", "seconds"]

@@ -13,8 +13,8 @@ from ser import paths
 from ser.emotions import EMOTIONS
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.pipeline.protocol import plan_jobs, run_protocol
-from ser.protocols import find_protocol
 from ser.runs.run import Run
+from ser.splits.protocols import find_protocol
 from ser.system.files import exclusive_lock
 from workspace import Row, Workspace, make_workspace, rows_of
 

@@ -14,8 +14,8 @@ from ser.corpora import CORPORA
 from ser.corpora.manifest import read_manifest
 from ser.emotions import EMOTIONS, SHARED_EMOTIONS
 from ser.errors import ArtefactError, ConfigError
-from ser.protocols import CELL, FILE, Fold, Protocol, find_protocol, read_protocols
-from ser.splits import make_split
+from ser.splits.protocols import CELL, FILE, Fold, Protocol, find_protocol, read_protocols
+from ser.splits.split import make_split
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "protocols" / "published_protocols.json"

@@ -20,13 +20,11 @@ import torch
 from backbones import tiny_backbone
 from conftest import Ser
 from ser.calibration import write_calibration
-from ser.certificate import read_certificate, write_certificate
 from ser.config import ProtocolConfig
 from ser.corpora import CORPORA
 from ser.corpora.licences import model_licence, sound_licence
 from ser.pipeline.report import report
 from ser.predictions import Predictions
-from ser.protocols import find_protocol, read_protocols
 from ser.report import model as report_model
 from ser.report.build import headline
 from ser.report.card import model_card
@@ -36,6 +34,8 @@ from ser.report.page import Note, Table
 from ser.report.plots import SpeakerPoint
 from ser.report.scores import curves_section, ends, perceived_section, protocol_name, protocol_title
 from ser.runs.run import Run
+from ser.splits.certificate import read_certificate, write_certificate
+from ser.splits.protocols import find_protocol, read_protocols
 from ser.system.files import exclusive_lock
 from ser.system.tables import write_table
 from trees import write_trees

@@ -17,7 +17,6 @@ from torch import nn
 
 from conftest import Ser
 from processes import dying_at, eventually, in_a_child, is_alive, start
-from ser.certificate import read_certificate
 from ser.config import ModelConfig
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.models import build_model
@@ -25,6 +24,7 @@ from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
 from ser.runs.checkpoint import digest, load_checkpoint
 from ser.runs.run import Run, create_run
+from ser.splits.certificate import read_certificate
 from ser.system.files import exclusive_lock
 from ser.training import Trainer
 from workspace import Workspace, history_of, metrics_of, rows_of

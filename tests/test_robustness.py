@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser.audio.waveform import Waveform
-from ser.certificate import Entry
 from ser.corpora.manifest import Manifest, read_manifest
 from ser.errors import DataError
 from ser.predictions import read_predictions
 from ser.restore import Recogniser
 from ser.robustness import CLEAN, CONDITIONS, choose_evenly, measure_robustness, power, speech, spoil
 from ser.runs.run import Run
-from ser.splits import read_entries
+from ser.splits.certificate import Entry
+from ser.splits.split import read_entries
 from workspace import Workspace
 
 RATES = (8_000, 16_000, 24_414, 44_100, 48_000)

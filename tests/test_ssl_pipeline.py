@@ -13,7 +13,6 @@ import torch
 from backbones import DIM, KINDS, LAYERS, save_backbone, tiny_backbone
 from conftest import Ser
 from ser import evaluation
-from ser.certificate import read_certificate
 from ser.config import ModelConfig
 from ser.data import Normaliser, SpeechDataset
 from ser.errors import ConfigError, DataError
@@ -25,6 +24,7 @@ from ser.pipeline.load import read_loaded
 from ser.pipeline.plan import plan_load, plan_train
 from ser.runs.checkpoint import digest, load_checkpoint
 from ser.runs.run import Run
+from ser.splits.certificate import read_certificate
 from ser.system.files import read_json
 from ser.training import Trainer
 from trees import write_trees

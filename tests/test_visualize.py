@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from backbones import DIM, LAYERS, tiny_backbone
 from conftest import Ser
 from ser.audio.waveform import Waveform, prepare
-from ser.certificate import read_certificate, write_certificate
 from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.features.spectral import SpectralExtractor, mel_filters
@@ -25,7 +24,8 @@ from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.stores import augmented_folder
 from ser.pipeline.visualize import Subject, copies, copies_title, find_subject, listen, panels, safe_name, visualize
 from ser.runs.run import Run
-from ser.splits import CERTIFICATE_FILE, Split
+from ser.splits.certificate import read_certificate, write_certificate
+from ser.splits.split import CERTIFICATE_FILE, Split
 from ser.visualize import (
     DEVIATIONS,
     Copy,

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ser.certificate import Entry
 from ser.config import (
     SSL,
     ExperimentConfig,
@@ -30,6 +29,7 @@ from ser.models import FeatureShape, build_model
 from ser.models.spectral_crnn import SpectralCrnn
 from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.runs.run import Run
+from ser.splits.certificate import Entry
 from ser.training import Trainer
 
 DIMS = {"mel": 8, "mfcc": 6, "chroma": 5}

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ser.certificate import Entry
 from ser.corpora.manifest import original_id
 from ser.errors import ArtefactError
 from ser.features.store import FeatureStore
 from ser.models.base import FeatureShape
+from ser.splits.certificate import Entry
 
 FloatArray = NDArray[np.float32]
 Order = NDArray[np.int64]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from ser.calibration import Calibration, calibration_of
-from ser.certificate import read_certificate
 from ser.errors import DataError
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import read_licence
@@ -14,7 +13,8 @@ from ser.rebuild import read_header
 from ser.restore import Ear, Recogniser
 from ser.runs.checkpoint import load_checkpoint
 from ser.runs.run import Run
-from ser.splits import CERTIFICATE_FILE
+from ser.splits.certificate import read_certificate
+from ser.splits.split import CERTIFICATE_FILE
 
 
 @dataclass(frozen=True)

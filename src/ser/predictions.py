@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.certificate import Entry
 from ser.emotions import EMOTIONS
 from ser.errors import ArtefactError
 from ser.metrics import Counts, confusion_matrix
+from ser.splits.certificate import Entry
 from ser.system.tables import iter_table, write_table
 
 FIXED = ("id", "corpus", "speaker", "truth", "prediction")

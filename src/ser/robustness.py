@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from ser.audio.decode import audio_hash, read_audio
 from ser.audio.waveform import Waveform, mix_down, resample, trim
-from ser.certificate import Entry
 from ser.config import AudioConfig
 from ser.corpora.manifest import Manifest
 from ser.errors import AudioError, DataError
@@ -24,7 +23,8 @@ from ser.intervals import difference_of, pooled
 from ser.metrics import METRICS, Counts
 from ser.predictions import Predictions
 from ser.restore import Clip, Recogniser
-from ser.splits import drawing_key
+from ser.splits.certificate import Entry
+from ser.splits.split import drawing_key
 from ser.system.progress import track
 
 Condition = Callable[[Waveform, int, np.random.Generator], Waveform]

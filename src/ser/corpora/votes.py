@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.audio.search import is_folder, is_system, list_folder, printable
-from ser.certificate import Entry, examples
 from ser.config import LabelsConfig
 from ser.corpora.crema import CREMA, LABELS
 from ser.corpora.manifest import original_id
 from ser.emotions import SHARED_EMOTIONS
 from ser.errors import ArtefactError, AudioError, DataError
 from ser.metrics import Counts
+from ser.splits.certificate import Entry, examples
 from ser.system.tables import iter_table, write_table
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from ser.corpora.manifest import read_manifest
 from ser.errors import ConfigError, DataError, SerError
 from ser.features.backbone_files import NO_WEIGHTS, has_weights
 from ser.pipeline.stores import extractor_names, find_states, frame_bytes, store_spec
-from ser.splits import read_split
+from ser.splits.split import read_split
 from ser.system.console import print_table
 
 Finding = tuple[str, str, str]

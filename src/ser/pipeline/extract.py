@@ -12,7 +12,7 @@ from ser.corpora.census import Census, Skipped, check_census, summary, take_cens
 from ser.corpora.manifest import Manifest, write_manifest
 from ser.corpora.votes import Votes, find_votes, write_votes
 from ser.errors import AudioError
-from ser.splits import make_split, write_split
+from ser.splits.split import make_split, write_split
 from ser.system.console import say
 from ser.system.files import exclusive_lock, remove_leftovers
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser import paths
-from ser.certificate import Entry, Statistic, examples, made_from, make_statistic, record_statistic, write_certificate
 from ser.config import ExperimentConfig
 from ser.corpora.manifest import Manifest, copy_id, original_id, read_manifest
 from ser.corpora.votes import HOW_TO_GET, Votes, read_votes, vote_targets
@@ -16,7 +15,8 @@ from ser.data import FeatureSource, Normaliser, Normalisers, SpeechDataset, Stor
 from ser.errors import ArtefactError, DataError
 from ser.features.store import FeatureStore
 from ser.pipeline.stores import store_folders
-from ser.splits import CERTIFICATE_FILE, Split, read_split
+from ser.splits.certificate import Entry, Statistic, examples, made_from, make_statistic, record_statistic, write_certificate
+from ser.splits.split import CERTIFICATE_FILE, Split, read_split
 from ser.system.console import print_split, say
 from ser.system.files import digest_json, exclusive_lock, read_json, remove_leftovers, write_json
 

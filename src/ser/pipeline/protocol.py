@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from ser import paths
-from ser.certificate import read_certificate
 from ser.config import ExperimentConfig, SplitConfig
 from ser.corpora.census import SKIPPED_COLUMNS, Skipped
 from ser.corpora.manifest import Manifest, read_manifest
@@ -31,10 +30,11 @@ from ser.pipeline.load import load
 from ser.pipeline.protocol_results import Finished, print_results, write_results
 from ser.pipeline.train import train
 from ser.pipeline.transform import transform
-from ser.protocols import Fold, Protocol, find_protocol
 from ser.runs.checkpoint import first_line
 from ser.runs.run import MAY_DIFFER, Run, differences
-from ser.splits import CERTIFICATE_FILE, Split, drawing_key, make_split, read_split, write_split
+from ser.splits.certificate import read_certificate
+from ser.splits.protocols import Fold, Protocol, find_protocol
+from ser.splits.split import CERTIFICATE_FILE, Split, drawing_key, make_split, read_split, write_split
 from ser.system.console import say
 from ser.system.files import digest_json, exclusive_lock, remove_leftovers
 from ser.system.tables import read_table
@@ -121,7 +121,7 @@ def run_protocol(
     with exclusive_lock(folder / ".lock"):
         remove_leftovers(folder)
         leaky_too = leak_delta or any(folder.glob("*-leaky"))
-        with muted("ser.splits"):  # the protocol itself states what it leaves empty
+        with muted("ser.splits.split"):  # the protocol itself states what it leaves empty
             jobs = list(plan_jobs(protocol, config, leaky_too, incomplete))
         trained: list[Finished] = []
         for job in jobs:

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ser.certificate import read_certificate, speaker_independent
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, DataError
 from ser.evaluation import fold_scores, pooled_scores, score, seed_spread
 from ser.intervals import MIN_SPEAKERS
 from ser.metrics import METRICS
 from ser.predictions import Predictions, read_predictions, write_protocol_predictions
-from ser.protocols import CELL, Fold, Protocol
 from ser.runs.run import Run
-from ser.splits import CERTIFICATE_FILE, Split
+from ser.splits.certificate import read_certificate, speaker_independent
+from ser.splits.protocols import CELL, Fold, Protocol
+from ser.splits.split import CERTIFICATE_FILE, Split
 from ser.system.console import print_table, say, with_interval
 from ser.system.files import read_json, write_json
 from ser.wording import counted, percent

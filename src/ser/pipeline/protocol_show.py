@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ser.protocols import Fold, find_protocol, read_protocols
+from ser.splits.protocols import Fold, find_protocol, read_protocols
 from ser.system.console import print_table, say
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from ser import __version__
 from ser.calibration import Calibration, calibrate, write_calibration
-from ser.certificate import Certificate, record_statistic, speaker_independent, write_certificate
 from ser.config import SSL, ExperimentConfig
 from ser.data import SpeechDataset
 from ser.errors import ArtefactError, DataError
@@ -20,7 +19,8 @@ from ser.pipeline.load import Loaded, read_loaded, write_normalisers
 from ser.predictions import Predictions, write_predictions
 from ser.runs.checkpoint import digest, fitting, load_checkpoint
 from ser.runs.run import Run, create_run, find_run
-from ser.splits import CERTIFICATE_FILE, write_split
+from ser.splits.certificate import Certificate, record_statistic, speaker_independent, write_certificate
+from ser.splits.split import CERTIFICATE_FILE, write_split
 from ser.system.console import print_scores, say
 from ser.system.files import exclusive_lock, read_json, remove_leftovers, write_json
 from ser.system.runtime import memory_errors, prepare_process

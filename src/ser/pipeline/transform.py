@@ -30,7 +30,7 @@ from ser.pipeline.stores import (
     resolve_precision,
     store_spec,
 )
-from ser.splits import CERTIFICATE_FILE, read_split
+from ser.splits.split import CERTIFICATE_FILE, read_split
 from ser.system.files import exclusive_lock
 from ser.system.memory import keep_memory
 from ser.system.parallel import run_tasks

@@ -14,7 +14,6 @@ import numpy as np
 from ser import paths
 from ser.audio.augment import Augmenter
 from ser.audio.waveform import Stages
-from ser.certificate import SPLIT_NAMES, Entry, read_certificate
 from ser.config import SSL, ExperimentConfig
 from ser.config_file import suggestion
 from ser.corpora.manifest import Utterance, read_manifest
@@ -24,7 +23,8 @@ from ser.features.spectral import SpectralExtractor
 from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.transform import Item, stages_of, waveform_of
 from ser.runs.run import Run
-from ser.splits import CERTIFICATE_FILE, Split
+from ser.splits.certificate import SPLIT_NAMES, Entry, read_certificate
+from ser.splits.split import CERTIFICATE_FILE, Split
 from ser.system.console import say
 from ser.units import samples_to_seconds
 from ser.visualize import (

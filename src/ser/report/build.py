@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ser.certificate import SPLIT_NAMES
 from ser.corpora import CORPORA
 from ser.corpora.licences import model_licence
 from ser.report.examples import Listener
@@ -22,6 +21,7 @@ from ser.report.scores import (
     scores_section,
     speakers_section,
 )
+from ser.splits.certificate import SPLIT_NAMES
 from ser.wording import counted, percent
 
 WORDS = {

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ser.certificate import SPLIT_NAMES
 from ser.config import SSL
 from ser.corpora import CORPORA
 from ser.corpora.licences import model_licence, short_title
@@ -14,6 +13,7 @@ from ser.report.facts import RunFacts
 from ser.report.model import told_of_temperature, told_of_threshold
 from ser.report.page import render
 from ser.report.scores import backbone_name, distinct_parts, essentials
+from ser.splits.certificate import SPLIT_NAMES
 from ser.system.console import with_interval
 from ser.wording import counted, listed, percent, signed
 

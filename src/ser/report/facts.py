@@ -10,13 +10,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ser.calibration import Calibration, calibrate, read_calibration
-from ser.certificate import SPLIT_NAMES, Certificate, Entries, check_rows, demand_disjoint, read_certificate, speaker_independent
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, DataError, LeakageError
 from ser.evaluation import score
 from ser.predictions import Predictions, read_predictions
 from ser.runs.run import HISTORY_COLUMNS, Run, stored_config
-from ser.splits import CERTIFICATE_FILE, read_entries
+from ser.splits.certificate import SPLIT_NAMES, Certificate, Entries, check_rows, demand_disjoint, read_certificate, speaker_independent
+from ser.splits.split import CERTIFICATE_FILE, read_entries
 from ser.system.files import read_json
 from ser.system.tables import read_table
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ser.certificate import SPLIT_NAMES
 from ser.config import SSL
 from ser.corpora.votes import HEARD
 from ser.errors import ConfigError
@@ -14,11 +13,12 @@ from ser.evaluation import gender_of
 from ser.fairness import UNKNOWN, measure_fairness
 from ser.metrics import METRICS
 from ser.predictions import Predictions
-from ser.protocols import Fold, Protocol, find_protocol
 from ser.report import plots
 from ser.report.facts import RunFacts
 from ser.report.page import Facts, Item, Note, Picture, Section, Table
 from ser.report.svg import inline_svg
+from ser.splits.certificate import SPLIT_NAMES
+from ser.splits.protocols import Fold, Protocol, find_protocol
 from ser.system.console import score_parts, with_interval
 from ser.wording import counted, listed, percent, signed
 

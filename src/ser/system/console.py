@@ -13,7 +13,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:  # for who prints something else they would be a slow import
     from ser.comparison import Comparison
-    from ser.splits import Split
+    from ser.splits.split import Split
 
 LOG_WIDTH = 140
 """Columns where standard output is no terminal: a table in a log is not folded."""
@@ -65,7 +65,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]
 
 def print_split(split: "Split") -> None:
     """Clips of each corpus, split and emotion, with the number of speakers."""
-    from ser.certificate import SPLIT_NAMES
+    from ser.splits.certificate import SPLIT_NAMES
 
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     speakers: dict[tuple[str, str], set[str]] = defaultdict(set)

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 
-from ser.certificate import SPLIT_NAMES, Certificate, Entries, Entry, certify, check, examples, read_certificate, write_certificate
 from ser.config import LabelsConfig, SplitConfig
 from ser.corpora.manifest import Manifest, Utterance
 from ser.errors import ArtefactError, DataError
+from ser.splits.certificate import SPLIT_NAMES, Certificate, Entries, Entry, certify, check, examples, read_certificate, write_certificate
 from ser.system.tables import read_table, write_table
 
 log = logging.getLogger(__name__)

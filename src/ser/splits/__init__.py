@@ -1,0 +1,1 @@
+"""Who trains, who selects, who is tested, and the proof."""
