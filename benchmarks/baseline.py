@@ -15,12 +15,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ser.config_file import load_config
-from ser.data import SpeechDataset
 from ser.evaluation import score
 from ser.metrics import uar
 from ser.pipeline.load import read_loaded
 from ser.predictions import Predictions
 from ser.system.console import score_parts
+from ser.training.batches import SpeechDataset
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 

@@ -10,8 +10,8 @@ import argparse
 import numpy as np
 
 from ser.config_file import load_config
-from ser.data import draw, length_buckets, padding_share
 from ser.pipeline.load import read_loaded
+from ser.training.batches import draw, length_buckets, padding_share
 
 
 def main() -> None:

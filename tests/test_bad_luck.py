@@ -25,7 +25,7 @@ from ser.runs import run as runs
 from ser.runs.checkpoint import digest, load_checkpoint
 from ser.runs.run import Run
 from ser.system.files import exclusive_lock, sha256_file
-from ser.training import Trainer
+from ser.training.trainer import Trainer
 from workspace import Workspace, history_of, metrics_of, rows_of
 
 

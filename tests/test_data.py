@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ser.config import SSL, TrainConfig
-from ser.data import (
+from ser.errors import ArtefactError, DataError
+from ser.training.batches import (
     FRAME_STEP,
     MIN_DEVIATION,
     Batch,
@@ -26,7 +27,6 @@ from ser.data import (
     length_buckets,
     padding_share,
 )
-from ser.errors import ArtefactError, DataError
 from toys import DIMS, FRAME_RATE, SHAPES, SSL_DIMS, SSL_LAYERS, SSL_RATE, entry, identities, identity, source_of, ssl_spec, write_store
 from toys import spectral_spec as spec
 

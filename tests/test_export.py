@@ -20,7 +20,6 @@ from ser.calibration import Calibration, calibration_of, read_calibration
 from ser.cli import main
 from ser.config import AudioConfig, ChromaConfig, FeaturesConfig, MelConfig, MfccConfig, ModelConfig, SpectralCrnnConfig
 from ser.corpora.manifest import read_manifest
-from ser.data import Normaliser
 from ser.errors import ArtefactError, ConfigError, DataError, LockedError
 from ser.export import build, export_run
 from ser.exported import INPUTS, Exported, seal, stack
@@ -36,6 +35,7 @@ from ser.rebuild import Header
 from ser.restore import Clip, Ear, Recogniser
 from ser.runs.run import Run
 from ser.system.files import exclusive_lock
+from ser.training.batches import Normaliser
 from workspace import Workspace
 
 RATE = 16_000

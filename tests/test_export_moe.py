@@ -20,7 +20,6 @@ from ser.audio.waveform import Waveform, normalise_peak
 from ser.calibration import Calibration
 from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig, MfccConfig, SslConfig, SslSpectralMoeConfig
 from ser.corpora import CORPORA
-from ser.data import Normaliser
 from ser.errors import ConfigError
 from ser.export import build, export_run
 from ser.exported import Exported, seal, stack
@@ -34,6 +33,7 @@ from ser.parity import backbone_frames, by_file, by_torch, largest_difference
 from ser.rebuild import Header
 from ser.restore import Ear, Heard, Recogniser
 from ser.runs.run import Run
+from ser.training.batches import Normaliser
 from toys import TINY_MOE, moe_config, tiny_moe
 from trees import write_trees
 from workspace import make_workspace

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from backbones import KINDS, WHISPER_FRAMES, save_backbone, tiny_backbone
 from ser.audio.waveform import Waveform
 from ser.config import SSL, SslConfig
-from ser.data import Normaliser
 from ser.exported import stack
 from ser.features.backbone import BackboneExtractor
 from ser.features.base import Frames
@@ -19,6 +18,7 @@ from ser.features.store import StoreSpec
 from ser.graph.backbone import add_backbone
 from ser.graph.base import Graph, NotExportable, Port
 from ser.restore import Ear
+from ser.training.batches import Normaliser
 
 RATE = 16_000
 LENGTHS = (1, 399, 400, 3_000, 3_001, 5_000, 16_123, 31_999)

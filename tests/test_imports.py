@@ -47,4 +47,4 @@ except SystemExit as end:
 
 
 def test_the_search_for_heavy_packages_finds_one() -> None:
-    assert loaded_by("import ser.losses") == {"torch"}
+    assert loaded_by("import ser.training.losses") == {"torch"}

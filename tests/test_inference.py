@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from ser import inference
 from ser.config import SSL
-from ser.data import SpeechDataset
-from ser.inference import predict_dataset
+from ser.training import predict_split as inference
+from ser.training.batches import SpeechDataset
+from ser.training.predict_split import predict_dataset
 from toys import DIMS, TINY_MOE, tiny_model, tiny_moe, toy_dataset
 
 CPU = torch.device("cpu")

@@ -15,7 +15,7 @@ from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
 from ser.runs.checkpoint import load_checkpoint
 from ser.runs.run import Run
-from ser.training import Trainer
+from ser.training.trainer import Trainer
 from trees import write_trees
 from workspace import SPEED_ALONE, Workspace, history_of, make_workspace, metrics_of, rows_of, weights_of
 

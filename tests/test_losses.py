@@ -12,8 +12,8 @@ from torch import nn
 
 from ser.config import ModelConfig, SslSpectralMoeConfig, TrainConfig
 from ser.errors import DataError
-from ser.losses import ExtraLosses, FocalLoss, class_weights, gate_imbalance, make_loss
 from ser.models import ModelOutput
+from ser.training.losses import ExtraLosses, FocalLoss, class_weights, gate_imbalance, make_loss
 
 WEIGHTS = torch.tensor([0.5, 1.0, 2.5])
 

@@ -17,11 +17,9 @@ from ser.calibration import NO_VAL, Calibration, calibrate, log_loss, read_calib
 from ser.config import ModelConfig
 from ser.corpora.manifest import COLUMNS as MANIFEST_COLUMNS
 from ser.corpora.manifest import original_id
-from ser.data import Normaliser, SpeechDataset
 from ser.emotions import EMOTIONS
 from ser.errors import ConfigError, DataError, LeakageError
 from ser.features.store import FeatureStore
-from ser.inference import predict_dataset
 from ser.models import FeatureShape, build_model
 from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
@@ -29,6 +27,8 @@ from ser.pipeline.stores import store_folder
 from ser.runs.checkpoint import load_checkpoint
 from ser.runs.run import HISTORY_COLUMNS, Run
 from ser.splits.certificate import make_statistic, read_certificate
+from ser.training.batches import Normaliser, SpeechDataset
+from ser.training.predict_split import predict_dataset
 from workspace import SPEED_ALONE, Row, Workspace, header_of, history_of, metrics_of, rows_of, weights_of
 
 HISTORY = ["epoch", "train_loss", "train_uar", "val_loss", "val_uar", "val_wa", "val_macro_f1", "learning_rate", "seconds"]

@@ -23,7 +23,7 @@ from ser.features.store import FeatureStore
 from ser.restore import Clip, Recogniser
 from ser.runs.checkpoint import load_checkpoint, save_checkpoint
 from ser.runs.run import Run
-from ser.training import header_differences
+from ser.training.trainer import header_differences
 from trees import write_trees
 from workspace import Workspace, make_workspace, rows_of
 

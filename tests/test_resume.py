@@ -26,7 +26,7 @@ from ser.runs.checkpoint import digest, load_checkpoint
 from ser.runs.run import Run, create_run
 from ser.splits.certificate import read_certificate
 from ser.system.files import exclusive_lock
-from ser.training import Trainer
+from ser.training.trainer import Trainer
 from workspace import Workspace, history_of, metrics_of, rows_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the tests fork with torch loaded, and look into /proc")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser.config import SpecAugmentConfig
-from ser.specaugment import random_bands, random_integers, spec_augment
+from ser.training.specaugment import random_bands, random_integers, spec_augment
 
 SHARES = st.floats(0, 1)
 MASKS = st.integers(0, 3)

@@ -14,10 +14,8 @@ from backbones import DIM, KINDS, LAYERS, save_backbone, tiny_backbone
 from conftest import Ser
 from ser import evaluation
 from ser.config import ModelConfig
-from ser.data import Normaliser, SpeechDataset
 from ser.errors import ConfigError, DataError
 from ser.features.store import FeatureStore
-from ser.inference import predict_dataset
 from ser.models import FeatureShape, build_model
 from ser.pipeline import stores
 from ser.pipeline.load import read_loaded
@@ -26,7 +24,9 @@ from ser.runs.checkpoint import digest, load_checkpoint
 from ser.runs.run import Run
 from ser.splits.certificate import read_certificate
 from ser.system.files import read_json
-from ser.training import Trainer
+from ser.training.batches import Normaliser, SpeechDataset
+from ser.training.predict_split import predict_dataset
+from ser.training.trainer import Trainer
 from trees import write_trees
 from workspace import SPEED_ALONE, Row, Workspace, header_of, history_of, make_workspace, metrics_of, rows_of, weights_of
 

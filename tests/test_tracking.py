@@ -10,12 +10,12 @@ import pytest
 
 from conftest import Ser
 from processes import in_a_child
-from ser import tracking
 from ser.config import TrackingConfig
 from ser.errors import ConfigError
 from ser.runs.run import HISTORY_COLUMNS, Run
-from ser.tracking import EventFile, check_installed
-from ser.training import Trainer
+from ser.training import tracking
+from ser.training.tracking import EventFile, check_installed
+from ser.training.trainer import Trainer
 from workspace import Workspace, history_of, rows_of, weights_of
 
 pytest.importorskip("tensorboard")

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from ser.config import SSL, ExperimentConfig, SpecAugmentConfig, TrainConfig
-from ser.data import SpeechDataset
 from ser.errors import ArtefactError, DataError
-from ser.losses import FocalLoss, gate_imbalance
 from ser.runs.checkpoint import digest, load_checkpoint
 from ser.runs.run import HISTORY_COLUMNS, Run
-from ser.specaugment import spec_augment
 from ser.system.files import write_text
 from ser.system.tables import read_table
-from ser.training import Trainer, make_optimizer
+from ser.training.batches import SpeechDataset
+from ser.training.losses import FocalLoss, gate_imbalance
+from ser.training.specaugment import spec_augment
+from ser.training.trainer import Trainer, make_optimizer
 from toys import DIMS, TINY_MOE, make_trainer, moe_config, new_run, tiny_model, toy_dataset
 
 LABELS = [0, 1] * 8
@@ -232,7 +232,7 @@ def test_masks_fall_on_training_batches_only_within_the_real_frames(train: Speec
         seen.append((feature, masked))
         return masked
 
-    monkeypatch.setattr("ser.training.spec_augment", spy)
+    monkeypatch.setattr("ser.training.trainer.spec_augment", spy)
     trainer.train_epoch(1)
     assert len(seen) == 3 * trainer.steps_per_epoch
     assert all((masked == 0).sum() > (feature == 0).sum() for feature, masked in seen)
@@ -556,7 +556,7 @@ def test_a_class_without_a_clip_cannot_be_weighed(train: SpeechDataset) -> None:
 
 
 def test_every_epoch_is_one_line_of_the_log(train: SpeechDataset, val: SpeechDataset, run: Run, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", "ser.training"):
+    with caplog.at_level("INFO", "ser.training.trainer"):
         make_trainer(train, val, epochs=2).fit(run)
     first, *epochs = [record.getMessage() for record in caplog.records]
     assert first.startswith("training on cpu in fp32: 16 utterances, 2 batches an epoch, ")

@@ -22,7 +22,6 @@ from ser.config import (
     SslSpectralMoeConfig,
     TrainConfig,
 )
-from ser.data import FeatureSource, Normaliser, SpeechDataset, Stores
 from ser.features.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
 from ser.features.store import FeatureStore, StoreSpec, finish_store
 from ser.models import FeatureShape, build_model
@@ -30,7 +29,8 @@ from ser.models.spectral_crnn import SpectralCrnn
 from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.runs.run import Run
 from ser.splits.certificate import Entry
-from ser.training import Trainer
+from ser.training.batches import FeatureSource, Normaliser, SpeechDataset, Stores
+from ser.training.trainer import Trainer
 
 DIMS = {"mel": 8, "mfcc": 6, "chroma": 5}
 """Odd and small: a row too many or too few shows."""

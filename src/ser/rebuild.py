@@ -11,7 +11,6 @@ import numpy as np
 
 from ser import __version__
 from ser.config import SSL, AudioConfig, FeaturesConfig, ModelConfig, SslConfig
-from ser.data import Normaliser
 from ser.errors import ArtefactError, ConfigError
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import CODE_VERSION as BACKBONE_VERSION
@@ -21,6 +20,7 @@ from ser.features.spectral import CODE_VERSION as SPECTRAL_VERSION
 from ser.features.spectral import SpectralExtractor
 from ser.features.store import StoreSpec
 from ser.models import FeatureShape
+from ser.training.batches import Normaliser
 from ser.wording import described
 
 log = logging.getLogger(__name__)

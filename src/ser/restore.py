@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from ser.audio.waveform import Stages, Waveform, prepare
 from ser.config import SSL, TrainConfig
-from ser.data import Normaliser, padded_length
 from ser.errors import ArtefactError, ConfigError
 from ser.features.base import ClipError, FeatureExtractor, Frames
 from ser.features.store import StoreSpec
@@ -24,6 +23,7 @@ from ser.models import ModelOutput, build_model
 from ser.rebuild import Device, Header, make_extractor, read_header
 from ser.runs.checkpoint import digest, fitting, load_checkpoint
 from ser.system.runtime import choose_device, memory_errors, repeat_exactly
+from ser.training.batches import Normaliser, padded_length
 
 Clip = tuple[NDArray[np.float32], int]
 """Decoded samples, (samples,) or (samples, channels), and their rate in hertz."""

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from ser.config import SSL, ExperimentConfig
 from ser.errors import ConfigError
-from ser.tracking import check_installed
+from ser.training.tracking import check_installed
 
 
 def check_extras(config: ExperimentConfig, steps: Collection[str]) -> None:

@@ -11,7 +11,6 @@ from ser import paths
 from ser.config import ExperimentConfig
 from ser.corpora.manifest import Manifest, copy_id, original_id, read_manifest
 from ser.corpora.votes import HOW_TO_GET, Votes, read_votes, vote_targets
-from ser.data import FeatureSource, Normaliser, Normalisers, SpeechDataset, Stores, fit_normalisers
 from ser.errors import ArtefactError, DataError
 from ser.features.store import FeatureStore
 from ser.pipeline.stores import store_folders
@@ -19,6 +18,7 @@ from ser.splits.certificate import Entry, Statistic, examples, made_from, make_s
 from ser.splits.split import CERTIFICATE_FILE, Split, read_split
 from ser.system.console import print_split, say
 from ser.system.files import digest_json, exclusive_lock, read_json, remove_leftovers, write_json
+from ser.training.batches import FeatureSource, Normaliser, Normalisers, SpeechDataset, Stores, fit_normalisers
 
 
 @dataclass(frozen=True)

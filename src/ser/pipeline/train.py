@@ -8,10 +8,8 @@ from typing import Any
 from ser import __version__
 from ser.calibration import Calibration, calibrate, write_calibration
 from ser.config import SSL, ExperimentConfig
-from ser.data import SpeechDataset
 from ser.errors import ArtefactError, DataError
 from ser.evaluation import score, summarise_gates, write_confusion_matrix
-from ser.inference import predict_dataset
 from ser.models import build_model
 from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.perception import perceived_scores
@@ -24,8 +22,10 @@ from ser.splits.split import CERTIFICATE_FILE, write_split
 from ser.system.console import print_scores, say
 from ser.system.files import exclusive_lock, read_json, remove_leftovers, write_json
 from ser.system.runtime import memory_errors, prepare_process
-from ser.tracking import check_installed
-from ser.training import Progress, Trainer
+from ser.training.batches import SpeechDataset
+from ser.training.predict_split import predict_dataset
+from ser.training.tracking import check_installed
+from ser.training.trainer import Progress, Trainer
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ser.data import SpeechDataset
+from ser.training.batches import SpeechDataset
 
 BATCH_SIZE = 64
 

@@ -13,17 +13,17 @@ from torch import Tensor, nn
 
 from ser.calibration import log_loss
 from ser.config import SSL, ExperimentConfig, TrainConfig
-from ser.data import Batch, SpeechDataset, draw, length_buckets
 from ser.errors import DataError
-from ser.inference import predict_dataset
-from ser.losses import ExtraLosses, class_weights, make_loss
 from ser.metrics import confusion_matrix, macro_f1, uar, wa
 from ser.runs.checkpoint import digest, fitting, load_checkpoint, save_checkpoint
 from ser.runs.run import Run, contrast, flatten, write_history
-from ser.specaugment import spec_augment
 from ser.system.progress import track
 from ser.system.runtime import choose_device, resolved, use_bf16
-from ser.tracking import EventFile
+from ser.training.batches import Batch, SpeechDataset, draw, length_buckets
+from ser.training.losses import ExtraLosses, class_weights, make_loss
+from ser.training.predict_split import predict_dataset
+from ser.training.specaugment import spec_augment
+from ser.training.tracking import EventFile
 
 log = logging.getLogger(__name__)
 
