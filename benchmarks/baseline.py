@@ -15,10 +15,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ser.config_file import load_config
-from ser.evaluation import score
-from ser.metrics import uar
+from ser.evaluation.metrics import uar
+from ser.evaluation.predictions import Predictions
+from ser.evaluation.scores import score
 from ser.pipeline.load import read_loaded
-from ser.predictions import Predictions
 from ser.system.console import score_parts
 from ser.training.batches import SpeechDataset
 

@@ -30,8 +30,8 @@ from ser.config import ExperimentConfig, RuntimeConfig, SslConfig
 from ser.config_file import load_config
 from ser.corpora.manifest import read_manifest
 from ser.errors import LockedError
+from ser.evaluation.metrics import uar
 from ser.features.backbone_files import find_backbone
-from ser.metrics import uar
 from ser.pipeline.extract import extract
 from ser.pipeline.load import Loaded, load
 from ser.pipeline.train import make_trainer, predict

@@ -23,11 +23,11 @@ import numpy as np
 
 from real_clips import ONE_THREAD, report
 from ser.audio.decode import read_audio
-from ser.calibration import Calibration
 from ser.corpora.manifest import Manifest, Utterance, read_manifest
+from ser.evaluation.calibration import Calibration
+from ser.evaluation.metrics import confusion_matrix, uar
+from ser.evaluation.predictions import Predictions, read_predictions
 from ser.exported import Exported
-from ser.metrics import confusion_matrix, uar
-from ser.predictions import Predictions, read_predictions
 
 TOLERANCE = 1e-4
 LATENCY_SECONDS = 4.0

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri
 
-from ser.intervals import Score, difference_of, interval_of, jackknife, mean_of, pooled, student, value_of
-from ser.metrics import Counts, Floats, macro_f1, uar, wa
+from ser.evaluation.intervals import Score, difference_of, interval_of, jackknife, mean_of, pooled, student, value_of
+from ser.evaluation.metrics import Counts, Floats, macro_f1, uar, wa
 
 SPEAKERS = (5, 10, 15, 24, 48, 91)
 RESAMPLES = 500

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ser.metrics import METRICS
+from ser.evaluation.metrics import METRICS
 from ser.pipeline.protocol_results import is_matrix, matrix_rows
 from ser.system.console import with_interval
 from ser.system.files import read_json

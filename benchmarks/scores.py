@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ser.evaluation import score
-from ser.predictions import read_predictions
+from ser.evaluation.predictions import read_predictions
+from ser.evaluation.scores import score
 from ser.system.console import score_parts, with_interval
 from ser.system.files import read_json
 from ser.system.tables import read_table

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ser.attention import MAX_CELLS, MAX_RATE, Attention, Curve
 from ser.audio.waveform import prepare
-from ser.calibration import Calibration
 from ser.config import AudioConfig
+from ser.evaluation.calibration import Calibration
 from ser.predict import Clip, Predictor, Said
 
 RATE = 16_000

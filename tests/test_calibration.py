@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as reference_log_loss
 
-from ser.calibration import (
+from ser.config import CalibrationConfig
+from ser.errors import ArtefactError
+from ser.evaluation.calibration import (
     AT_BOUND,
     HIGHEST,
     LOWEST,
@@ -36,8 +38,6 @@ from ser.calibration import (
     threshold_for,
     write_calibration,
 )
-from ser.config import CalibrationConfig
-from ser.errors import ArtefactError
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -9,12 +9,12 @@ import pytest
 from scipy import stats
 
 from conftest import Ser
-from ser.comparison import compare, compare_folds, detectable_difference, sentence, verdict_on
 from ser.errors import DataError
-from ser.evaluation import score
-from ser.intervals import Interval, Score, interval_of
-from ser.metrics import Floats
-from ser.predictions import Predictions, write_predictions, write_protocol_predictions
+from ser.evaluation.comparison import compare, compare_folds, detectable_difference, sentence, verdict_on
+from ser.evaluation.intervals import Interval, Score, interval_of
+from ser.evaluation.metrics import Floats
+from ser.evaluation.predictions import Predictions, write_predictions, write_protocol_predictions
+from ser.evaluation.scores import score
 from workspace import printed_rows
 
 CLASSES = ("neutral", "happy", "sad")

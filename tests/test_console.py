@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ser.comparison import Comparison
 from ser.corpora.manifest import read_manifest
-from ser.intervals import no_interval
+from ser.evaluation.comparison import Comparison
+from ser.evaluation.intervals import no_interval
 from ser.splits.split import read_split
 from ser.system import console
 from ser.system.console import Output, out, print_comparison, print_scores, print_split, print_table, say, set_up_logging, with_interval

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser.errors import ArtefactError
-from ser.evaluation import (
+from ser.evaluation.metrics import METRICS, confusion_matrix, uar, wa
+from ser.evaluation.predictions import Predictions, write_predictions
+from ser.evaluation.scores import (
     COLLAPSE,
     breakdown,
     fold_scores,
@@ -25,8 +27,6 @@ from ser.evaluation import (
     summarise_gates,
     write_confusion_matrix,
 )
-from ser.metrics import METRICS, confusion_matrix, uar, wa
-from ser.predictions import Predictions, write_predictions
 from ser.splits.certificate import Entry
 
 CLASSES = ("neutral", "happy", "sad")

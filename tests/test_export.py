@@ -16,11 +16,11 @@ import ser.graph.spectral_crnn
 from ser import export
 from ser.audio.decode import read_audio
 from ser.audio.waveform import Waveform, normalise_peak
-from ser.calibration import Calibration, calibration_of, read_calibration
 from ser.cli import main
 from ser.config import AudioConfig, ChromaConfig, FeaturesConfig, MelConfig, MfccConfig, ModelConfig, SpectralCrnnConfig
 from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, ConfigError, DataError, LockedError
+from ser.evaluation.calibration import Calibration, calibration_of, read_calibration
 from ser.export import build, export_run
 from ser.exported import INPUTS, Exported, seal, stack
 from ser.features.spectral import SpectralExtractor

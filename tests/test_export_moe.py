@@ -17,10 +17,10 @@ from conftest import Ser
 from real_speech import real_clips
 from ser import export
 from ser.audio.waveform import Waveform, normalise_peak
-from ser.calibration import Calibration
 from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig, MfccConfig, SslConfig, SslSpectralMoeConfig
 from ser.corpora import CORPORA
 from ser.errors import ConfigError
+from ser.evaluation.calibration import Calibration
 from ser.export import build, export_run
 from ser.exported import Exported, seal, stack
 from ser.features.backbone import BackboneExtractor

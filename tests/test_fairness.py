@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from ser.corpora import CORPORA
-from ser.evaluation import score
-from ser.fairness import AGE_BANDS, GENDERS, age_band, gender_difference, measure_fairness
-from ser.predictions import Predictions
+from ser.evaluation.fairness import AGE_BANDS, GENDERS, age_band, gender_difference, measure_fairness
+from ser.evaluation.predictions import Predictions
+from ser.evaluation.scores import score
 
 CLASSES = ("neutral", "sad")
 WOMEN, MEN = ([f"crema/{name}" for name, speaker in CORPORA["crema"].speakers.items() if speaker.gender == gender] for gender in GENDERS)

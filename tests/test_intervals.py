@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ser.intervals import Score, difference_of, interval_of, jackknife, mean_of, no_interval, pooled, value_of
-from ser.metrics import METRICS, Counts, Floats, macro_f1, uar, wa
+from ser.evaluation.intervals import Score, difference_of, interval_of, jackknife, mean_of, no_interval, pooled, value_of
+from ser.evaluation.metrics import METRICS, Counts, Floats, macro_f1, uar, wa
 
 
 def speakers_with_accuracy(accuracies: list[float], clips: int = 20) -> Counts:

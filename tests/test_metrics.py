@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_recall_fscore_support, recall_score
 from sklearn.metrics import confusion_matrix as reference_confusion
 
-from ser.metrics import METRICS, confusion_matrices, confusion_matrix, f1_scores, macro_f1, per_class, precisions, recalls, uar, wa
+from ser.evaluation.metrics import (
+    METRICS,
+    confusion_matrices,
+    confusion_matrix,
+    f1_scores,
+    macro_f1,
+    per_class,
+    precisions,
+    recalls,
+    uar,
+    wa,
+)
 
 CLASSES = 4
 LABELS = st.integers(0, CLASSES - 1)

@@ -23,9 +23,9 @@ from conftest import Ser
 from ser.audio import microphone
 from ser.audio.microphone import Microphone, Moment, limited, moments
 from ser.audio.waveform import Waveform
-from ser.calibration import Calibration
 from ser.config import AudioConfig
 from ser.errors import DataError
+from ser.evaluation.calibration import Calibration
 from ser.export import export_run
 from ser.pipeline.microphone import LATE, LATE_HOPS, Answer, bars, frame, lines, listen, record, summary
 from ser.predict import UNKNOWN, Clip, Predictor, Said

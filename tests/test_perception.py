@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from ser.config import LabelsConfig
 from ser.corpora.crema import LABELS
 from ser.corpora.votes import HEARD, read_owners_table
-from ser.metrics import confusion_matrix, uar, wa
-from ser.perception import ceiling, cross_entropy, human_scores, leave_one_out, perceived_scores
-from ser.predictions import Predictions
+from ser.evaluation.metrics import confusion_matrix, uar, wa
+from ser.evaluation.perception import ceiling, cross_entropy, human_scores, leave_one_out, perceived_scores
+from ser.evaluation.predictions import Predictions
 from test_votes import REAL, counts, real_tables
 
 PLAIN = LabelsConfig()

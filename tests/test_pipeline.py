@@ -13,12 +13,12 @@ import soundfile
 import torch
 
 from conftest import Ser
-from ser.calibration import NO_VAL, Calibration, calibrate, log_loss, read_calibration
 from ser.config import ModelConfig
 from ser.corpora.manifest import COLUMNS as MANIFEST_COLUMNS
 from ser.corpora.manifest import original_id
 from ser.emotions import EMOTIONS
 from ser.errors import ConfigError, DataError, LeakageError
+from ser.evaluation.calibration import NO_VAL, Calibration, calibrate, log_loss, read_calibration
 from ser.features.store import FeatureStore
 from ser.models import FeatureShape, build_model
 from ser.pipeline import train as train_step

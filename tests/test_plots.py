@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ser.calibration import Reliability, RiskCoverage
+from ser.evaluation.calibration import Reliability, RiskCoverage
 from ser.report import plots
 from ser.report.plots import CurvePoint, Dot, SpeakerPoint, Traces
 from ser.style import BLUE, INK

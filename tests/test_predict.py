@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 import ser
 from ser import predict as predict_module
 from ser.audio.waveform import prepare
-from ser.calibration import Calibration, read_calibration, write_calibration
 from ser.config import AudioConfig
 from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
+from ser.evaluation.calibration import Calibration, read_calibration, write_calibration
 from ser.export import export_run
 from ser.exported import Exported
 from ser.features.base import ClipError

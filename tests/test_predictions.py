@@ -11,8 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from ser.emotions import EMOTIONS
 from ser.errors import ArtefactError
-from ser.evaluation import score
-from ser.predictions import (
+from ser.evaluation.predictions import (
     Predictions,
     is_of_protocol,
     read_predictions,
@@ -20,6 +19,7 @@ from ser.predictions import (
     write_predictions,
     write_protocol_predictions,
 )
+from ser.evaluation.scores import score
 from workspace import rows_of
 
 IDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)

@@ -19,12 +19,12 @@ import torch
 
 from backbones import tiny_backbone
 from conftest import Ser
-from ser.calibration import write_calibration
 from ser.config import ProtocolConfig
 from ser.corpora import CORPORA
 from ser.corpora.licences import model_licence, sound_licence
+from ser.evaluation.calibration import write_calibration
+from ser.evaluation.predictions import Predictions
 from ser.pipeline.report import report
-from ser.predictions import Predictions
 from ser.report import model as report_model
 from ser.report.build import headline
 from ser.report.card import model_card

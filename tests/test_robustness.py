@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ser.audio.waveform import Waveform
 from ser.corpora.manifest import Manifest, read_manifest
 from ser.errors import DataError
-from ser.predictions import read_predictions
+from ser.evaluation.predictions import read_predictions
 from ser.restore import Recogniser
 from ser.robustness import CLEAN, CONDITIONS, choose_evenly, measure_robustness, power, speech, spoil
 from ser.runs.run import Run

@@ -24,9 +24,9 @@ from ser.audio.decode import read_audio
 from ser.audio.recording import ArrayRecording, Scan, scan
 from ser.audio.vad_silero import CHUNK, MINUTE, RATE, Silero, detector, find_stretches
 from ser.audio.waveform import mix_down, normalise_peak
-from ser.calibration import Calibration
 from ser.config import AudioConfig
 from ser.errors import ConfigError, DataError
+from ser.evaluation.calibration import Calibration
 from ser.predict import UNKNOWN, Clip, Prediction, Predictor, Said
 
 pytestmark = pytest.mark.skipif(

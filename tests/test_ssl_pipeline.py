@@ -12,9 +12,9 @@ import torch
 
 from backbones import DIM, KINDS, LAYERS, save_backbone, tiny_backbone
 from conftest import Ser
-from ser import evaluation
 from ser.config import ModelConfig
 from ser.errors import ConfigError, DataError
+from ser.evaluation import scores as evaluation
 from ser.features.store import FeatureStore
 from ser.models import FeatureShape, build_model
 from ser.pipeline import stores

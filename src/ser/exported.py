@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser.audio.waveform import Waveform, prepare
-from ser.calibration import Calibration
 from ser.config import AudioConfig
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
+from ser.evaluation.calibration import Calibration
 from ser.system.memory import enough_memory
 from ser.system.optional import optional
 from ser.wording import described

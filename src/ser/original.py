@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ser.calibration import Calibration, calibration_of
 from ser.errors import DataError
+from ser.evaluation.calibration import Calibration, calibration_of
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import read_licence
 from ser.rebuild import read_header

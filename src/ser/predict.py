@@ -21,9 +21,9 @@ from ser.audio.recording import MAX_HOURS, ArrayRecording, Recording, Scan, cut,
 from ser.audio.vad_energy import find_speech, speech_between
 from ser.audio.vad_silero import Voice, detector
 from ser.audio.waveform import TRIM_HOP_SECONDS, frame_power
-from ser.calibration import Calibration, calibration_of
 from ser.config import AudioConfig
 from ser.errors import AudioError, ConfigError, DataError
+from ser.evaluation.calibration import Calibration, calibration_of
 from ser.features.base import ClipError
 from ser.units import samples_to_seconds, seconds_to_samples
 from ser.windows import cell_edges, smooth, stretches, window_starts

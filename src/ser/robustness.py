@@ -18,10 +18,10 @@ from ser.audio.waveform import Waveform, mix_down, resample, trim
 from ser.config import AudioConfig
 from ser.corpora.manifest import Manifest
 from ser.errors import AudioError, DataError
-from ser.evaluation import scores_of, speaker_matrices, summarise
-from ser.intervals import difference_of, pooled
-from ser.metrics import METRICS, Counts
-from ser.predictions import Predictions
+from ser.evaluation.intervals import difference_of, pooled
+from ser.evaluation.metrics import METRICS, Counts
+from ser.evaluation.predictions import Predictions
+from ser.evaluation.scores import scores_of, speaker_matrices, summarise
 from ser.restore import Clip, Recogniser
 from ser.splits.certificate import Entry
 from ser.splits.split import drawing_key

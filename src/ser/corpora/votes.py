@@ -20,7 +20,7 @@ from ser.corpora.crema import CREMA, LABELS
 from ser.corpora.manifest import original_id
 from ser.emotions import SHARED_EMOTIONS
 from ser.errors import ArtefactError, AudioError, DataError
-from ser.metrics import Counts
+from ser.evaluation.metrics import Counts
 from ser.splits.certificate import Entry, examples
 from ser.system.tables import iter_table, write_table
 

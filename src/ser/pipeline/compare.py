@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from ser.comparison import TITLES, compare_folds, require_pairs, sentence
 from ser.errors import ArtefactError, DataError
-from ser.evaluation import Folds
-from ser.predictions import is_of_protocol, read_predictions, read_protocol_predictions
+from ser.evaluation.comparison import TITLES, compare_folds, require_pairs, sentence
+from ser.evaluation.predictions import is_of_protocol, read_predictions, read_protocol_predictions
+from ser.evaluation.scores import Folds
 from ser.system.console import print_comparison, say
 
 

@@ -12,10 +12,10 @@ from scipy import stats
 
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, DataError
-from ser.evaluation import fold_scores, pooled_scores, score, seed_spread
-from ser.intervals import MIN_SPEAKERS
-from ser.metrics import METRICS
-from ser.predictions import Predictions, read_predictions, write_protocol_predictions
+from ser.evaluation.intervals import MIN_SPEAKERS
+from ser.evaluation.metrics import METRICS
+from ser.evaluation.predictions import Predictions, read_predictions, write_protocol_predictions
+from ser.evaluation.scores import fold_scores, pooled_scores, score, seed_spread
 from ser.runs.run import Run
 from ser.splits.certificate import read_certificate, speaker_independent
 from ser.splits.protocols import CELL, Fold, Protocol

@@ -6,15 +6,15 @@ from dataclasses import asdict
 from typing import Any
 
 from ser import __version__
-from ser.calibration import Calibration, calibrate, write_calibration
 from ser.config import SSL, ExperimentConfig
 from ser.errors import ArtefactError, DataError
-from ser.evaluation import score, summarise_gates, write_confusion_matrix
+from ser.evaluation.calibration import Calibration, calibrate, write_calibration
+from ser.evaluation.perception import perceived_scores
+from ser.evaluation.predictions import Predictions, write_predictions
+from ser.evaluation.scores import score, summarise_gates, write_confusion_matrix
 from ser.models import build_model
 from ser.models.ssl_spectral_moe import SslSpectralMoe
-from ser.perception import perceived_scores
 from ser.pipeline.load import Loaded, read_loaded, write_normalisers
-from ser.predictions import Predictions, write_predictions
 from ser.runs.checkpoint import digest, fitting, load_checkpoint
 from ser.runs.run import Run, create_run, find_run
 from ser.splits.certificate import Certificate, record_statistic, speaker_independent, write_certificate

@@ -7,7 +7,7 @@ from typing import Any
 from ser.config import SSL
 from ser.corpora import CORPORA
 from ser.corpora.licences import model_licence, short_title
-from ser.fairness import measure_fairness
+from ser.evaluation.fairness import measure_fairness
 from ser.report.build import headline
 from ser.report.facts import RunFacts
 from ser.report.model import told_of_temperature, told_of_threshold

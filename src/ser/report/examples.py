@@ -16,8 +16,8 @@ from ser.audio.waveform import Waveform, prepare
 from ser.config import AudioConfig, FeaturesConfig
 from ser.corpora.manifest import Manifest
 from ser.errors import AudioError, DataError
+from ser.evaluation.predictions import Predictions
 from ser.features.spectral import SpectralExtractor
-from ser.predictions import Predictions
 from ser.report.plots import Traces
 
 if TYPE_CHECKING:

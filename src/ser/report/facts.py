@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ser.calibration import Calibration, calibrate, read_calibration
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, DataError, LeakageError
-from ser.evaluation import score
-from ser.predictions import Predictions, read_predictions
+from ser.evaluation.calibration import Calibration, calibrate, read_calibration
+from ser.evaluation.predictions import Predictions, read_predictions
+from ser.evaluation.scores import score
 from ser.runs.run import HISTORY_COLUMNS, Run, stored_config
 from ser.splits.certificate import SPLIT_NAMES, Certificate, Entries, check_rows, demand_disjoint, read_certificate, speaker_independent
 from ser.splits.split import CERTIFICATE_FILE, read_entries
@@ -45,7 +45,7 @@ class UarWa(Finite):
 
 
 class Human(Finite):
-    """As of `ser.perception.human_scores`."""
+    """As of `ser.evaluation.perception.human_scores`."""
 
     answers: int
     answers_kept: Share | None = None
@@ -68,7 +68,7 @@ class BothEnds(Finite):
 
 
 class Perceived(UarWa):
-    """As of `ser.perception.perceived_scores`."""
+    """As of `ser.evaluation.perception.perceived_scores`."""
 
     clips: int
     intervals: BothEnds
@@ -104,7 +104,7 @@ class RunFacts:
     outcome: Outcome
     predictions: Mapping[str, Predictions]
     scores: Mapping[str, Any]
-    """Of test, as `ser.evaluation.score` computes them from the predictions."""
+    """Of test, as `ser.evaluation.scores.score` computes them from the predictions."""
     certificate: Certificate
     entries: Entries
     history: Sequence[Mapping[str, float | None]]

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ser.calibration import reliability, risk_coverage
 from ser.corpora.licences import sound_licence
 from ser.errors import DataError
-from ser.evaluation import summarise_gates
-from ser.predictions import Predictions
+from ser.evaluation.calibration import reliability, risk_coverage
+from ser.evaluation.predictions import Predictions
+from ser.evaluation.scores import summarise_gates
 from ser.report import plots
 from ser.report.examples import Listener, clear_cases, sound_uri, worst_confusions
 from ser.report.facts import RunFacts

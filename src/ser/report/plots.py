@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.calibration import Reliability, RiskCoverage
+from ser.evaluation.calibration import Reliability, RiskCoverage
 from ser.features.spectral import hz_to_mel
 from ser.style import BLUE, GREY, HEAT, INK, ORANGE, SERIES, VERMILION, new_figure, styled
 

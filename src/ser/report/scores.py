@@ -9,10 +9,10 @@ import numpy as np
 from ser.config import SSL
 from ser.corpora.votes import HEARD
 from ser.errors import ConfigError
-from ser.evaluation import gender_of
-from ser.fairness import UNKNOWN, measure_fairness
-from ser.metrics import METRICS
-from ser.predictions import Predictions
+from ser.evaluation.fairness import UNKNOWN, measure_fairness
+from ser.evaluation.metrics import METRICS
+from ser.evaluation.predictions import Predictions
+from ser.evaluation.scores import gender_of
 from ser.report import plots
 from ser.report.facts import RunFacts
 from ser.report.page import Facts, Item, Note, Picture, Section, Table

@@ -12,7 +12,7 @@ from rich.logging import RichHandler
 from rich.table import Table
 
 if TYPE_CHECKING:  # for who prints something else they would be a slow import
-    from ser.comparison import Comparison
+    from ser.evaluation.comparison import Comparison
     from ser.splits.split import Split
 
 LOG_WIDTH = 140
@@ -108,7 +108,7 @@ def with_interval(scores: Mapping[str, Any], metric: str) -> str:
 
 def print_comparison(comparisons: "Sequence[Comparison]", name_a: str, name_b: str) -> None:
     """Two systems and their difference in each metric, in per cent."""
-    from ser.comparison import TITLES
+    from ser.evaluation.comparison import TITLES
 
     rows = [
         (TITLES[of.metric], f"{100 * of.a:.1f}", f"{100 * of.b:.1f}", signed_with_interval(of), of.verdict or "no verdict", smallest(of))

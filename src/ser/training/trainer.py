@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ser.calibration import log_loss
 from ser.config import SSL, ExperimentConfig, TrainConfig
 from ser.errors import DataError
-from ser.metrics import confusion_matrix, macro_f1, uar, wa
+from ser.evaluation.calibration import log_loss
+from ser.evaluation.metrics import confusion_matrix, macro_f1, uar, wa
 from ser.runs.checkpoint import digest, fitting, load_checkpoint, save_checkpoint
 from ser.runs.run import Run, contrast, flatten, write_history
 from ser.system.progress import track

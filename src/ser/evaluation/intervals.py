@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, stdtrit
 
-from ser.metrics import Counts, Floats, mean_of_defined
+from ser.evaluation.metrics import Counts, Floats, mean_of_defined
 
 Metric = Callable[[Floats], Floats]
 """Confusion matrices (..., C, C) -> scores (...)."""
@@ -71,7 +71,7 @@ def pooled(matrices: Counts | Floats, metric: Metric, members: Sequence[int] | s
         matrices: (M, C, C) confusion matrix of each member.
         members: which of the S speakers they are.
 
-    >>> from ser.metrics import wa
+    >>> from ser.evaluation.metrics import wa
     >>> score = pooled(np.array([[[3, 1], [0, 0]], [[0, 0], [2, 2]]]), wa)
     >>> score(np.array([[1.0, 1.0], [1.0, 0.0]]))
     array([0.625, 0.75 ])
@@ -110,7 +110,7 @@ def interval_of(score: Score, strata: Sequence[Hashable], difference: bool = Fal
             his fold where folds are. Where one of them holds a single speaker, all speakers form one.
         difference: of two scores, which has no bounds.
 
-    >>> from ser.metrics import wa
+    >>> from ser.evaluation.metrics import wa
     >>> accuracies = np.array([[[9, 1], [0, 0]], [[7, 3], [0, 0]], [[8, 2], [0, 0]], [[6, 4], [0, 0]], [[5, 5], [0, 0]]])
     >>> interval = interval_of(pooled(accuracies, wa), ["ravdess"] * 5)
     >>> round(interval.low, 3), round(interval.high, 3), round(interval.standard_error, 4), interval.speakers

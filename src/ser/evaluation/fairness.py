@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ser.corpora import CORPORA
-from ser.evaluation import breakdown, gender_of, speaker_matrices, summarise, too_few
-from ser.intervals import difference_of, pooled
-from ser.metrics import METRICS
-from ser.predictions import Predictions
+from ser.evaluation.intervals import difference_of, pooled
+from ser.evaluation.metrics import METRICS
+from ser.evaluation.predictions import Predictions
+from ser.evaluation.scores import breakdown, gender_of, speaker_matrices, summarise, too_few
 
 AGE_BANDS = {"under 30": 30, "30 to 44": 45, "45 to 59": 60, "60 and over": 200}
 """Years that its speakers have not reached."""

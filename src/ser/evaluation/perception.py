@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.calibration import SMALLEST
 from ser.config import LabelsConfig
 from ser.corpora.votes import Votes, on_classes, plurality
-from ser.evaluation import or_none, scores_of, speaker_matrices
-from ser.metrics import Counts, Floats, uar, wa
-from ser.predictions import Predictions
+from ser.evaluation.calibration import SMALLEST
+from ser.evaluation.metrics import Counts, Floats, uar, wa
+from ser.evaluation.predictions import Predictions
+from ser.evaluation.scores import or_none, scores_of, speaker_matrices
 
 
 def perceived_scores(predictions: Predictions, votes: Votes, labels: LabelsConfig) -> dict[str, Any] | None:

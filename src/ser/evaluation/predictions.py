@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ser.emotions import EMOTIONS
 from ser.errors import ArtefactError
-from ser.metrics import Counts, confusion_matrix
+from ser.evaluation.metrics import Counts, confusion_matrix
 from ser.splits.certificate import Entry
 from ser.system.tables import iter_table, write_table
 

@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from ser.config import CalibrationConfig, Config
 from ser.errors import ArtefactError
-from ser.metrics import Floats, divide
+from ser.evaluation.metrics import Floats, divide
 from ser.system.files import digest_json, read_json, write_json
 
 log = logging.getLogger(__name__)

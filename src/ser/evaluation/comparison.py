@@ -7,7 +7,10 @@ from typing import Literal
 from scipy.special import stdtrit
 
 from ser.errors import DataError
-from ser.evaluation import (
+from ser.evaluation.intervals import LEVEL, Interval, Score, difference_of, interval_of, no_interval, value_of
+from ser.evaluation.metrics import METRICS
+from ser.evaluation.predictions import Predictions
+from ser.evaluation.scores import (
     Folds,
     few_in_folds,
     fold_strata,
@@ -17,9 +20,6 @@ from ser.evaluation import (
     seed_matrices,
     speakers_of,
 )
-from ser.intervals import LEVEL, Interval, Score, difference_of, interval_of, no_interval, value_of
-from ser.metrics import METRICS
-from ser.predictions import Predictions
 
 POWER = 0.8
 

@@ -1,0 +1,1 @@
+"""Numbers from a table of predictions. No model, no audio."""
