@@ -27,7 +27,7 @@ from ser.corpora.manifest import Manifest, Utterance, read_manifest
 from ser.evaluation.calibration import Calibration
 from ser.evaluation.metrics import confusion_matrix, uar
 from ser.evaluation.predictions import Predictions, read_predictions
-from ser.exported import Exported
+from ser.inference.exported import Exported
 
 TOLERANCE = 1e-4
 LATENCY_SECONDS = 4.0
@@ -49,7 +49,7 @@ OURS = """
 import sys
 from pathlib import Path
 from ser.audio.decode import read_audio
-from ser.exported import Exported
+from ser.inference.exported import Exported
 audio = read_audio(Path(sys.argv[2]))
 print(Exported.load(Path(sys.argv[1])).hear(audio.samples, audio.sample_rate).probabilities.tolist())
 """
@@ -57,7 +57,7 @@ RUN = """
 import sys
 from pathlib import Path
 from ser.audio.decode import read_audio
-from ser.restore import Recogniser
+from ser.inference.recogniser import Recogniser
 audio = read_audio(Path(sys.argv[2]))
 print(Recogniser.load(Path(sys.argv[1]), device="cpu").hear(audio.samples, audio.sample_rate).probabilities.tolist())
 """
@@ -213,7 +213,7 @@ def plain_call(path: str, clip: str, network: str) -> Callable[[], object]:
 def run_call(path: str, clip: str) -> Callable[[], object]:
     import torch
 
-    from ser.restore import Recogniser
+    from ser.inference.recogniser import Recogniser
 
     torch.set_num_threads(1)
     model, file = Recogniser.load(Path(path), device="cpu"), Path(clip)

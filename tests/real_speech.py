@@ -14,7 +14,7 @@ from ser.audio.decode import Audio, read_audio
 from ser.audio.screening import screen
 from ser.audio.search import find_corpus_folder
 from ser.errors import AudioError
-from ser.restore import Clip
+from ser.inference.recogniser import Clip
 
 RAW = Path(os.environ.get("SER_REAL_DATA", "data/raw"))
 ARCHIVES = Path(__file__).parents[2] / "shared" / "data"

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ser.attention import MAX_CELLS, MAX_RATE, Attention, Curve
 from ser.audio.waveform import prepare
 from ser.config import AudioConfig
 from ser.evaluation.calibration import Calibration
-from ser.predict import Clip, Predictor, Said
+from ser.inference.attention import MAX_CELLS, MAX_RATE, Attention, Curve
+from ser.inference.predictor import Clip, Predictor, Said
 
 RATE = 16_000
 STEP_RATE = 62.5 / 4

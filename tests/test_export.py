@@ -22,17 +22,17 @@ from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, ConfigError, DataError, LockedError
 from ser.evaluation.calibration import Calibration, calibration_of, read_calibration
 from ser.export import build, export_run
-from ser.exported import INPUTS, Exported, seal, stack
 from ser.features.spectral import SpectralExtractor
 from ser.features.store import StoreSpec
+from ser.inference.exported import INPUTS, Exported, seal, stack
+from ser.inference.header import Header
+from ser.inference.predictor import TrainedRun
+from ser.inference.recogniser import Clip, Ear, Recogniser
 from ser.models import FeatureShape, build_model
 from ser.original import Original, made_with, read_original
 from ser.parity import by_torch, largest_difference
 from ser.pipeline.export import export as write_export
 from ser.pipeline.export import refuse_place
-from ser.predict import TrainedRun
-from ser.rebuild import Header
-from ser.restore import Clip, Ear, Recogniser
 from ser.runs.run import Run
 from ser.system.files import exclusive_lock
 from ser.training.batches import Normaliser

@@ -22,16 +22,16 @@ from ser.corpora import CORPORA
 from ser.errors import ConfigError
 from ser.evaluation.calibration import Calibration
 from ser.export import build, export_run
-from ser.exported import Exported, seal, stack
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import read_licence
 from ser.features.spectral import SpectralExtractor
 from ser.features.store import StoreSpec
+from ser.inference.exported import Exported, seal, stack
+from ser.inference.header import Header
+from ser.inference.recogniser import Ear, Heard, Recogniser
 from ser.models import FeatureShape
 from ser.original import Original, in_fp32, read_original
 from ser.parity import backbone_frames, by_file, by_torch, largest_difference
-from ser.rebuild import Header
-from ser.restore import Ear, Heard, Recogniser
 from ser.runs.run import Run
 from ser.training.batches import Normaliser
 from toys import TINY_MOE, moe_config, tiny_moe
@@ -302,7 +302,7 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from ser.exported import Exported
+from ser.inference.exported import Exported
 spoken = Exported.load(Path(sys.argv[1])).hear(np.sin(np.arange(8000, dtype=np.float32)), 8000)
 print(json.dumps([sorted(sys.modules), spoken.probabilities.sum(), sum(spoken.gates.values())]))
 """

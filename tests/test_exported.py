@@ -15,7 +15,7 @@ import pytest
 
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
 from ser.export import export_run
-from ser.exported import SEAL, UNSEALED, Exported, batches, check_seal, seal
+from ser.inference.exported import SEAL, UNSEALED, Exported, batches, check_seal, seal
 from ser.runs.run import Run
 
 HEAVY = {"torch", "pandas", "librosa", "sklearn", "transformers", "matplotlib", "onnx", "scipy", "typer"}
@@ -25,7 +25,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from ser.audio.decode import read_audio
-from ser.exported import Exported
+from ser.inference.exported import Exported
 from ser.audio.screening import screen
 model = Exported.load(Path(sys.argv[1]))
 spoken = model.hear(np.sin(np.arange(8000, dtype=np.float32)), 8000)
@@ -138,7 +138,7 @@ def test_too_little_memory_for_a_batch_is_said(path: Path, monkeypatch: pytest.M
     def full(*_: Any) -> Any:
         raise MemoryError
 
-    monkeypatch.setattr("ser.exported.stack", full)
+    monkeypatch.setattr("ser.inference.exported.stack", full)
     with pytest.raises(DataError, match="memory does not suffice"):
         Exported.load(path).hear(np.ones(1000, np.float32), 16_000)
 
@@ -163,7 +163,7 @@ MEMORY = """
 import resource, sys
 from pathlib import Path
 import onnxruntime
-from ser.exported import Exported
+from ser.inference.exported import Exported
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 Exported.load(Path(sys.argv[1]))
 print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ser.attention import Attention
 from ser.errors import AudioError
-from ser.formats import FORMATS, Outcome, clock, record
-from ser.predict import Passage, Prediction
+from ser.inference.attention import Attention
+from ser.inference.formats import FORMATS, Outcome, clock, record
+from ser.inference.predictor import Passage, Prediction
 from ser.reasons import SKIP_REASONS
 
 CLASSES = ("sad", "angry")

@@ -27,8 +27,8 @@ from ser.config import AudioConfig
 from ser.errors import DataError
 from ser.evaluation.calibration import Calibration
 from ser.export import export_run
+from ser.inference.predictor import UNKNOWN, Clip, Predictor, Said
 from ser.pipeline.microphone import LATE, LATE_HOPS, Answer, bars, frame, lines, listen, record, summary
-from ser.predict import UNKNOWN, Clip, Predictor, Said
 from ser.runs.run import Run
 from test_imports import loaded_by
 from workspace import Workspace

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ser.export import export_run
-from ser.exported import weights_of
-from ser.newest import choose_model
+from ser.inference.choose_model import choose_model
+from ser.inference.exported import weights_of
 from ser.runs.run import Run
 from ser.system.files import read_json, write_json
 
@@ -73,7 +73,7 @@ def test_an_exported_model_that_is_not_the_run_is_told_and_passed_over(capsys: p
 
 @pytest.mark.usefixtures("here")
 def test_an_exported_model_that_nothing_here_can_run_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser.newest.find_spec", lambda _: None)
+    monkeypatch.setattr("ser.inference.choose_model.find_spec", lambda _: None)
     assert choose_model(None) == str(RUN)
 
 

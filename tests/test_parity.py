@@ -9,9 +9,9 @@ from real_speech import real_clips
 from ser.audio.waveform import mix_down, resample
 from ser.corpora import CORPORA
 from ser.export import export_run
-from ser.exported import Exported
-from ser.predict import Model, Predictor, load_model
-from ser.restore import Clip
+from ser.inference.exported import Exported
+from ser.inference.predictor import Model, Predictor, load_model
+from ser.inference.recogniser import Clip
 from ser.runs.run import Run
 
 CLIPS = 12

@@ -20,18 +20,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ser
-from ser import predict as predict_module
 from ser.audio.waveform import prepare
 from ser.config import AudioConfig
 from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
 from ser.evaluation.calibration import Calibration, read_calibration, write_calibration
 from ser.export import export_run
-from ser.exported import Exported
 from ser.features.base import ClipError
-from ser.formats import FORMATS, Outcome, record
-from ser.predict import UNKNOWN, Clip, Prediction, Predictor, Said, load_model
-from ser.restore import Recogniser
+from ser.inference import predictor as predict_module
+from ser.inference.exported import Exported
+from ser.inference.formats import FORMATS, Outcome, record
+from ser.inference.predictor import UNKNOWN, Clip, Prediction, Predictor, Said, load_model
+from ser.inference.recogniser import Recogniser
 from ser.runs.run import Run
 from workspace import Workspace, rows_of
 

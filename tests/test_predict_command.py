@@ -20,10 +20,10 @@ import soundfile
 
 from conftest import Ser
 from ser.export import export_run
-from ser.formats import FORMATS
-from ser.newest import VARIABLE, choose_model
+from ser.inference.choose_model import VARIABLE, choose_model
+from ser.inference.formats import FORMATS
+from ser.inference.predictor import Prediction, Predictor
 from ser.pipeline.predict import find_sources
-from ser.predict import Prediction, Predictor
 from ser.reasons import SKIP_REASONS
 from ser.runs.run import Run
 from ser.system import progress

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backbones import save_backbone, tiny_backbone
-from ser import rebuild
 from ser.audio.decode import read_audio
 from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.features.backbone_files import PINNED
 from ser.features.base import ClipError
 from ser.features.store import FeatureStore
-from ser.restore import Clip, Recogniser
+from ser.inference import header as rebuild
+from ser.inference.recogniser import Clip, Recogniser
 from ser.runs.checkpoint import load_checkpoint, save_checkpoint
 from ser.runs.run import Run
 from ser.training.trainer import header_differences

@@ -24,8 +24,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from conftest import Ser
 from processes import eventually
 from ser.export import export_run
-from ser.formats import Outcome, record
-from ser.predict import Predictor
+from ser.inference.formats import Outcome, record
+from ser.inference.predictor import Predictor
 from ser.runs.run import Run
 from ser.serve.app import DOCS, HEADERS, HEALTH, METRICS, MODEL, OF_ALL, OF_PREDICT, PREDICT, SCHEMA
 from ser.serve.assets import load_assets

@@ -27,7 +27,7 @@ from ser.audio.waveform import mix_down, normalise_peak
 from ser.config import AudioConfig
 from ser.errors import ConfigError, DataError
 from ser.evaluation.calibration import Calibration
-from ser.predict import UNKNOWN, Clip, Prediction, Predictor, Said
+from ser.inference.predictor import UNKNOWN, Clip, Prediction, Predictor, Said
 
 pytestmark = pytest.mark.skipif(
     find_spec("silero_vad") is None or find_spec("onnxruntime") is None, reason="needs the extra voice: silero-vad and onnxruntime"
@@ -420,7 +420,7 @@ def test_another_detector_is_refused() -> None:
 
 def test_the_command_says_in_one_line_that_silero_is_missing(ser: Ser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(silero_module, "find_file", missing)
-    monkeypatch.setattr("ser.predict.load_model", lambda *_: Constant())
+    monkeypatch.setattr("ser.inference.predictor.load_model", lambda *_: Constant())
     soundfile.write(tmp_path / "x.wav", noise(1), RATE)
     answer = ser("predict", tmp_path / "x.wav", "--model", "model.onnx", "--voice", "silero")
     assert (answer.code, answer.err) == (2, "ser: silero is not installed: pip install 'ser[voice]'\n")

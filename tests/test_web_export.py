@@ -26,8 +26,8 @@ from real_speech import real_clips
 from ser import web_export
 from ser.errors import AudioError, ConfigError, DataError
 from ser.export import export_run
-from ser.formats import Outcome, record
-from ser.predict import Predictor
+from ser.inference.formats import Outcome, record
+from ser.inference.predictor import Predictor
 from ser.runs.run import Run
 from ser.system.files import exclusive_lock
 from ser.web_export import PAGE, write_page

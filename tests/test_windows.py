@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser.windows import cell_edges, smooth, stretches, window_starts
+from ser.inference.windows import cell_edges, smooth, stretches, window_starts
 
 lengths, windows = st.integers(1, 5_000), st.integers(2, 900)
 shares = st.floats(0.01, 1)

@@ -7,7 +7,7 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-LAZY = {"Predictor": "ser.predict", "Prediction": "ser.predict"}
+LAZY = {"Predictor": "ser.inference.predictor", "Prediction": "ser.inference.predictor"}
 """What is imported when it is first asked for: `import ser` alone loads nothing."""
 
 

@@ -1,4 +1,4 @@
-from ser.predict import Prediction as Prediction
-from ser.predict import Predictor as Predictor
+from ser.inference.predictor import Prediction as Prediction
+from ser.inference.predictor import Predictor as Predictor
 
 __version__: str

@@ -10,9 +10,9 @@ import numpy as np
 from ser import __version__
 from ser.corpora.licences import model_licence
 from ser.errors import ArtefactError, ConfigError
-from ser.exported import ATTENTION, FORMAT, FRAMES, GATES, INPUTS, OUTPUTS, Exported, Facts, seal
 from ser.graph import NETWORKS, add_ear, add_frames
 from ser.graph.base import Feature, Graph, NotExportable, Port, Verdict
+from ser.inference.exported import ATTENTION, FORMAT, FRAMES, GATES, INPUTS, OUTPUTS, Exported, Facts, seal
 from ser.original import Original, read_original
 from ser.parity import by_torch, largest_difference, trial_waveforms
 from ser.runs.run import Run

@@ -9,8 +9,8 @@ from ser.errors import DataError
 from ser.evaluation.calibration import Calibration, calibration_of
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import read_licence
-from ser.rebuild import read_header
-from ser.restore import Ear, Recogniser
+from ser.inference.header import read_header
+from ser.inference.recogniser import Ear, Recogniser
 from ser.runs.checkpoint import load_checkpoint
 from ser.runs.run import Run
 from ser.splits.certificate import read_certificate
@@ -38,7 +38,7 @@ class Original:
         return next((ear for ear in self.recogniser.ears if isinstance(ear.extractor, BackboneExtractor)), None)
 
     def backbone_facts(self, inside: bool) -> dict[str, Any] | None:
-        """What a file says of the backbone that its model hears with, as of `ser.exported.Facts`."""
+        """What a file says of the backbone that its model hears with, as of `ser.inference.exported.Facts`."""
         ear = self.backbone
         if ear is None:
             return None

@@ -22,7 +22,7 @@ from ser.evaluation.intervals import difference_of, pooled
 from ser.evaluation.metrics import METRICS, Counts
 from ser.evaluation.predictions import Predictions
 from ser.evaluation.scores import scores_of, speaker_matrices, summarise
-from ser.restore import Clip, Recogniser
+from ser.inference.recogniser import Clip, Recogniser
 from ser.splits.certificate import Entry
 from ser.splits.split import drawing_key
 from ser.system.progress import track

@@ -19,8 +19,8 @@ from typing import Any
 from ser import __version__
 from ser.audio.vad_silero import Voice, find_file
 from ser.errors import ConfigError, LockedError
-from ser.exported import Exported
-from ser.predict import Predictor
+from ser.inference.exported import Exported
+from ser.inference.predictor import Predictor
 from ser.system.files import exclusive_lock, sync_folder
 from ser.web_runtime import VERSION
 

@@ -16,7 +16,7 @@ from ser.graph.ssl_spectral_moe import add_network as add_ssl_spectral_moe
 __all__ = ["NETWORKS", "AddNetwork", "add_ear", "add_frames"]
 
 if TYPE_CHECKING:
-    from ser.restore import Ear
+    from ser.inference.recogniser import Ear
 
 AddNetwork = Callable[[Graph, Any, Mapping[str, Feature]], Verdict]
 """(graph, model, {name: normalised feature}) -> what the network gives"""

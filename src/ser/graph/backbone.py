@@ -17,7 +17,7 @@ from ser.graph.wav2vec import add_wav2vec
 from ser.graph.whisper import add_whisper
 
 if TYPE_CHECKING:
-    from ser.restore import Ear
+    from ser.inference.recogniser import Ear
 
 
 def add_backbone(graph: Graph, ear: "Ear", waveforms: str, lengths: str) -> Feature:

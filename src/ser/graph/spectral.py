@@ -19,7 +19,7 @@ from ser.graph.base import Feature, Graph, Steps
 from ser.graph.normaliser import add_normaliser
 
 if TYPE_CHECKING:
-    from ser.restore import Ear
+    from ser.inference.recogniser import Ear
 
 DECIBELS = 10 / math.log(10)
 """Times the natural logarithm of a power."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from shlex import quote
 
 from ser.config_file import load_config
-from ser.newest import newest_run
+from ser.inference.choose_model import newest_run
 from ser.pipeline import run_steps
 from ser.system.console import say
 

@@ -18,9 +18,9 @@ from ser.audio.screening import dbfs
 from ser.audio.vad_silero import Voice
 from ser.audio.waveform import Waveform
 from ser.errors import AudioError, ConfigError
-from ser.formats import DIGITS, rounded
-from ser.newest import choose_model
-from ser.predict import Prediction, Predictor
+from ser.inference.choose_model import choose_model
+from ser.inference.formats import DIGITS, rounded
+from ser.inference.predictor import Prediction, Predictor
 from ser.system.console import Output, out, say
 from ser.units import seconds_to_samples
 
@@ -88,7 +88,7 @@ def predict_microphone(
     Args:
         form: table, which is live bars on a terminal and lines of JSON elsewhere; or jsonl.
         seconds: after which it ends by itself.
-        model: as of `ser.newest.choose_model`.
+        model: as of `ser.inference.choose_model.choose_model`.
         hop: seconds from one answer to the next; None: half a second.
         window, backbone, voice: as of `Predictor.load`.
 

@@ -12,9 +12,9 @@ from typing import IO
 from ser.audio.search import find_audio, is_folder, printable
 from ser.audio.vad_silero import Voice
 from ser.errors import AudioError, ConfigError, DataError
-from ser.formats import FORMATS, Outcome
-from ser.newest import choose_model, is_model
-from ser.predict import Passage, Prediction, Predictor, Tracker
+from ser.inference.choose_model import choose_model, is_model
+from ser.inference.formats import FORMATS, Outcome
+from ser.inference.predictor import Passage, Prediction, Predictor, Tracker
 from ser.wording import percent
 
 STDIN, STDIN_NAME = "-", "stdin"
@@ -45,7 +45,7 @@ def predict(
     Args:
         paths: files, folders (at any depth: what ends like audio), patterns such as `calls/**/*.wav`, or `-` for one on standard input.
             What is meant several times is heard once.
-        model: as of `ser.newest.choose_model`; None: the newest here.
+        model: as of `ser.inference.choose_model.choose_model`; None: the newest here.
         window, hop, backbone, voice: as of `Predictor.load`.
 
     Raises:

@@ -21,7 +21,7 @@ from ser.system.console import say
 from ser.system.files import exclusive_lock, remove_leftovers, write_text
 
 if TYPE_CHECKING:
-    from ser.restore import Recogniser
+    from ser.inference.recogniser import Recogniser
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ def load_recogniser(facts: RunFacts, config: ExperimentConfig) -> tuple["Recogni
     Raises:
         ArtefactError: best.pth is damaged, or holds other weights than those that were measured.
     """
-    from ser.restore import Recogniser
+    from ser.inference.recogniser import Recogniser
     from ser.runs.checkpoint import digest, load_checkpoint
     from ser.system.runtime import prepare_process
 

@@ -288,7 +288,7 @@ def listen(config: ExperimentConfig, subject: Subject, run: str) -> Listening:
         DataError: no such run; the backbone is not here.
         ArtefactError: its weights are damaged.
     """
-    from ser.restore import Recogniser
+    from ser.inference.recogniser import Recogniser
 
     best = Run(Path(run)).best
     if not best.is_file():

@@ -21,7 +21,7 @@ from ser.features.spectral import SpectralExtractor
 from ser.report.plots import Traces
 
 if TYPE_CHECKING:
-    from ser.restore import Recogniser
+    from ser.inference.recogniser import Recogniser
 
 WORST = 6
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ser.exported import Exported
-from ser.predict import Prediction, Predictor, TrainedRun
+from ser.inference.exported import Exported
+from ser.inference.predictor import Prediction, Predictor, TrainedRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ import numpy as np
 from ser.audio.containers import Container, Source, identify
 from ser.audio.recording import FileRecording, Samples
 from ser.errors import AudioError, DataError, SerError
-from ser.formats import Outcome, record
-from ser.predict import Predictor
+from ser.inference.formats import Outcome, record
+from ser.inference.predictor import Predictor
 from ser.serve.facts import Facts, facts_of
 from ser.system.parallel import die_with
 

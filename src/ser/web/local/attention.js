@@ -1,4 +1,4 @@
-/** Where in a recording a model listened: the attention of all its windows as one curve over time, as of `ser.attention`. */
+/** Where in a recording a model listened: the attention of all its windows as one curve over time, as of `ser.inference.attention`. */
 
 import { rounded } from "./units.js";
 

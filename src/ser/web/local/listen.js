@@ -1,4 +1,4 @@
-/** From a decoded recording to its record: `Predictor.hear` of `ser.predict`. */
+/** From a decoded recording to its record: `Predictor.hear` of `ser.inference.predictor`. */
 
 import { curves } from "./attention.js";
 import { mixDown, prepare } from "./audio.js";

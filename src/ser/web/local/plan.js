@@ -1,5 +1,5 @@
 /**
- * What of a recording is heard, and for which stretches of time it is answered: `lay_out` of `ser.predict`.
+ * What of a recording is heard, and for which stretches of time it is answered: `lay_out` of `ser.inference.predictor`.
  *
  * @typedef {object} Plan all numbers are samples of the recording
  * @property {[number, number][]} spans heard, each on its own, in the order of their starts

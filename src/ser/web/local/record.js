@@ -1,4 +1,4 @@
-/** What is said of one recording, in the shape of `ser.formats.record`. */
+/** What is said of one recording, in the shape of `ser.inference.formats.record`. */
 
 import { rounded } from "./units.js";
 import { stretches, weightedMean } from "./windows.js";

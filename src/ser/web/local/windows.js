@@ -1,4 +1,4 @@
-/** Overlapping windows over a long recording, and one smoothed answer for each stretch of time: `ser.windows`. All lengths are samples. */
+/** Overlapping windows over a long recording, and one smoothed answer for each stretch of time: `ser.inference.windows`. All lengths are samples. */
 
 /**
  * @param {number} length

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ser.attention import Attention
 from ser.audio.search import printable
 from ser.errors import AudioError
-from ser.predict import Passage, Prediction
+from ser.inference.attention import Attention
+from ser.inference.predictor import Passage, Prediction
 from ser.system.tables import neutralise
 
 DIGITS = 6

@@ -19,8 +19,8 @@ from ser.config import SSL, TrainConfig
 from ser.errors import ArtefactError, ConfigError
 from ser.features.base import ClipError, FeatureExtractor, Frames
 from ser.features.store import StoreSpec
+from ser.inference.header import Device, Header, make_extractor, read_header
 from ser.models import ModelOutput, build_model
-from ser.rebuild import Device, Header, make_extractor, read_header
 from ser.runs.checkpoint import digest, fitting, load_checkpoint
 from ser.system.runtime import choose_device, memory_errors, repeat_exactly
 from ser.training.batches import Normaliser, padded_length

@@ -2,7 +2,7 @@
 
 A recording is screened as the clips of the corpora are, and may be of any length. One no longer than the window is heard whole. In a longer
 one, speech is told from silence (`ser.audio.vad_silero`, `ser.audio.vad_energy`), windows without speech are skipped, and what the others say is smoothed
-(`ser.windows`).
+(`ser.inference.windows`).
 """
 
 import io
@@ -16,7 +16,6 @@ from typing import IO, Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.attention import Attention, Curve
 from ser.audio.recording import MAX_HOURS, ArrayRecording, Recording, Scan, cut, recording_of, scan
 from ser.audio.vad_energy import find_speech, speech_between
 from ser.audio.vad_silero import Voice, detector
@@ -25,8 +24,9 @@ from ser.config import AudioConfig
 from ser.errors import AudioError, ConfigError, DataError
 from ser.evaluation.calibration import Calibration, calibration_of
 from ser.features.base import ClipError
+from ser.inference.attention import Attention, Curve
+from ser.inference.windows import cell_edges, smooth, stretches, window_starts
 from ser.units import samples_to_seconds, seconds_to_samples
-from ser.windows import cell_edges, smooth, stretches, window_starts
 
 UNKNOWN = "unknown"
 EXPORTED = ".onnx"
@@ -130,7 +130,7 @@ class Prediction:
     segments: tuple[Passage, ...]
     """Neighbouring cells with the same answer as one, with the mean of their probabilities."""
     attention: Mapping[str, Attention]
-    """Where the model listened: a curve for each attention that it has, named as in `ser.restore.Heard`; empty for a model without."""
+    """Where the model listened: a curve for each attention that it has, named as in `ser.inference.recogniser.Heard`; empty for a model without."""
 
 
 class Predictor:
@@ -175,7 +175,7 @@ class Predictor:
         """
         Args:
             path: folder of a run, or a file that `ser export` wrote (which needs onnxruntime, and no torch).
-            backbone: as of `ser.restore.Recogniser.load`; of a run alone.
+            backbone: as of `ser.inference.recogniser.Recogniser.load`; of a run alone.
 
         Raises:
             DataError: there is no such model; a backbone's files are not to be had.
@@ -396,7 +396,7 @@ def load_model(path: Path, backbone: str | None) -> Model:
         raise DataError(f"{path} does not exist")
     if backbone is not None:
         raise ConfigError(f"{path} is an exported model: its backbone, if it has one, is inside")
-    from ser.exported import Exported
+    from ser.inference.exported import Exported
 
     exported = Exported.load(path)
     if exported.missing:
@@ -421,7 +421,7 @@ class TrainedRun:
 
     def __init__(self, folder: Path, backbone: str | None = None) -> None:
         """Errors as of `Predictor.load`."""
-        from ser.restore import Recogniser
+        from ser.inference.recogniser import Recogniser
         from ser.runs.run import Run
 
         run = Run(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ser.audio.search import printable
 from ser.errors import ArtefactError, ConfigError
-from ser.exported import check_seal, weights_of
+from ser.inference.exported import check_seal, weights_of
 from ser.runs.run import Run
 from ser.system.files import read_json
 
