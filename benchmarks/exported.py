@@ -82,7 +82,7 @@ def arguments() -> argparse.Namespace:
 def export_both(run: Path, folder: Path) -> dict[str, Path]:
     """In a process of its own: torch stays out of this one."""
     program = (
-        "import sys; from pathlib import Path; from ser.export import export_run; from ser.runs.run import Run;"
+        "import sys; from pathlib import Path; from ser.export.onnx_file import export_run; from ser.runs.run import Run;"
         "[export_run(Run(Path(sys.argv[1])), Path(sys.argv[2]) / f'{of}.onnx', int8=of == 'int8') for of in ('fp32', 'int8')]"
     )
     subprocess.run([sys.executable, "-c", program, str(run), str(folder)], check=True)

@@ -18,7 +18,7 @@ import numpy as np
 from real_clips import choose_evenly, report
 from ser.audio.decode import read_audio
 from ser.audio.waveform import mix_down, resample
-from ser.export import export_run
+from ser.export.onnx_file import export_run
 from ser.inference.predictor import Clip, Model, Predictor, load_model
 from ser.runs.run import Run
 

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ser.graph.spectral_crnn
-from ser import export
 from ser.audio.decode import read_audio
 from ser.audio.waveform import Waveform, normalise_peak
 from ser.cli import main
@@ -21,7 +20,10 @@ from ser.config import AudioConfig, ChromaConfig, FeaturesConfig, MelConfig, Mfc
 from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, ConfigError, DataError, LockedError
 from ser.evaluation.calibration import Calibration, calibration_of, read_calibration
-from ser.export import build, export_run
+from ser.export import onnx_file as export
+from ser.export.onnx_file import build, export_run
+from ser.export.original import Original, made_with, read_original
+from ser.export.parity import by_torch, largest_difference
 from ser.features.spectral import SpectralExtractor
 from ser.features.store import StoreSpec
 from ser.inference.exported import INPUTS, Exported, seal, stack
@@ -29,8 +31,6 @@ from ser.inference.header import Header
 from ser.inference.predictor import TrainedRun
 from ser.inference.recogniser import Clip, Ear, Recogniser
 from ser.models import FeatureShape, build_model
-from ser.original import Original, made_with, read_original
-from ser.parity import by_torch, largest_difference
 from ser.pipeline.export import export as write_export
 from ser.pipeline.export import refuse_place
 from ser.runs.run import Run

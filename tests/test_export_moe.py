@@ -15,13 +15,15 @@ import torch
 from backbones import save_backbone, tiny_backbone
 from conftest import Ser
 from real_speech import real_clips
-from ser import export
 from ser.audio.waveform import Waveform, normalise_peak
 from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig, MfccConfig, SslConfig, SslSpectralMoeConfig
 from ser.corpora import CORPORA
 from ser.errors import ConfigError
 from ser.evaluation.calibration import Calibration
-from ser.export import build, export_run
+from ser.export import onnx_file as export
+from ser.export.onnx_file import build, export_run
+from ser.export.original import Original, in_fp32, read_original
+from ser.export.parity import backbone_frames, by_file, by_torch, largest_difference
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import read_licence
 from ser.features.spectral import SpectralExtractor
@@ -30,8 +32,6 @@ from ser.inference.exported import Exported, seal, stack
 from ser.inference.header import Header
 from ser.inference.recogniser import Ear, Heard, Recogniser
 from ser.models import FeatureShape
-from ser.original import Original, in_fp32, read_original
-from ser.parity import backbone_frames, by_file, by_torch, largest_difference
 from ser.runs.run import Run
 from ser.training.batches import Normaliser
 from toys import TINY_MOE, moe_config, tiny_moe

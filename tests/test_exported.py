@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
-from ser.export import export_run
+from ser.export.onnx_file import export_run
 from ser.inference.exported import SEAL, UNSEALED, Exported, batches, check_seal, seal
 from ser.runs.run import Run
 

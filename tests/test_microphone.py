@@ -26,7 +26,7 @@ from ser.audio.waveform import Waveform
 from ser.config import AudioConfig
 from ser.errors import DataError
 from ser.evaluation.calibration import Calibration
-from ser.export import export_run
+from ser.export.onnx_file import export_run
 from ser.inference.predictor import UNKNOWN, Clip, Predictor, Said
 from ser.pipeline.microphone import LATE, LATE_HOPS, Answer, bars, frame, lines, listen, record, summary
 from ser.runs.run import Run

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ser.export import export_run
+from ser.export.onnx_file import export_run
 from ser.inference.choose_model import choose_model
 from ser.inference.exported import weights_of
 from ser.runs.run import Run

@@ -13,7 +13,7 @@ import soxr
 from numpy.typing import NDArray
 
 from conftest import Ser
-from ser.export import export_run
+from ser.export.onnx_file import export_run
 from ser.runs.run import Run
 
 pytestmark = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")

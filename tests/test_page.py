@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import ser
 from browser import chromium, launched, watched
 from ser.audio.decode import read_audio
-from ser.export import export_run
+from ser.export.onnx_file import export_run
 from ser.reasons import SKIP_REASONS, WARN_REASONS
 from ser.runs.run import Run
 

@@ -25,7 +25,7 @@ from ser.config import AudioConfig
 from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
 from ser.evaluation.calibration import Calibration, read_calibration, write_calibration
-from ser.export import export_run
+from ser.export.onnx_file import export_run
 from ser.features.base import ClipError
 from ser.inference import predictor as predict_module
 from ser.inference.exported import Exported

@@ -19,7 +19,7 @@ import pytest
 import soundfile
 
 from conftest import Ser
-from ser.export import export_run
+from ser.export.onnx_file import export_run
 from ser.inference.choose_model import VARIABLE, choose_model
 from ser.inference.formats import FORMATS
 from ser.inference.predictor import Prediction, Predictor

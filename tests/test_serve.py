@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import Ser
 from processes import eventually
-from ser.export import export_run
+from ser.export.onnx_file import export_run
 from ser.inference.formats import Outcome, record
 from ser.inference.predictor import Predictor
 from ser.runs.run import Run

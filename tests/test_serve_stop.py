@@ -20,7 +20,7 @@ pytest.importorskip("fastapi")
 
 from conftest import Ser
 from processes import eventually, is_alive, start
-from ser.export import export_run
+from ser.export.onnx_file import export_run
 from ser.pipeline import serve as serve_module
 from ser.runs.run import Run
 from ser.serve.problems import Refused

@@ -23,15 +23,15 @@ from backbones import tiny_backbone
 from browser import Watched, watched
 from conftest import Ser
 from real_speech import real_clips
-from ser import web_export
 from ser.errors import AudioError, ConfigError, DataError
-from ser.export import export_run
+from ser.export import page as web_export
+from ser.export.browser_runtime import MEMBERS, VERSION, read_runtime
+from ser.export.onnx_file import export_run
+from ser.export.page import PAGE, write_page
 from ser.inference.formats import Outcome, record
 from ser.inference.predictor import Predictor
 from ser.runs.run import Run
 from ser.system.files import exclusive_lock
-from ser.web_export import PAGE, write_page
-from ser.web_runtime import MEMBERS, VERSION, read_runtime
 from trees import write_trees
 from workspace import make_workspace
 

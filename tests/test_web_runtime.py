@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ser import web_runtime
 from ser.errors import ConfigError, DataError
-from ser.web_runtime import PACKAGE, VERSION, Member, read_runtime
+from ser.export import browser_runtime as web_runtime
+from ser.export.browser_runtime import PACKAGE, VERSION, Member, read_runtime
 
 CONTENT = {"onnxruntime.js": b"export const a = 1;", "onnxruntime.wasm": b"\0asm"}
 PATHS = {"onnxruntime.js": "dist/a.mjs", "onnxruntime.wasm": "dist/a.wasm"}

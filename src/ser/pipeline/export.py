@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from ser.errors import ConfigError
-from ser.export import export_run
+from ser.export.onnx_file import export_run
 from ser.runs.run import Run
 from ser.system.console import say
 from ser.system.files import exclusive_lock

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from ser.errors import ConfigError
+from ser.export.browser_runtime import read_runtime
+from ser.export.page import refuse_other_content, write_page
 from ser.pipeline.export import SUFFIX, export
 from ser.system.console import say
-from ser.web_export import refuse_other_content, write_page
-from ser.web_runtime import read_runtime
 
 
 def export_page(

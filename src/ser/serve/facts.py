@@ -59,7 +59,7 @@ def facts_of(path: Path, predictor: Predictor, heard: Prediction) -> Facts:
 def licence_of_run(folder: Path, model: TrainedRun) -> str:
     """Errors as of `facts_of`."""
     from ser.corpora.licences import model_licence
-    from ser.original import made_with
+    from ser.export.original import made_with
     from ser.runs.run import Run
 
     return model_licence(made_with(Run(folder), model.recogniser.corpora))

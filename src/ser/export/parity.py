@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ser.audio.waveform import Stages, Waveform, normalise_peak
+from ser.export.original import Original
 from ser.features.base import Frames
 from ser.inference.exported import Exported, Spoken
 from ser.inference.recogniser import Heard
-from ser.original import Original
 from ser.units import seconds_to_samples
 
 TRIED_SECONDS = (0.02, 0.1, 0.73, 2.4, 5.1)

@@ -19,12 +19,12 @@ from typing import Any
 from ser import __version__
 from ser.audio.vad_silero import Voice, find_file
 from ser.errors import ConfigError, LockedError
+from ser.export.browser_runtime import VERSION
 from ser.inference.exported import Exported
 from ser.inference.predictor import Predictor
 from ser.system.files import exclusive_lock, sync_folder
-from ser.web_runtime import VERSION
 
-PAGE = Path(__file__).parent / "web"
+PAGE = Path(__file__).parent.parent / "web"
 SUFFIXES = (".html", ".css", ".js", ".svg")
 ELSEWHERE = ("service.js", "docs.css")
 """Of the page's files: what the service alone needs."""
@@ -46,7 +46,7 @@ def write_page(model: Path, folder: Path, runtime: Mapping[str, bytes], voice: V
     Args:
         model: the .onnx file.
         folder: appears only when the page is whole.
-        runtime: as of `ser.web_runtime.read_runtime`.
+        runtime: as of `ser.export.browser_runtime.read_runtime`.
         voice: who tells speech from silence in the page, as of `Predictor`.
 
     Raises:

@@ -1,0 +1,1 @@
+"""A trained model for a program that is not ser."""
