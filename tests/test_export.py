@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import ser.graph.spectral_crnn
+import ser.export.graph.spectral_crnn
 from ser.audio.decode import read_audio
 from ser.audio.waveform import Waveform, normalise_peak
 from ser.cli import main
@@ -302,7 +302,7 @@ def test_a_file_that_does_not_agree_is_not_written(finished: Run, tmp_path: Path
     """As an exporter did that mixed up the gates of the recurrence."""
     old = tmp_path / "model.onnx"
     old.write_text("of yesterday")
-    monkeypatch.setattr(ser.graph.spectral_crnn, "GRU_GATES", (0, 1, 2))
+    monkeypatch.setattr(ser.export.graph.spectral_crnn, "GRU_GATES", (0, 1, 2))
     with pytest.raises(ArtefactError, match="is not written: it differs from the model by"):
         export_run(finished, old)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["of yesterday"]

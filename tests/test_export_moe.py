@@ -365,7 +365,7 @@ def test_a_file_that_would_be_too_large_is_not_begun(original: Original, monkeyp
 def test_a_backbone_that_nobody_has_written_as_nodes_is_refused_with_the_way_out(
     original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ser.graph.layers.ACTIVATIONS", {})
+    monkeypatch.setattr("ser.export.graph.layers.ACTIVATIONS", {})
     with pytest.raises(ConfigError, match=r"cannot be written as a graph: no node was written for GELU.*; --head-only"):
         build(original, int8=False)
 

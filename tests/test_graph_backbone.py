@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from backbones import KINDS, WHISPER_FRAMES, save_backbone, tiny_backbone
 from ser.audio.waveform import Waveform
 from ser.config import SSL, SslConfig
+from ser.export.graph.backbone import add_backbone
+from ser.export.graph.base import Graph, NotExportable, Port
 from ser.features.backbone import BackboneExtractor
 from ser.features.base import Frames
 from ser.features.store import StoreSpec
-from ser.graph.backbone import add_backbone
-from ser.graph.base import Graph, NotExportable, Port
 from ser.inference.exported import stack
 from ser.inference.recogniser import Ear
 from ser.training.batches import Normaliser

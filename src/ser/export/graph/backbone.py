@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ser.config import SSL
+from ser.export.graph.base import SINGLE, Feature, Graph, Steps
+from ser.export.graph.normaliser import add_normaliser
+from ser.export.graph.spectral import clean
+from ser.export.graph.wav2vec import add_wav2vec
+from ser.export.graph.whisper import add_whisper
 from ser.features.backbone import BackboneExtractor, WaveformNetwork, WhisperNetwork
 from ser.features.backbone_files import Backbone
-from ser.graph.base import SINGLE, Feature, Graph, Steps
-from ser.graph.normaliser import add_normaliser
-from ser.graph.spectral import clean
-from ser.graph.wav2vec import add_wav2vec
-from ser.graph.whisper import add_whisper
 
 if TYPE_CHECKING:
     from ser.inference.recogniser import Ear

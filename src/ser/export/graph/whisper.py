@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ser.graph.base import Graph
-from ser.graph.layers import add_activation, add_attention, add_convolution, add_linear, add_norm, numbers, products_of, swap
-from ser.graph.spectral import add_power, add_windows, reorder
+from ser.export.graph.base import Graph
+from ser.export.graph.layers import add_activation, add_attention, add_convolution, add_linear, add_norm, numbers, products_of, swap
+from ser.export.graph.spectral import add_power, add_windows, reorder
 
 if TYPE_CHECKING:
     from ser.features.backbone import WhisperNetwork

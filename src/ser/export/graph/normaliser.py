@@ -1,7 +1,7 @@
 """What stands between the features of a clip and the network: the store's rounding and the normaliser."""
 
+from ser.export.graph.base import HALF, SINGLE, Graph
 from ser.features.store import StoreSpec
-from ser.graph.base import HALF, SINGLE, Graph
 from ser.training.batches import Normaliser
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.graph.base import INT32, Feature, Graph, Verdict
-from ser.graph.layers import add_pooling, add_product, add_sequence, numbers
+from ser.export.graph.base import INT32, Feature, Graph, Verdict
+from ser.export.graph.layers import add_pooling, add_product, add_sequence, numbers
 
 if TYPE_CHECKING:
     from torch import nn

@@ -14,9 +14,9 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from ser.export.graph.base import Feature, Graph, Steps
+from ser.export.graph.normaliser import add_normaliser
 from ser.features.spectral import POWER_FLOOR, SpectralExtractor, hann
-from ser.graph.base import Feature, Graph, Steps
-from ser.graph.normaliser import add_normaliser
 
 if TYPE_CHECKING:
     from ser.inference.recogniser import Ear

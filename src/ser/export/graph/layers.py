@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.graph.base import Graph, NotExportable, Steps
+from ser.export.graph.base import Graph, NotExportable, Steps
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ser.graph.base import Graph
-from ser.graph.layers import add_activation, add_attention, add_convolution, add_linear, add_norm, add_product, numbers, products_of, swap
+from ser.export.graph.base import Graph
+from ser.export.graph.layers import (
+    add_activation,
+    add_attention,
+    add_convolution,
+    add_linear,
+    add_norm,
+    add_product,
+    numbers,
+    products_of,
+    swap,
+)
 
 if TYPE_CHECKING:
     from ser.features.backbone import WaveformNetwork

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ser.config import SSL
-from ser.graph.backbone import add_backbone, add_frames
-from ser.graph.base import Feature, Graph, Verdict
-from ser.graph.spectral import add_spectral
-from ser.graph.spectral_crnn import add_network as add_spectral_crnn
-from ser.graph.ssl_spectral_moe import add_network as add_ssl_spectral_moe
+from ser.export.graph.backbone import add_backbone, add_frames
+from ser.export.graph.base import Feature, Graph, Verdict
+from ser.export.graph.spectral import add_spectral
+from ser.export.graph.spectral_crnn import add_network as add_spectral_crnn
+from ser.export.graph.ssl_spectral_moe import add_network as add_ssl_spectral_moe
 
 __all__ = ["NETWORKS", "AddNetwork", "add_ear", "add_frames"]
 

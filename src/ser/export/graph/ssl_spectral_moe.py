@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ser.config import SSL
-from ser.graph.base import Feature, Graph, Steps, Verdict
-from ser.graph.layers import add_convolution, add_norm, add_sequence, add_statistics, add_transformer, swap
+from ser.export.graph.base import Feature, Graph, Steps, Verdict
+from ser.export.graph.layers import add_convolution, add_norm, add_sequence, add_statistics, add_transformer, swap
 
 if TYPE_CHECKING:
     from ser.models.ssl_spectral_moe import LayerMix, SpectralExpert, SslExpert, SslSpectralMoe
