@@ -26,9 +26,9 @@ from ser.evaluation.calibration import read_calibration, reliability
 from ser.evaluation.predictions import Predictions, read_predictions
 from ser.pipeline.visualize import visualize
 from ser.report.plots import confusion, reliability_diagram
+from ser.report.utterance import save_figure
 from ser.runs.run import Run
 from ser.system.files import atomic_write
-from ser.visualize import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

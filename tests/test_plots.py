@@ -11,7 +11,7 @@ import pytest
 from ser.evaluation.calibration import Reliability, RiskCoverage
 from ser.report import plots
 from ser.report.plots import CurvePoint, Dot, SpeakerPoint, Traces
-from ser.style import BLUE, INK
+from ser.report.style import BLUE, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,7 +18,7 @@ from ser.corpora.manifest import Manifest, read_manifest
 from ser.errors import DataError
 from ser.evaluation.predictions import read_predictions
 from ser.inference.recogniser import Recogniser
-from ser.robustness import CLEAN, CONDITIONS, choose_evenly, measure_robustness, power, speech, spoil
+from ser.report.robustness import CLEAN, CONDITIONS, choose_evenly, measure_robustness, power, speech, spoil
 from ser.runs.run import Run
 from ser.splits.certificate import Entry
 from ser.splits.split import read_entries

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ser.report.style import house_style, new_figure
 from ser.report.svg import inline_svg
-from ser.style import house_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

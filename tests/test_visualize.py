@@ -23,10 +23,7 @@ from ser.features.store import FeatureStore
 from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.stores import augmented_folder
 from ser.pipeline.visualize import Subject, copies, copies_title, find_subject, listen, panels, safe_name, visualize
-from ser.runs.run import Run
-from ser.splits.certificate import read_certificate, write_certificate
-from ser.splits.split import CERTIFICATE_FILE, Split
-from ser.visualize import (
+from ser.report.utterance import (
     DEVIATIONS,
     Copy,
     Listening,
@@ -42,6 +39,9 @@ from ser.visualize import (
     stage_views,
     waveforms_figure,
 )
+from ser.runs.run import Run
+from ser.splits.certificate import read_certificate, write_certificate
+from ser.splits.split import CERTIFICATE_FILE, Split
 from trees import write_trees
 from workspace import SPEED_ALONE, Workspace, make_workspace, rows_of
 
@@ -60,7 +60,7 @@ RATE = 16_000
 
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser.visualize.DPI", COARSE)
+    monkeypatch.setattr("ser.report.utterance.DPI", COARSE)
 
 
 def clip(before: float = 0.3, seconds: float = 1.0, after: float = 0.2, rate: int = RATE) -> Waveform:

@@ -136,7 +136,7 @@ def load_recogniser(facts: RunFacts, config: ExperimentConfig) -> tuple["Recogni
 
 def measure(facts: RunFacts, listener: Listener, clips: int) -> Mapping[str, Any] | str:
     """Robustness, or why it is not measured."""
-    from ser.robustness import measure_robustness
+    from ser.report.robustness import measure_robustness
 
     if not clips:
         return "it was not asked for (--clips 0)."

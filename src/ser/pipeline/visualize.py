@@ -21,13 +21,7 @@ from ser.errors import ConfigError, DataError
 from ser.features.spectral import SpectralExtractor
 from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.transform import Item, stages_of, waveform_of
-from ser.runs.run import Run
-from ser.splits.certificate import SPLIT_NAMES, Entry, read_certificate
-from ser.splits.split import CERTIFICATE_FILE, Split
-from ser.system.console import say
-from ser.training.batches import FeatureSource, Normalisers
-from ser.units import samples_to_seconds
-from ser.visualize import (
+from ser.report.utterance import (
     DEVIATIONS,
     Copy,
     Listening,
@@ -45,6 +39,12 @@ from ser.visualize import (
     stage_views,
     waveforms_figure,
 )
+from ser.runs.run import Run
+from ser.splits.certificate import SPLIT_NAMES, Entry, read_certificate
+from ser.splits.split import CERTIFICATE_FILE, Split
+from ser.system.console import say
+from ser.training.batches import FeatureSource, Normalisers
+from ser.units import samples_to_seconds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ser.evaluation.calibration import Reliability, RiskCoverage
 from ser.features.spectral import hz_to_mel
-from ser.style import BLUE, GREY, HEAT, INK, ORANGE, SERIES, VERMILION, new_figure, styled
+from ser.report.style import BLUE, GREY, HEAT, INK, ORANGE, SERIES, VERMILION, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from ser.style import house_style
+from ser.report.style import house_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ser.audio.waveform import TRIM_HOP_SECONDS, Stages, Waveform, trim_bounds
 from ser.config import AudioConfig, MelConfig
 from ser.features.spectral import hz_to_mel, mel_to_hz
-from ser.style import BLUE, GREY, PALE, VERMILION, WIDTH, house_style, new_figure, styled
+from ser.report.style import BLUE, GREY, PALE, VERMILION, WIDTH, house_style, new_figure, styled
 from ser.system.files import atomic_write
 from ser.units import samples_to_seconds, seconds_to_samples
 
