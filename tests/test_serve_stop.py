@@ -23,10 +23,10 @@ from processes import eventually, is_alive, start
 from ser.export.onnx_file import export_run
 from ser.pipeline import serve as serve_module
 from ser.runs.run import Run
+from ser.serve.pool import Pool
 from ser.serve.problems import Refused
 from ser.serve.server import started
 from ser.serve.uploads import MOST_AT_ONCE, Door
-from ser.serve.workers import Pool
 from services import Service, free_port, noise, patch, serving, wav
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def test_an_upload_is_not_blamed_for_a_worker_that_the_system_killed(exported: P
 
 
 def test_more_than_may_wait_are_asked_to_come_again(exported: Path) -> None:
-    limit = "import ser.serve.workers as workers; workers.WAITING_FOR_EACH = 2"
+    limit = "import ser.serve.pool as workers; workers.WAITING_FOR_EACH = 2"
     with serving(exported, "--workers", "1", more=limit) as service, ThreadPoolExecutor() as threads:
         answers = [answer.result() for answer in [threads.submit(service.post, SLOW) for _ in range(5)]]
         assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 429, 429]

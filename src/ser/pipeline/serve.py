@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ser.errors import ConfigError
 from ser.serve.limits import LOOPBACK, Limits, plain_name, url_name
+from ser.serve.pool import Pool, worker_command
 from ser.serve.server import listen, run
-from ser.serve.workers import Pool, worker_command
 from ser.system.console import say
 
 log = logging.getLogger(__name__)

@@ -9,10 +9,10 @@ from ser.serve.assets import Asset, load_assets
 from ser.serve.docs import docs_page
 from ser.serve.limits import NOTE, REASON, Guard, Limits
 from ser.serve.metrics import Measure, Metrics
+from ser.serve.pool import Left, Pool
 from ser.serve.problems import CONTENT_TYPE, OF_UPLOADS, Refused, problem_bytes, status_of, title_of
 from ser.serve.schema import Answer, Health, Model, Problem
 from ser.serve.uploads import FIELD, FORM, Door, received
-from ser.serve.workers import Left, Pool
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

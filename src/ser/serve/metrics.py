@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ser.serve.limits import NOTE, REASON, App, Message, Receive, Scope, Send
-from ser.serve.workers import Heard, Pool
+from ser.serve.pool import Heard, Pool
 
 log = logging.getLogger(__name__)
 

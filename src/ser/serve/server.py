@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ser.errors import ConfigError
 from ser.serve.limits import LINGER_SECONDS, Limits
-from ser.serve.workers import TRIES, Pool
+from ser.serve.pool import TRIES, Pool
 
 if TYPE_CHECKING:
     import uvicorn
