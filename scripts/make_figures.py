@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from ser.commands.visualize import visualize
 from ser.config_file import load_config
 from ser.errors import SerError
 from ser.evaluation.calibration import read_calibration, reliability
 from ser.evaluation.predictions import Predictions, read_predictions
-from ser.pipeline.visualize import visualize
 from ser.report.plots import confusion, reliability_diagram
 from ser.report.utterance import save_figure
 from ser.runs.run import Run

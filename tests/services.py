@@ -52,7 +52,7 @@ worker.main(sys.argv[1], float(sys.argv[2]))
 def patch(worker: str = WORKER) -> str:
     """For `processes.start`: workers run this program."""
     return f"""
-import ser.pipeline.serve as steps
+import ser.commands.serve as steps
 usual = steps.worker_command
 steps.worker_command = lambda *arguments: [*usual(*arguments)[:2], "-c", {worker!r}, *usual(*arguments)[4:]]
 """

@@ -16,6 +16,8 @@ import ser.export.graph.spectral_crnn
 from ser.audio.decode import read_audio
 from ser.audio.waveform import Waveform, normalise_peak
 from ser.cli import main
+from ser.commands.export import export as write_export
+from ser.commands.export import refuse_place
 from ser.config import AudioConfig, ChromaConfig, FeaturesConfig, MelConfig, MfccConfig, ModelConfig, SpectralCrnnConfig
 from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, ConfigError, DataError, LockedError
@@ -31,8 +33,6 @@ from ser.inference.header import Header
 from ser.inference.predictor import TrainedRun
 from ser.inference.recogniser import Clip, Ear, Recogniser
 from ser.models import FeatureShape, build_model
-from ser.pipeline.export import export as write_export
-from ser.pipeline.export import refuse_place
 from ser.runs.run import Run
 from ser.system.files import exclusive_lock
 from ser.training.batches import Normaliser
@@ -370,7 +370,7 @@ def test_the_command_refuses_in_one_line(finished: Run, tmp_path: Path, command:
 def test_a_place_where_nothing_can_be_written_is_refused_before_the_export(
     tmp_path: Path, command: Any, monkeypatch: pytest.MonkeyPatch, place: str, words: str
 ) -> None:
-    monkeypatch.setattr("ser.pipeline.export.export_run", None)
+    monkeypatch.setattr("ser.commands.export.export_run", None)
     (tmp_path / "taken.onnx").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "run").mkdir()
@@ -383,7 +383,7 @@ def test_a_place_without_permission_is_refused_before_the_export(tmp_path: Path,
     def refuse(**_: Any) -> Any:
         raise PermissionError(13, "Permission denied", "tmp8h2k")
 
-    monkeypatch.setattr("ser.pipeline.export.TemporaryFile", refuse)
+    monkeypatch.setattr("ser.commands.export.TemporaryFile", refuse)
     with pytest.raises(ConfigError, match=r"deep/model\.onnx cannot be written: Permission denied$"):
         refuse_place(tmp_path / "deep/model.onnx")
     assert not list(tmp_path.iterdir())

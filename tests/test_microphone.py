@@ -23,12 +23,12 @@ from conftest import Ser
 from ser.audio import microphone
 from ser.audio.microphone import Microphone, Moment, limited, moments
 from ser.audio.waveform import Waveform
+from ser.commands.microphone import LATE, LATE_HOPS, Answer, bars, frame, lines, listen, record, summary
 from ser.config import AudioConfig
 from ser.errors import DataError
 from ser.evaluation.calibration import Calibration
 from ser.export.onnx_file import export_run
 from ser.inference.predictor import UNKNOWN, Clip, Predictor, Said
-from ser.pipeline.microphone import LATE, LATE_HOPS, Answer, bars, frame, lines, listen, record, summary
 from ser.runs.run import Run
 from test_imports import loaded_by
 from workspace import Workspace
@@ -218,7 +218,7 @@ def test_a_model_that_is_too_slow_is_told_of_once(capsys: pytest.CaptureFixture[
 
 
 def test_a_terminal_is_drawn_upon_again_and_again(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser.pipeline.microphone.out", partial(Console, force_terminal=True, width=60))
+    monkeypatch.setattr("ser.commands.microphone.out", partial(Console, force_terminal=True, width=60))
     with bars(loud()) as show:
         for answer in listen(loud(), Played(*pieces(tone(2))), hop=0.5):
             show(answer)

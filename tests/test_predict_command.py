@@ -19,11 +19,11 @@ import pytest
 import soundfile
 
 from conftest import Ser
+from ser.commands.predict import find_sources
 from ser.export.onnx_file import export_run
 from ser.inference.choose_model import VARIABLE, choose_model
 from ser.inference.formats import FORMATS
 from ser.inference.predictor import Prediction, Predictor
-from ser.pipeline.predict import find_sources
 from ser.reasons import SKIP_REASONS
 from ser.runs.run import Run
 from ser.system import progress

@@ -19,12 +19,12 @@ import torch
 
 from backbones import tiny_backbone
 from conftest import Ser
+from ser.commands.report import report
 from ser.config import ProtocolConfig
 from ser.corpora import CORPORA
 from ser.corpora.licences import model_licence, sound_licence
 from ser.evaluation.calibration import write_calibration
 from ser.evaluation.predictions import Predictions
-from ser.pipeline.report import report
 from ser.report import model as report_model
 from ser.report.build import headline
 from ser.report.card import model_card
@@ -416,7 +416,7 @@ def test_what_a_killed_report_left_is_removed(run: Run, quick: None, ser: Ser) -
 
 
 def test_without_the_extra_it_is_named(run: Run, ser: Ser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser.pipeline.report.find_spec", lambda name: None)
+    monkeypatch.setattr("ser.commands.report.find_spec", lambda name: None)
     refused(ser, run, 2, "a report needs matplotlib and jinja2: pip install 'ser[viz]'")
 
 

@@ -341,7 +341,7 @@ def read_nothing(service: Service) -> None:
 
 
 def test_the_server_itself_loads_neither_model_nor_decoder() -> None:
-    program = "import sys, ser.pipeline.serve, ser.serve.app; print(*{'torch', 'numpy', 'onnxruntime', 'soundfile'} & {*sys.modules})"
+    program = "import sys, ser.commands.serve, ser.serve.app; print(*{'torch', 'numpy', 'onnxruntime', 'soundfile'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "\n"
 
 

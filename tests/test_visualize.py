@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from backbones import DIM, LAYERS, tiny_backbone
 from conftest import Ser
 from ser.audio.waveform import Waveform, prepare
+from ser.commands.visualize import Subject, copies, copies_title, find_subject, listen, panels, safe_name, visualize
 from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.features.spectral import SpectralExtractor, mel_filters
 from ser.features.store import FeatureStore
 from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.stores import augmented_folder
-from ser.pipeline.visualize import Subject, copies, copies_title, find_subject, listen, panels, safe_name, visualize
 from ser.report.utterance import (
     DEVIATIONS,
     Copy,
@@ -397,7 +397,7 @@ def test_with_a_run_the_title_says_where_the_utterance_stands_for_that_run(
     parts = {"train": {**of, "train": of["test"], "test": of["train"]}, "test": of, None: {**of, "test": of["val"]}}[home]
     write_certificate(run.split / CERTIFICATE_FILE, certificate.model_copy(update={"splits": parts}))
     titles: list[str] = []
-    monkeypatch.setattr("ser.pipeline.visualize.save_figure", lambda _, figure: titles.append(figure.get_suptitle()))
+    monkeypatch.setattr("ser.commands.visualize.save_figure", lambda _, figure: titles.append(figure.get_suptitle()))
     assert draw("--run", run.folder).code == 0
     expected = f"{home} split of the run" if home else "in no part of the run's split"
     assert [title.splitlines()[1].split(", ")[-1] for title in titles] == [expected] * 2
@@ -515,7 +515,7 @@ def test_nothing_to_do_is_refused(ser: Ser, prepared: Workspace) -> None:
 
 
 def test_without_the_extra_it_says_what_to_install(draw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser.pipeline.visualize.find_spec", lambda name: None)
+    monkeypatch.setattr("ser.commands.visualize.find_spec", lambda name: None)
     answer = draw()
     assert (answer.code, "pip install 'ser[viz]'" in answer.err) == (2, True)
 

@@ -181,7 +181,7 @@ app.add_typer(protocol_app, name="protocol")
 def protocol_list() -> None:
     """One line for each protocol."""
     with exit_codes():
-        from ser.pipeline.protocol_show import print_list
+        from ser.commands.protocol_show import print_list
         from ser.system.console import set_up_logging
 
         set_up_logging(0)
@@ -192,7 +192,7 @@ def protocol_list() -> None:
 def protocol_show(name: Annotated[str, typer.Argument(help="As in `ser protocol list`.")]) -> None:
     """What a protocol demands: corpora, classes, folds with speakers and counts, checksum, source."""
     with exit_codes():
-        from ser.pipeline.protocol_show import print_protocol
+        from ser.commands.protocol_show import print_protocol
         from ser.system.console import set_up_logging
 
         set_up_logging(0)
@@ -248,11 +248,11 @@ def report(
         if (run is None) == (compare is None):
             raise ConfigError("give the folder of a run, or --compare with the folders of two")
         if compare is not None:
-            from ser.pipeline.compare import compare_runs
+            from ser.commands.compare import compare_runs
 
             compare_runs(*compare)
         elif run is not None:
-            from ser.pipeline.report import report as write_report
+            from ser.commands.report import report as write_report
 
             write_report(run, audio=audio, clips=clips, settings=settings or [])
 
@@ -276,8 +276,8 @@ def visualize(  # noqa: PLR0913, PLR0917 - the contract of the command line
 ) -> None:
     """Show one utterance: the stages of its waveform, and its features as they were stored."""
     with exit_codes():
+        from ser.commands.visualize import visualize as show_utterance
         from ser.config_file import load_config
-        from ser.pipeline.visualize import visualize as show_utterance
         from ser.system.console import set_up_logging
 
         set_up_logging(verbose)
@@ -316,7 +316,7 @@ def export(  # noqa: PLR0913, PLR0917 - the contract of the command line
 ) -> None:
     """Write the model of a run as one .onnx file, from waveform to calibrated probabilities, and try it."""
     with exit_codes():
-        from ser.pipeline.export import export as write_export
+        from ser.commands.export import export as write_export
         from ser.system.console import set_up_logging
 
         set_up_logging(verbose)
@@ -327,7 +327,7 @@ def export(  # noqa: PLR0913, PLR0917 - the contract of the command line
             return
         if head_only:
             raise ConfigError("--head-only: a page needs a whole model")
-        from ser.pipeline.web import export_page
+        from ser.commands.web import export_page
 
         export_page(run, web, out=out, int8=int8, backbone=backbone, runtime=runtime)
 
@@ -371,7 +371,7 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
     """
     with exit_codes():
         start_quickly()
-        from ser.pipeline.predict import predict as predict_paths
+        from ser.commands.predict import predict as predict_paths
         from ser.system.console import set_up_logging
 
         set_up_logging(verbose)
@@ -379,7 +379,7 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
         if mic:
             if paths:
                 raise ConfigError("--mic hears the microphone: give no recordings with it")
-            from ser.pipeline.microphone import predict_microphone
+            from ser.commands.microphone import predict_microphone
 
             predict_microphone(form, seconds, model, window, hop, backbone, voice)
             return
@@ -410,7 +410,7 @@ def serve(  # noqa: PLR0913, PLR0917 - the contract of the command line
     Ctrl-C or SIGTERM answers what is in flight, and leaves no process behind.
     """
     with exit_codes():
-        from ser.pipeline.serve import serve as answer_requests
+        from ser.commands.serve import serve as answer_requests
         from ser.system.console import set_up_logging
 
         set_up_logging(verbose)
@@ -424,7 +424,7 @@ def demo(
 ) -> None:
     """Run the whole pipeline on the sample of CREMA-D that comes with ser."""
     with exit_codes():
-        from ser.pipeline.demo import demo as run_demo
+        from ser.commands.demo import demo as run_demo
         from ser.system.console import set_up_logging
 
         set_up_logging(verbose)

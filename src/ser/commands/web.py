@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from ser.commands.export import SUFFIX, export
 from ser.errors import ConfigError
 from ser.export.browser_runtime import read_runtime
 from ser.export.page import refuse_other_content, write_page
-from ser.pipeline.export import SUFFIX, export
 from ser.system.console import say
 
 
@@ -16,7 +16,7 @@ def export_page(
 
     Args:
         model: folder of a finished run, which is exported first, or a file that was exported already.
-        out, int8, backbone: of the export of a run, as of `ser.pipeline.export.export`.
+        out, int8, backbone: of the export of a run, as of `ser.commands.export.export`.
         runtime: folder or tarball of onnxruntime-web; None: what npm fetched, or fetches now.
 
     Raises:

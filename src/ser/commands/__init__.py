@@ -1,0 +1,1 @@
+"""What one sub-command prints or asks."""
