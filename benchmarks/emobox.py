@@ -25,13 +25,13 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from ser import paths
 from ser.config import ExperimentConfig, RuntimeConfig, SslConfig
 from ser.config_file import load_config
 from ser.corpora.manifest import read_manifest
 from ser.errors import LockedError
 from ser.evaluation.metrics import uar
 from ser.features.backbone_files import find_backbone
+from ser.pipeline import paths
 from ser.pipeline.extract import extract
 from ser.pipeline.load import Loaded, load
 from ser.pipeline.train import make_trainer, predict

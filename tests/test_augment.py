@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ser import paths
 from ser.audio.augment import Augmenter, change_speed
 from ser.audio.decode import audio_hash, read_audio
 from ser.audio.waveform import Waveform
@@ -16,6 +15,7 @@ from ser.config import AugmentationsConfig, ExperimentConfig
 from ser.corpora.manifest import Manifest, Utterance, copy_id, write_manifest
 from ser.errors import ConfigError, DataError
 from ser.features.store import FeatureStore
+from ser.pipeline import paths
 from ser.pipeline.stores import augmented_folder, store_folder
 from ser.pipeline.transform import plan, transform
 from ser.system.tables import write_table

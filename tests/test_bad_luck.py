@@ -19,7 +19,7 @@ from conftest import Ser
 from processes import in_a_child
 from ser import cli
 from ser.features.store import FeatureStore
-from ser.paths import lock_file
+from ser.pipeline.paths import lock_file
 from ser.pipeline.stores import store_folder
 from ser.runs import run as runs
 from ser.runs.checkpoint import digest, load_checkpoint

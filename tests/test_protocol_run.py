@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from conftest import Ser
-from ser import paths
 from ser.emotions import EMOTIONS
 from ser.errors import ArtefactError, ConfigError, DataError
+from ser.pipeline import paths
 from ser.pipeline.protocol import plan_jobs, run_protocol
 from ser.runs.run import Run
 from ser.splits.protocols import find_protocol

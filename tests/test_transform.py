@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser import paths
 from ser.audio.decode import audio_hash, read_audio
 from ser.audio.waveform import prepare
 from ser.config import ExperimentConfig
@@ -20,7 +19,7 @@ from ser.corpora.manifest import Manifest, Utterance, read_manifest, write_manif
 from ser.errors import ArtefactError, DataError, LockedError
 from ser.features.spectral import SpectralExtractor
 from ser.features.store import FeatureStore
-from ser.pipeline import stores
+from ser.pipeline import paths, stores
 from ser.pipeline import transform as step
 from ser.pipeline.stores import SPECTRAL, augmented_spec, store_folder, store_spec
 from ser.pipeline.transform import plan, transform

@@ -17,7 +17,6 @@ import pytest
 from backbones import DIM, KINDS, LAYERS, WEIGHTS, in_cache, save_backbone, tiny_backbone
 from conftest import Answer, Ser
 from processes import dying_at, in_a_child
-from ser import paths
 from ser.audio.augment import Augmenter
 from ser.audio.decode import read_audio
 from ser.audio.waveform import Waveform, prepare
@@ -27,6 +26,7 @@ from ser.errors import ConfigError, DataError
 from ser.features.backbone import BackboneExtractor, one_thread
 from ser.features.backbone_files import PINNED
 from ser.features.store import FeatureStore
+from ser.pipeline import paths
 from ser.pipeline import transform as step
 from ser.pipeline.stores import SPECTRAL, augmented_folder, resolve_precision, store_folder, store_folders, store_spec
 from ser.pipeline.transform import plan, transform

@@ -6,11 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ser import paths
 from ser.config import SSL, ExperimentConfig, ProjectConfig
 from ser.config_file import override
 from ser.corpora.manifest import Manifest, read_manifest
 from ser.errors import ArtefactError, ConfigError, DataError, SerError
+from ser.pipeline import paths
 from ser.report.build import build_page
 from ser.report.card import model_card
 from ser.report.examples import Listener

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ser import paths
 from ser.audio.augment import Augmenter
 from ser.audio.waveform import Stages
 from ser.config import SSL, ExperimentConfig
@@ -19,6 +18,7 @@ from ser.config_file import suggestion
 from ser.corpora.manifest import Utterance, read_manifest
 from ser.errors import ConfigError, DataError
 from ser.features.spectral import SpectralExtractor
+from ser.pipeline import paths
 from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.transform import Item, stages_of, waveform_of
 from ser.report.utterance import (

@@ -13,13 +13,13 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from ser import paths
 from ser.audio.search import find_audio, find_corpus_folder
 from ser.config import SSL, ExperimentConfig
 from ser.corpora import CORPORA
 from ser.corpora.manifest import read_manifest
 from ser.errors import ConfigError, DataError, SerError
 from ser.features.backbone_files import NO_WEIGHTS, has_weights
+from ser.pipeline import paths
 from ser.pipeline.stores import extractor_names, find_states, frame_bytes, store_spec
 from ser.splits.split import read_split
 from ser.system.console import print_table

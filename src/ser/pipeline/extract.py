@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
-from ser import paths
 from ser.audio.search import find_corpus_folder
 from ser.config import ExperimentConfig, ProjectConfig
 from ser.corpora import CORPORA
@@ -12,6 +11,7 @@ from ser.corpora.census import Census, Skipped, check_census, summary, take_cens
 from ser.corpora.manifest import Manifest, write_manifest
 from ser.corpora.votes import Votes, find_votes, write_votes
 from ser.errors import AudioError
+from ser.pipeline import paths
 from ser.splits.split import make_split, write_split
 from ser.system.console import say
 from ser.system.files import exclusive_lock, remove_leftovers

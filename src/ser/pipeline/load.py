@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ser import paths
 from ser.config import ExperimentConfig
 from ser.corpora.manifest import Manifest, copy_id, original_id, read_manifest
 from ser.corpora.votes import HOW_TO_GET, Votes, read_votes, vote_targets
 from ser.errors import ArtefactError, DataError
 from ser.features.store import FeatureStore
+from ser.pipeline import paths
 from ser.pipeline.stores import store_folders
 from ser.splits.certificate import Entry, Statistic, examples, made_from, make_statistic, record_statistic, write_certificate
 from ser.splits.split import CERTIFICATE_FILE, Split, read_split

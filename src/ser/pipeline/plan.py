@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ser import paths
 from ser.config import SSL, ExperimentConfig
 from ser.corpora.census import find_files
 from ser.errors import SerError
+from ser.pipeline import paths
 from ser.system.console import say
 
 TRIAL_SECONDS = 1.0

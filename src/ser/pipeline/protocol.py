@@ -19,11 +19,11 @@ from io import StringIO
 from pathlib import Path
 from typing import TypeVar
 
-from ser import paths
 from ser.config import ExperimentConfig, SplitConfig
 from ser.corpora.census import SKIPPED_COLUMNS, Skipped
 from ser.corpora.manifest import Manifest, read_manifest
 from ser.errors import ConfigError, DataError, LockedError, SerError
+from ser.pipeline import paths
 from ser.pipeline.extract import index, skipped_ids
 from ser.pipeline.extras import check_extras
 from ser.pipeline.load import load

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ser import paths
 from ser.audio.augment import CODE_VERSION as AUGMENT_VERSION
 from ser.audio.augment import library_version
 from ser.config import SSL, ExperimentConfig
@@ -22,6 +21,7 @@ from ser.features.backbone_files import Backbone, find_backbone, hidden_states, 
 from ser.features.base import FeatureExtractor
 from ser.features.spectral import CODE_VERSION, SpectralExtractor
 from ser.features.store import StoreSpec, is_finished
+from ser.pipeline import paths
 from ser.system.parallel import run_tasks
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,6 @@ from functools import partial
 from os import cpu_count
 from pathlib import Path
 
-from ser import paths
 from ser.audio.augment import Augmenter
 from ser.audio.decode import audio_hash, read_audio
 from ser.audio.waveform import Stages, Waveform, fix_duration, normalise_peak, prepare
@@ -20,6 +19,7 @@ from ser.features.backbone_files import fetch_weights
 from ser.features.base import ClipError, Frames
 from ser.features.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
 from ser.features.store import StoreSpec, finish_store, inventory
+from ser.pipeline import paths
 from ser.pipeline.stores import (
     augmented_spec,
     extractor_names,
