@@ -1,6 +1,6 @@
 """Numbers and lists as people write them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 DIGITS = 12
@@ -55,3 +55,13 @@ def described(identity: Mapping[str, Any]) -> str:
     if "model_id" in identity:
         return f"{identity['kind']}, {identity['model_id']} at {identity['revision'][:DIGITS]}"
     return ", ".join([identity["kind"], *(f"{name} {digest[:DIGITS]}" for name, digest in identity["sha256"].items())])
+
+
+def examples(names: Iterable[str], limit: int = 3) -> str:
+    """
+    >>> examples(["d", "b", "a", "c"])
+    'a, b, c and 1 more'
+    """
+    ordered = sorted(names)
+    more = len(ordered) - limit
+    return ", ".join(ordered[:limit]) + (f" and {more} more" if more > 0 else "")

@@ -21,8 +21,9 @@ from ser.corpora.manifest import original_id
 from ser.emotions import SHARED_EMOTIONS
 from ser.errors import ArtefactError, AudioError, DataError
 from ser.evaluation.metrics import Counts
-from ser.splits.certificate import Entry, examples
+from ser.splits.certificate import Entry
 from ser.system.tables import iter_table, write_table
+from ser.wording import examples
 
 log = logging.getLogger(__name__)
 

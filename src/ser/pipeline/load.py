@@ -14,11 +14,12 @@ from ser.errors import ArtefactError, DataError
 from ser.features.store import FeatureStore
 from ser.pipeline import paths
 from ser.pipeline.stores import store_folders
-from ser.splits.certificate import Entry, Statistic, examples, made_from, make_statistic, record_statistic, write_certificate
+from ser.splits.certificate import Entry, Statistic, made_from, make_statistic, record_statistic, write_certificate
 from ser.splits.split import CERTIFICATE_FILE, Split, read_split
 from ser.system.console import print_split, say
 from ser.system.files import digest_json, exclusive_lock, read_json, remove_leftovers, write_json
 from ser.training.batches import FeatureSource, Normaliser, Normalisers, SpeechDataset, Stores, fit_normalisers
+from ser.wording import examples
 
 
 @dataclass(frozen=True)

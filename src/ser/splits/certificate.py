@@ -15,6 +15,7 @@ from ser.config import Config, LabelsConfig, SplitConfig
 from ser.corpora.manifest import Manifest, original_id
 from ser.errors import ArtefactError, LeakageError
 from ser.system.files import digest_json, read_json, write_json
+from ser.wording import examples
 
 SPLIT_NAMES = ("train", "val", "test")
 
@@ -238,16 +239,6 @@ def speaker_independent(certificate: Certificate) -> bool:
     return certificate.kind == "speaker-disjoint" and all(
         not (of[first] & of[second]) for of in (speakers, samples) for first, second in combinations(SPLIT_NAMES, 2)
     )
-
-
-def examples(names: Iterable[str], limit: int = 3) -> str:
-    """
-    >>> examples(["d", "b", "a", "c"])
-    'a, b, c and 1 more'
-    """
-    ordered = sorted(names)
-    more = len(ordered) - limit
-    return ", ".join(ordered[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
 def write_certificate(path: Path, certificate: Certificate) -> None:

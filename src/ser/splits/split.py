@@ -15,8 +15,9 @@ from pathlib import Path
 from ser.config import LabelsConfig, SplitConfig
 from ser.corpora.manifest import Manifest, Utterance
 from ser.errors import ArtefactError, DataError
-from ser.splits.certificate import SPLIT_NAMES, Certificate, Entries, Entry, certify, check, examples, read_certificate, write_certificate
+from ser.splits.certificate import SPLIT_NAMES, Certificate, Entries, Entry, certify, check, read_certificate, write_certificate
 from ser.system.tables import read_table, write_table
+from ser.wording import examples
 
 log = logging.getLogger(__name__)
 
