@@ -1,7 +1,11 @@
 """Numbers and lists as people write them."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
 
 DIGITS = 12
 """Of a commit or checksum in a message."""
@@ -65,3 +69,12 @@ def examples(names: Iterable[str], limit: int = 3) -> str:
     ordered = sorted(names)
     more = len(ordered) - limit
     return ", ".join(ordered[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def printable(path: str) -> str:
+    """Control characters, and bytes that are no UTF-8, escaped for tables and logs.
+
+    >>> printable("a\\nb")
+    'a\\\\nb'
+    """
+    return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], path)

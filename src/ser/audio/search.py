@@ -2,19 +2,18 @@
 
 import logging
 import os
-import re
 from collections import deque
 from pathlib import Path, PurePath
 
 from ser.audio.screening import SUFFIX_CONTAINERS
 from ser.errors import DataError
+from ser.wording import printable
 
 log = logging.getLogger(__name__)
 
 SYSTEM_PREFIX = "._"
 """macOS keeps a file's attributes in a file of that name beside it, where the file system cannot hold them."""
 SYSTEM_FOLDERS = ("__MACOSX",)
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def find_corpus_folder(raw_dir: Path, name: str) -> Path | None:
@@ -104,12 +103,3 @@ def is_system(name: str) -> bool:
     [True, True, False]
     """
     return name.startswith(SYSTEM_PREFIX) or name in SYSTEM_FOLDERS
-
-
-def printable(path: str) -> str:
-    """Control characters, and bytes that are no UTF-8, escaped for tables and logs.
-
-    >>> printable("a\\nb")
-    'a\\\\nb'
-    """
-    return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], path)

@@ -9,13 +9,13 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import IO
 
-from ser.audio.search import find_audio, is_folder, printable
+from ser.audio.search import find_audio, is_folder
 from ser.audio.vad_silero import Voice
 from ser.errors import AudioError, ConfigError, DataError
 from ser.inference.choose_model import choose_model, is_model
 from ser.inference.formats import FORMATS, Outcome
 from ser.inference.predictor import Passage, Prediction, Predictor, Tracker
-from ser.wording import percent
+from ser.wording import percent, printable
 
 STDIN, STDIN_NAME = "-", "stdin"
 TABLE = "table"

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from ser.audio.decode import Audio, audio_hash, read_audio
 from ser.audio.screening import screen
-from ser.audio.search import UNPRINTABLE, find_audio, find_corpus_folder, printable
+from ser.audio.search import find_audio, find_corpus_folder
 from ser.config import ExperimentConfig
 from ser.corpora import CORPORA, ParsedName
 from ser.corpora.manifest import Manifest, Utterance
@@ -19,6 +19,7 @@ from ser.system.parallel import run_tasks
 from ser.system.progress import track
 from ser.system.tables import write_table
 from ser.units import samples_to_seconds
+from ser.wording import UNPRINTABLE, printable
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.audio.search import is_folder, is_system, list_folder, printable
+from ser.audio.search import is_folder, is_system, list_folder
 from ser.config import LabelsConfig
 from ser.corpora.crema import CREMA, LABELS
 from ser.corpora.manifest import original_id
@@ -23,7 +23,7 @@ from ser.errors import ArtefactError, AudioError, DataError
 from ser.evaluation.metrics import Counts
 from ser.splits.certificate import Entry
 from ser.system.tables import iter_table, write_table
-from ser.wording import examples
+from ser.wording import examples, printable
 
 log = logging.getLogger(__name__)
 

@@ -5,11 +5,11 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ser.audio.search import printable
 from ser.errors import ArtefactError, ConfigError
 from ser.inference.exported import check_seal, weights_of
 from ser.runs.run import Run
 from ser.system.files import read_json
+from ser.wording import printable
 
 VARIABLE = "SER_MODEL"
 RUNS = Path("runs")

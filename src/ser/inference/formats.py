@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ser.audio.search import printable
 from ser.errors import AudioError
 from ser.inference.attention import Attention
 from ser.inference.predictor import Passage, Prediction
 from ser.system.tables import neutralise
+from ser.wording import printable
 
 DIGITS = 6
 """Behind the point, of probabilities and seconds."""
