@@ -19,8 +19,8 @@ from ser.evaluation.metrics import uar
 from ser.evaluation.predictions import Predictions
 from ser.evaluation.scores import score
 from ser.pipeline.load import read_loaded
-from ser.system.console import score_parts
 from ser.training.batches import SpeechDataset
+from ser.wording import score_parts
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from ser.evaluation.metrics import METRICS
 from ser.pipeline.protocol_results import is_matrix, matrix_rows
-from ser.system.console import with_interval
 from ser.system.files import read_json
+from ser.wording import with_interval
 
 COLUMNS = "| fold | train / val / test clips | test speakers | classes | UAR % | WA % | macro-F1 % |"
 SUMMARY = (

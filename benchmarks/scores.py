@@ -10,9 +10,9 @@ from typing import Any
 
 from ser.evaluation.predictions import read_predictions
 from ser.evaluation.scores import score
-from ser.system.console import score_parts, with_interval
 from ser.system.files import read_json
 from ser.system.tables import read_table
+from ser.wording import score_parts, with_interval
 
 METRICS = ("uar", "wa", "macro_f1")
 

@@ -12,7 +12,8 @@ from ser.evaluation.comparison import Comparison
 from ser.evaluation.intervals import no_interval
 from ser.splits.split import read_split
 from ser.system import console
-from ser.system.console import Output, out, print_comparison, print_scores, print_split, print_table, say, set_up_logging, with_interval
+from ser.system.console import Output, out, print_comparison, print_scores, print_split, print_table, say, set_up_logging
+from ser.wording import with_interval
 from workspace import Workspace, printed_rows
 
 

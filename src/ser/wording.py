@@ -78,3 +78,17 @@ def printable(path: str) -> str:
     'a\\\\nb'
     """
     return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], path)
+
+
+def score_parts(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The rows of a table of scores, named: overall, each corpus, the mean over corpora."""
+    return [("all", metrics), *metrics["per_corpus"].items(), ("mean over corpora", metrics["mean_over_corpora"])]
+
+
+def with_interval(scores: Mapping[str, Any], metric: str) -> str:
+    """`61.2 [58.0, 64.1]`; without an interval where there is none."""
+    value, interval = scores[metric], scores["intervals"][metric]
+    if value is None:
+        return "-"
+    text = f"{100 * value:.1f}"
+    return text if interval["low"] is None else f"{text} [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"

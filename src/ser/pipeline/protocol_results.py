@@ -20,9 +20,9 @@ from ser.runs.run import Run
 from ser.splits.certificate import read_certificate, speaker_independent
 from ser.splits.protocols import CELL, Fold, Protocol
 from ser.splits.split import CERTIFICATE_FILE, Split
-from ser.system.console import print_table, say, with_interval
+from ser.system.console import print_table, say
 from ser.system.files import read_json, write_json
-from ser.wording import counted, percent
+from ser.wording import counted, percent, with_interval
 
 SCHEMA = 1
 

@@ -14,8 +14,7 @@ from ser.report.model import told_of_temperature, told_of_threshold
 from ser.report.page import render
 from ser.report.scores import backbone_name, distinct_parts, essentials
 from ser.splits.certificate import SPLIT_NAMES
-from ser.system.console import with_interval
-from ser.wording import counted, listed, percent, signed
+from ser.wording import counted, listed, percent, signed, with_interval
 
 ACCENTS = {"crema": "North American", "ravdess": "North American", "savee": "British", "tess": "North American"}
 """Of the English in each corpus."""

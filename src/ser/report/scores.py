@@ -19,8 +19,7 @@ from ser.report.page import Facts, Item, Note, Picture, Section, Table
 from ser.report.svg import inline_svg
 from ser.splits.certificate import SPLIT_NAMES
 from ser.splits.protocols import Fold, Protocol, find_protocol
-from ser.system.console import score_parts, with_interval
-from ser.wording import counted, listed, percent, signed
+from ser.wording import counted, listed, percent, score_parts, signed, with_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
+from ser.wording import score_parts, with_interval
+
 if TYPE_CHECKING:  # for who prints something else they would be a slow import
     from ser.evaluation.comparison import Comparison
     from ser.splits.split import Split
@@ -90,20 +92,6 @@ def print_scores(metrics: Mapping[str, Any]) -> None:
         for name, part in score_parts(metrics)
     ]
     print_table("test, % with 95 % interval over speakers (none under five)", ("", "clips", "speakers", "UAR", "WA", "macro-F1"), rows)
-
-
-def score_parts(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """The rows of a table of scores, named: overall, each corpus, the mean over corpora."""
-    return [("all", metrics), *metrics["per_corpus"].items(), ("mean over corpora", metrics["mean_over_corpora"])]
-
-
-def with_interval(scores: Mapping[str, Any], metric: str) -> str:
-    """`61.2 [58.0, 64.1]`; without an interval where there is none."""
-    value, interval = scores[metric], scores["intervals"][metric]
-    if value is None:
-        return "-"
-    text = f"{100 * value:.1f}"
-    return text if interval["low"] is None else f"{text} [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
 
 
 def print_comparison(comparisons: "Sequence[Comparison]", name_a: str, name_b: str) -> None:
