@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from ser.commands.compare import print_comparison
 from ser.corpora.manifest import read_manifest
 from ser.evaluation.comparison import Comparison
 from ser.evaluation.intervals import no_interval
 from ser.splits.split import read_split
 from ser.system import console
-from ser.system.console import Output, out, print_comparison, print_scores, print_split, print_table, say, set_up_logging
+from ser.system.console import Output, out, print_scores, print_split, print_table, say, set_up_logging
 from ser.wording import with_interval
 from workspace import Workspace, printed_rows
 

@@ -1,12 +1,13 @@
 """Compare two finished runs, or the results of a protocol of two systems: is one better than the other?"""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ser.errors import ArtefactError, DataError
-from ser.evaluation.comparison import TITLES, compare_folds, require_pairs, sentence
+from ser.evaluation.comparison import TITLES, Comparison, compare_folds, require_pairs, sentence
 from ser.evaluation.predictions import is_of_protocol, read_predictions, read_protocol_predictions
 from ser.evaluation.scores import Folds
-from ser.system.console import print_comparison, say
+from ser.system.console import print_table, say
 
 
 def compare_runs(folder_a: str | Path, folder_b: str | Path) -> None:
@@ -57,3 +58,26 @@ def names_of(a: Path, b: Path) -> tuple[str, str]:
     """
     short = a.resolve().name, b.resolve().name
     return short if short[0] != short[1] else (str(a), str(b))
+
+
+def print_comparison(comparisons: Sequence[Comparison], name_a: str, name_b: str) -> None:
+    """Two systems and their difference in each metric, in per cent."""
+    rows = [
+        (TITLES[of.metric], f"{100 * of.a:.1f}", f"{100 * of.b:.1f}", signed_with_interval(of), of.verdict or "no verdict", smallest(of))
+        for of in comparisons
+    ]
+    header = ("", name_a, name_b, "difference", f"{name_a} is", "smallest difference to be seen")
+    what = f"test, {comparisons[0].over}" if comparisons[0].over else "test"
+    print_table(f"{what}, % and points with 95 % interval over speakers, paired", header, rows)
+
+
+def signed_with_interval(of: Comparison) -> str:
+    """`+3.1 [+1.0, +5.2]`; without an interval where there is none."""
+    text = f"{100 * of.difference:+.1f}"
+    if of.interval.low is None or of.interval.high is None:
+        return text
+    return f"{text} [{100 * of.interval.low:+.1f}, {100 * of.interval.high:+.1f}]"
+
+
+def smallest(of: Comparison) -> str:
+    return "-" if of.detectable is None else f"{100 * of.detectable:.1f}"

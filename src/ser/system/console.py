@@ -14,7 +14,6 @@ from rich.table import Table
 from ser.wording import score_parts, with_interval
 
 if TYPE_CHECKING:  # for who prints something else they would be a slow import
-    from ser.evaluation.comparison import Comparison
     from ser.splits.split import Split
 
 LOG_WIDTH = 140
@@ -92,28 +91,3 @@ def print_scores(metrics: Mapping[str, Any]) -> None:
         for name, part in score_parts(metrics)
     ]
     print_table("test, % with 95 % interval over speakers (none under five)", ("", "clips", "speakers", "UAR", "WA", "macro-F1"), rows)
-
-
-def print_comparison(comparisons: "Sequence[Comparison]", name_a: str, name_b: str) -> None:
-    """Two systems and their difference in each metric, in per cent."""
-    from ser.evaluation.comparison import TITLES
-
-    rows = [
-        (TITLES[of.metric], f"{100 * of.a:.1f}", f"{100 * of.b:.1f}", signed_with_interval(of), of.verdict or "no verdict", smallest(of))
-        for of in comparisons
-    ]
-    header = ("", name_a, name_b, "difference", f"{name_a} is", "smallest difference to be seen")
-    what = f"test, {comparisons[0].over}" if comparisons[0].over else "test"
-    print_table(f"{what}, % and points with 95 % interval over speakers, paired", header, rows)
-
-
-def signed_with_interval(of: "Comparison") -> str:
-    """`+3.1 [+1.0, +5.2]`; without an interval where there is none."""
-    text = f"{100 * of.difference:+.1f}"
-    if of.interval.low is None or of.interval.high is None:
-        return text
-    return f"{text} [{100 * of.interval.low:+.1f}, {100 * of.interval.high:+.1f}]"
-
-
-def smallest(of: "Comparison") -> str:
-    return "-" if of.detectable is None else f"{100 * of.detectable:.1f}"
