@@ -11,9 +11,11 @@ from ser.commands.compare import print_comparison
 from ser.corpora.manifest import read_manifest
 from ser.evaluation.comparison import Comparison
 from ser.evaluation.intervals import no_interval
+from ser.pipeline.load import print_split
+from ser.pipeline.train import print_scores
 from ser.splits.split import read_split
 from ser.system import console
-from ser.system.console import Output, out, print_scores, print_split, print_table, say, set_up_logging
+from ser.system.console import Output, out, print_table, say, set_up_logging
 from ser.wording import with_interval
 from workspace import Workspace, printed_rows
 

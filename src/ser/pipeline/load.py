@@ -1,5 +1,6 @@
 """The load step: does the store hold what the certified split needs? Fits the normaliser on train, and shows what stands where."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,9 +15,9 @@ from ser.errors import ArtefactError, DataError
 from ser.features.store import FeatureStore
 from ser.pipeline import paths
 from ser.pipeline.stores import store_folders
-from ser.splits.certificate import Entry, Statistic, made_from, make_statistic, record_statistic, write_certificate
+from ser.splits.certificate import SPLIT_NAMES, Entry, Statistic, made_from, make_statistic, record_statistic, write_certificate
 from ser.splits.split import CERTIFICATE_FILE, Split, read_split
-from ser.system.console import print_split, say
+from ser.system.console import print_table, say
 from ser.system.files import digest_json, exclusive_lock, read_json, remove_leftovers, write_json
 from ser.training.batches import FeatureSource, Normaliser, Normalisers, SpeechDataset, Stores, fit_normalisers
 from ser.wording import examples
@@ -174,3 +175,21 @@ def read_normalisers(config: ExperimentConfig, source: FeatureSource, split: Spl
     if stores != source.fingerprints or statistic != wanted or wanted not in split.certificate.statistics:
         raise DataError(f"{path} was fitted on other features or another split: run the load step again")
     return normalisers
+
+
+def print_split(split: Split) -> None:
+    """Clips of each corpus, split and emotion, with the number of speakers."""
+    counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    speakers: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for name in SPLIT_NAMES:
+        for entry in split.splits[name]:
+            for corpus in (entry.corpus, "all"):
+                counts[corpus, name][entry.emotion] += 1
+                speakers[corpus, name].add(entry.speaker)
+    corpora = [*sorted({corpus for corpus, _ in counts} - {"all"}), "all"]
+    rows = []
+    for corpus in corpora:
+        for name in SPLIT_NAMES:
+            of = counts[corpus, name]
+            rows.append((f"{corpus} {name}", len(speakers[corpus, name]), of.total(), *(of[emotion] for emotion in split.classes)))
+    print_table(f"split {split.certificate.name}: clips", ("", "speakers", "clips", *split.classes), rows)

@@ -19,13 +19,14 @@ from ser.runs.checkpoint import digest, fitting, load_checkpoint
 from ser.runs.run import Run, create_run, find_run
 from ser.splits.certificate import Certificate, record_statistic, speaker_independent, write_certificate
 from ser.splits.split import CERTIFICATE_FILE, write_split
-from ser.system.console import print_scores, say
+from ser.system.console import print_table, say
 from ser.system.files import exclusive_lock, read_json, remove_leftovers, write_json
 from ser.system.runtime import memory_errors, prepare_process
 from ser.training.batches import SpeechDataset
 from ser.training.predict_split import predict_dataset
 from ser.training.tracking import check_installed
 from ser.training.trainer import Progress, Trainer
+from ser.wording import score_parts, with_interval
 
 log = logging.getLogger(__name__)
 
@@ -212,3 +213,12 @@ def facts(config: ExperimentConfig, certificate: Certificate, progress: Progress
         "weights": weights,
         "seed": config.project.seed,
     }
+
+
+def print_scores(metrics: Mapping[str, Any]) -> None:
+    """UAR, WA and macro-F1 in per cent, overall, for each corpus and as the mean over corpora."""
+    rows = [
+        (name, part.get("n"), part.get("speakers"), *(with_interval(part, metric) for metric in ("uar", "wa", "macro_f1")))
+        for name, part in score_parts(metrics)
+    ]
+    print_table("test, % with 95 % interval over speakers (none under five)", ("", "clips", "speakers", "UAR", "WA", "macro-F1"), rows)

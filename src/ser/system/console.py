@@ -3,18 +3,12 @@
 import logging
 import os
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
-
-from ser.wording import score_parts, with_interval
-
-if TYPE_CHECKING:  # for who prints something else they would be a slow import
-    from ser.splits.split import Split
 
 LOG_WIDTH = 140
 """Columns where standard output is no terminal: a table in a log is not folded."""
@@ -62,32 +56,3 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     out().print(table)
-
-
-def print_split(split: "Split") -> None:
-    """Clips of each corpus, split and emotion, with the number of speakers."""
-    from ser.splits.certificate import SPLIT_NAMES
-
-    counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    speakers: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for name in SPLIT_NAMES:
-        for entry in split.splits[name]:
-            for corpus in (entry.corpus, "all"):
-                counts[corpus, name][entry.emotion] += 1
-                speakers[corpus, name].add(entry.speaker)
-    corpora = [*sorted({corpus for corpus, _ in counts} - {"all"}), "all"]
-    rows = []
-    for corpus in corpora:
-        for name in SPLIT_NAMES:
-            of = counts[corpus, name]
-            rows.append((f"{corpus} {name}", len(speakers[corpus, name]), of.total(), *(of[emotion] for emotion in split.classes)))
-    print_table(f"split {split.certificate.name}: clips", ("", "speakers", "clips", *split.classes), rows)
-
-
-def print_scores(metrics: Mapping[str, Any]) -> None:
-    """UAR, WA and macro-F1 in per cent, overall, for each corpus and as the mean over corpora."""
-    rows = [
-        (name, part.get("n"), part.get("speakers"), *(with_interval(part, metric) for metric in ("uar", "wa", "macro_f1")))
-        for name, part in score_parts(metrics)
-    ]
-    print_table("test, % with 95 % interval over speakers (none under five)", ("", "clips", "speakers", "UAR", "WA", "macro-F1"), rows)
