@@ -12,7 +12,7 @@ import soundfile
 
 from ser.audio.decode import Audio, read_audio
 from ser.audio.screening import screen
-from ser.audio.search import find_corpus_folder
+from ser.corpora.census import find_corpus_folder
 from ser.errors import AudioError
 from ser.inference.recogniser import Clip
 

@@ -10,10 +10,19 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser.audio.search import find_audio, find_corpus_folder
+from ser.audio.search import find_audio
 from ser.config import ExperimentConfig, LabelsConfig, ProjectConfig, RuntimeConfig
 from ser.corpora import CORPORA
-from ser.corpora.census import SKIPPED_COLUMNS, UNREADABLE_REASONS, Census, check_census, summary, take_census, write_skipped
+from ser.corpora.census import (
+    SKIPPED_COLUMNS,
+    UNREADABLE_REASONS,
+    Census,
+    check_census,
+    find_corpus_folder,
+    summary,
+    take_census,
+    write_skipped,
+)
 from ser.corpora.manifest import read_manifest
 from ser.errors import DataError, LockedError
 from ser.pipeline import paths

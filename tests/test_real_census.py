@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ser.audio.search import find_corpus_folder
 from ser.config import ExperimentConfig, ProjectConfig
 from ser.corpora import CORPORA
-from ser.corpora.census import take_census
+from ser.corpora.census import find_corpus_folder, take_census
 
 RAW = Path(os.environ.get("SER_REAL_DATA", "data/raw"))
 

@@ -16,20 +16,6 @@ SYSTEM_PREFIX = "._"
 SYSTEM_FOLDERS = ("__MACOSX",)
 
 
-def find_corpus_folder(raw_dir: Path, name: str) -> Path | None:
-    """The folder of a corpus, in any case, or a link to one.
-
-    Raises:
-        DataError: `raw_dir` cannot be listed, or two of its folders differ only in case.
-    """
-    if not raw_dir.is_dir():
-        return None
-    folders = [Path(entry.path) for entry in list_folder(raw_dir) if entry.name.lower() == name and entry.is_dir()]
-    if len(folders) > 1:
-        raise DataError(f"{' and '.join(map(str, folders))} are folders of one corpus: put them into one")
-    return folders[0] if folders else None
-
-
 def find_audio(folder: Path, unlisted: list[tuple[Path, str]] | None = None) -> list[Path]:
     """Paths below `folder` that end like audio, also where they turn out to be no regular files; system files are ignored silently.
 

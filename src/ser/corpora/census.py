@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from ser.audio.decode import Audio, audio_hash, read_audio
 from ser.audio.screening import screen
-from ser.audio.search import find_audio, find_corpus_folder
+from ser.audio.search import find_audio, list_folder
 from ser.config import ExperimentConfig
 from ser.corpora import CORPORA, ParsedName
 from ser.corpora.manifest import Manifest, Utterance
@@ -269,3 +269,17 @@ def summary(census: Census) -> list[str]:
         speakers = len({utterance.speaker for utterance in used})
         lines.append(f"{name:10}{found:8}{len(used):8}{found - len(used):8}{speakers:10}{hours:8.2f}")
     return lines
+
+
+def find_corpus_folder(raw_dir: Path, name: str) -> Path | None:
+    """The folder of a corpus, in any case, or a link to one.
+
+    Raises:
+        DataError: `raw_dir` cannot be listed, or two of its folders differ only in case.
+    """
+    if not raw_dir.is_dir():
+        return None
+    folders = [Path(entry.path) for entry in list_folder(raw_dir) if entry.name.lower() == name and entry.is_dir()]
+    if len(folders) > 1:
+        raise DataError(f"{' and '.join(map(str, folders))} are folders of one corpus: put them into one")
+    return folders[0] if folders else None
