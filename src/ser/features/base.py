@@ -1,6 +1,7 @@
 """What every feature extractor offers: waveforms in, frames out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -48,3 +49,15 @@ class FeatureExtractor(Protocol):
         Raises:
             ClipError: the features of one cannot be stored.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureShape:
+    """One feature, as the store holds it."""
+
+    rows: int
+    """Numbers in each frame."""
+    frame_rate: float
+    """Hz"""
+    layers: int = 1
+    """Equal parts of the rows, one behind the other: the hidden states of a backbone."""

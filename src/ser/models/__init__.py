@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from torch import nn
 
 from ser.config import ModelConfig
-from ser.models.base import FeatureShape, ModelOutput
+from ser.features.base import FeatureShape
+from ser.models.base import ModelOutput
 from ser.models.spectral_crnn import SpectralCrnn
 from ser.models.ssl_spectral_moe import SslSpectralMoe
 

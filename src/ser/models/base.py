@@ -6,18 +6,6 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class FeatureShape:
-    """One feature, as the store holds it."""
-
-    rows: int
-    """Numbers in each frame."""
-    frame_rate: float
-    """Hz"""
-    layers: int = 1
-    """Equal parts of the rows, one behind the other: the hidden states of a backbone."""
-
-
-@dataclass(frozen=True, slots=True)
 class ModelOutput:
     """B utterances, C classes, E experts, D units, T' time steps after the model's own pooling."""
 

@@ -16,7 +16,8 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ser.config import SpectralCrnnConfig
-from ser.models.base import FeatureShape, ModelOutput
+from ser.features.base import FeatureShape
+from ser.models.base import ModelOutput
 from ser.models.pooling import AttentionPooling, frame_mask
 
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser.config import SSL, SpectralExpertConfig, SslExpertConfig, SslSpectralMoeConfig
-from ser.models.base import FeatureShape, ModelOutput
+from ser.features.base import FeatureShape
+from ser.models.base import ModelOutput
 from ser.models.pooling import AttentiveStatistics, frame_mask
 
 

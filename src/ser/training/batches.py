@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ser.corpora.manifest import original_id
 from ser.errors import ArtefactError
+from ser.features.base import FeatureShape
 from ser.features.store import FeatureStore
-from ser.models.base import FeatureShape
 from ser.splits.certificate import Entry
 
 FloatArray = NDArray[np.float32]
