@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ser.config import SSL, TrainConfig
 from ser.errors import ArtefactError, DataError
+from ser.models.base import FRAME_STEP
 from ser.training.batches import (
-    FRAME_STEP,
     MIN_DEVIATION,
     Batch,
     FeatureSource,

@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
+
+Order = NDArray[np.int64]
+FRAME_STEP = 8
+"""Batches are padded to a multiple of this many frames: fewer different shapes, for each of which the convolutions' kernels are built
+anew and memory is asked for anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +28,12 @@ class ModelOutput:
     """{name: steps a second of `attention`, in hertz}"""
     aux_logits: Tensor | None = None
     """(B, C) of an auxiliary classifier."""
+
+
+def padded_length(lengths: Order) -> int:
+    """Frames of a batch.
+
+    >>> padded_length(np.array([3, 9]))
+    16
+    """
+    return -(-int(lengths.max()) // FRAME_STEP) * FRAME_STEP

@@ -14,14 +14,11 @@ from ser.corpora.manifest import original_id
 from ser.errors import ArtefactError
 from ser.features.base import FeatureShape
 from ser.features.store import FeatureStore
+from ser.models.base import Order, padded_length
 from ser.splits.certificate import Entry
 
 FloatArray = NDArray[np.float32]
-Order = NDArray[np.int64]
 
-FRAME_STEP = 8
-"""Batches are padded to a multiple of this many frames: fewer different shapes, for each of which the convolutions' kernels are built
-anew and memory is asked for anew."""
 
 MIN_BUCKETS = 4
 """Of an epoch, whatever `bucket_clips` asks for."""
@@ -244,15 +241,6 @@ class SpeechDataset:
         for start in range(0, len(order), batch_size):
             indices = order[start : start + batch_size]
             yield indices, self.batch(indices)
-
-
-def padded_length(lengths: Order) -> int:
-    """Frames of a batch.
-
-    >>> padded_length(np.array([3, 9]))
-    16
-    """
-    return -(-int(lengths.max()) // FRAME_STEP) * FRAME_STEP
 
 
 Sampler = Literal["shuffle", "class", "corpus-class"]
