@@ -13,20 +13,10 @@ from numpy.typing import NDArray
 
 from ser.config import SSL, TrainConfig
 from ser.errors import ArtefactError, DataError
+from ser.features.normaliser import MIN_DEVIATION, Normaliser, fit_normalisers
+from ser.features.source import FeatureSource, Stores
 from ser.models.base import FRAME_STEP
-from ser.training.batches import (
-    MIN_DEVIATION,
-    Batch,
-    FeatureSource,
-    Normaliser,
-    Sampler,
-    SpeechDataset,
-    Stores,
-    draw,
-    fit_normalisers,
-    length_buckets,
-    padding_share,
-)
+from ser.training.batches import Batch, Sampler, SpeechDataset, draw, length_buckets, padding_share
 from toys import DIMS, FRAME_RATE, SHAPES, SSL_DIMS, SSL_LAYERS, SSL_RATE, entry, identities, identity, source_of, ssl_spec, write_store
 from toys import spectral_spec as spec
 

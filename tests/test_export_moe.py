@@ -26,6 +26,7 @@ from ser.export.original import Original, in_fp32, read_original
 from ser.export.parity import backbone_frames, by_file, by_torch, largest_difference
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import read_licence
+from ser.features.normaliser import Normaliser
 from ser.features.spectral import SpectralExtractor
 from ser.features.store import StoreSpec
 from ser.inference.exported import Exported, seal, stack
@@ -33,7 +34,6 @@ from ser.inference.header import Header
 from ser.inference.recogniser import Ear, Heard, Recogniser
 from ser.models import FeatureShape
 from ser.runs.run import Run
-from ser.training.batches import Normaliser
 from toys import TINY_MOE, moe_config, tiny_moe
 from trees import write_trees
 from workspace import make_workspace

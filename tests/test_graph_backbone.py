@@ -15,10 +15,10 @@ from ser.export.graph.backbone import add_backbone
 from ser.export.graph.base import Graph, NotExportable, Port
 from ser.features.backbone import BackboneExtractor
 from ser.features.base import Frames
+from ser.features.normaliser import Normaliser
 from ser.features.store import StoreSpec
 from ser.inference.exported import stack
 from ser.inference.recogniser import Ear
-from ser.training.batches import Normaliser
 
 RATE = 16_000
 LENGTHS = (1, 399, 400, 3_000, 3_001, 5_000, 16_123, 31_999)

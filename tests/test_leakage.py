@@ -13,13 +13,13 @@ import pytest
 from conftest import Ser
 from ser.corpora.manifest import Manifest, read_manifest, write_manifest
 from ser.errors import DataError, LeakageError, SerError
+from ser.features.source import Stores
 from ser.pipeline import load as load_step
 from ser.pipeline.load import read_loaded
 from ser.splits.certificate import certify, record_statistic, write_certificate
 from ser.splits.split import read_split, write_split
 from ser.system.files import digest_json
 from ser.system.tables import read_table
-from ser.training.batches import Stores
 from ser.training.trainer import Trainer
 from workspace import Workspace, rows_of
 

@@ -19,6 +19,7 @@ from ser.corpora.manifest import original_id
 from ser.emotions import EMOTIONS
 from ser.errors import ConfigError, DataError, LeakageError
 from ser.evaluation.calibration import NO_VAL, Calibration, calibrate, log_loss, read_calibration
+from ser.features.normaliser import Normaliser
 from ser.features.store import FeatureStore
 from ser.models import FeatureShape, build_model
 from ser.pipeline import train as train_step
@@ -27,7 +28,7 @@ from ser.pipeline.stores import store_folder
 from ser.runs.checkpoint import load_checkpoint
 from ser.runs.run import HISTORY_COLUMNS, Run
 from ser.splits.certificate import make_statistic, read_certificate
-from ser.training.batches import Normaliser, SpeechDataset
+from ser.training.batches import SpeechDataset
 from ser.training.predict_split import predict_dataset
 from workspace import SPEED_ALONE, Row, Workspace, header_of, history_of, metrics_of, rows_of, weights_of
 

@@ -15,6 +15,7 @@ from conftest import Ser
 from ser.config import ModelConfig
 from ser.errors import ConfigError, DataError
 from ser.evaluation import scores as evaluation
+from ser.features.normaliser import Normaliser
 from ser.features.store import FeatureStore
 from ser.models import FeatureShape, build_model
 from ser.pipeline import stores
@@ -24,7 +25,7 @@ from ser.runs.checkpoint import digest, load_checkpoint
 from ser.runs.run import Run
 from ser.splits.certificate import read_certificate
 from ser.system.files import read_json
-from ser.training.batches import Normaliser, SpeechDataset
+from ser.training.batches import SpeechDataset
 from ser.training.predict_split import predict_dataset
 from ser.training.trainer import Trainer
 from trees import write_trees

@@ -22,14 +22,16 @@ from ser.config import (
     SslSpectralMoeConfig,
     TrainConfig,
 )
+from ser.features.normaliser import Normaliser
 from ser.features.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
+from ser.features.source import FeatureSource, Stores
 from ser.features.store import FeatureStore, StoreSpec, finish_store
 from ser.models import FeatureShape, build_model
 from ser.models.spectral_crnn import SpectralCrnn
 from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.runs.run import Run
 from ser.splits.certificate import Entry
-from ser.training.batches import FeatureSource, Normaliser, SpeechDataset, Stores
+from ser.training.batches import SpeechDataset
 from ser.training.trainer import Trainer
 
 DIMS = {"mel": 8, "mfcc": 6, "chroma": 5}

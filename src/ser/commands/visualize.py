@@ -17,6 +17,8 @@ from ser.config import SSL, ExperimentConfig
 from ser.config_file import suggestion
 from ser.corpora.manifest import Utterance, read_manifest
 from ser.errors import ConfigError, DataError
+from ser.features.normaliser import Normalisers
+from ser.features.source import FeatureSource
 from ser.features.spectral import SpectralExtractor
 from ser.pipeline import paths
 from ser.pipeline.load import open_all, read_normalisers
@@ -43,7 +45,6 @@ from ser.runs.run import Run
 from ser.splits.certificate import SPLIT_NAMES, Entry, read_certificate
 from ser.splits.split import CERTIFICATE_FILE, Split
 from ser.system.console import say
-from ser.training.batches import FeatureSource, Normalisers
 from ser.units import samples_to_seconds
 
 if TYPE_CHECKING:

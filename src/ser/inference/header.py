@@ -16,11 +16,11 @@ from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import CODE_VERSION as BACKBONE_VERSION
 from ser.features.backbone_files import find_backbone
 from ser.features.base import FeatureExtractor
+from ser.features.normaliser import Normaliser
 from ser.features.spectral import CODE_VERSION as SPECTRAL_VERSION
 from ser.features.spectral import SpectralExtractor
 from ser.features.store import StoreSpec
 from ser.models import FeatureShape
-from ser.training.batches import Normaliser
 from ser.wording import described
 
 log = logging.getLogger(__name__)

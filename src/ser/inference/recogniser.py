@@ -18,13 +18,13 @@ from ser.audio.waveform import Stages, Waveform, prepare
 from ser.config import SSL, TrainConfig
 from ser.errors import ArtefactError, ConfigError
 from ser.features.base import ClipError, FeatureExtractor, Frames
+from ser.features.normaliser import Normaliser
 from ser.features.store import StoreSpec
 from ser.inference.header import Device, Header, make_extractor, read_header
 from ser.models import ModelOutput, build_model
 from ser.models.base import padded_length
 from ser.runs.checkpoint import digest, fitting, load_checkpoint
 from ser.system.runtime import choose_device, memory_errors, repeat_exactly
-from ser.training.batches import Normaliser
 
 Clip = tuple[NDArray[np.float32], int]
 """Decoded samples, (samples,) or (samples, channels), and their rate in hertz."""

@@ -12,6 +12,8 @@ from ser.config import ExperimentConfig
 from ser.corpora.manifest import Manifest, copy_id, original_id, read_manifest
 from ser.corpora.votes import HOW_TO_GET, Votes, read_votes, vote_targets
 from ser.errors import ArtefactError, DataError
+from ser.features.normaliser import Normaliser, Normalisers, fit_normalisers
+from ser.features.source import FeatureSource, Stores
 from ser.features.store import FeatureStore
 from ser.pipeline import paths
 from ser.pipeline.stores import store_folders
@@ -19,7 +21,7 @@ from ser.splits.certificate import SPLIT_NAMES, Entry, Statistic, made_from, mak
 from ser.splits.split import CERTIFICATE_FILE, Split, read_split
 from ser.system.console import print_table, say
 from ser.system.files import digest_json, exclusive_lock, read_json, remove_leftovers, write_json
-from ser.training.batches import FeatureSource, Normaliser, Normalisers, SpeechDataset, Stores, fit_normalisers
+from ser.training.batches import SpeechDataset
 from ser.wording import examples
 
 

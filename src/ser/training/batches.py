@@ -3,28 +3,20 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ser.corpora.manifest import original_id
-from ser.errors import ArtefactError
-from ser.features.base import FeatureShape
-from ser.features.store import FeatureStore
+from ser.features.normaliser import FloatArray, Normaliser, Normalisers
+from ser.features.source import FeatureSource, Stores
 from ser.models.base import Order, padded_length
 from ser.splits.certificate import Entry
 
-FloatArray = NDArray[np.float32]
-
-
 MIN_BUCKETS = 4
 """Of an epoch, whatever `bucket_clips` asks for."""
-
-MIN_DEVIATION = 1e-4
-"""A row that never varies on train (a filter above the corpus's bandwidth) would blow up noise elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,115 +42,6 @@ class Batch:
             ids=self.ids,
             target=None if self.target is None else self.target.to(device),
         )
-
-
-class Stores:
-    """The stores of one extractor, with equal columns, read as one: the originals, and the augmented copies."""
-
-    def __init__(self, stores: Sequence[FeatureStore]) -> None:
-        self.stores = tuple(stores)
-        self.features = stores[0].features
-        self.columns = stores[0].spec.columns
-        self.frame_rate = stores[0].frame_rate
-        """Hz"""
-        self.layers = len(stores[0].spec.layers)
-
-    def __contains__(self, utterance_id: str) -> bool:
-        return any(utterance_id in store for store in self.stores)
-
-    def rows(self, utterance_id: str) -> NDArray[Any]:
-        """(frames, columns), a view of the file; a missing utterance is a DataError."""
-        return self.home(utterance_id).rows(utterance_id)
-
-    def num_frames(self, utterance_id: str) -> int:
-        return self.home(utterance_id).num_frames(utterance_id)
-
-    def audio_hash(self, utterance_id: str) -> str:
-        return self.home(utterance_id).audio_hash(utterance_id)
-
-    def home(self, utterance_id: str) -> FeatureStore:
-        return next((store for store in self.stores if utterance_id in store), self.stores[0])
-
-
-class FeatureSource:
-    """Everything that a model may draw on: {name of the extractor: its stores}. Each extractor has its own frame rate and columns.
-
-    Attributes:
-        shapes: {feature: rows, frame rate, layers}.
-    """
-
-    def __init__(self, groups: Mapping[str, Stores]) -> None:
-        self.groups = dict(groups)
-        self.shapes = {
-            name: FeatureShape(last - first, stores.frame_rate, stores.layers)
-            for stores in groups.values()
-            for name, (first, last) in stores.features.items()
-        }
-
-    @property
-    def stores(self) -> list[FeatureStore]:
-        return [store for group in self.groups.values() for store in group.stores]
-
-    @property
-    def fingerprints(self) -> dict[str, list[str]]:
-        """{name of the extractor: of its stores}"""
-        return {name: [store.spec.fingerprint for store in group.stores] for name, group in self.groups.items()}
-
-    def missing(self, audio_hashes: Mapping[str, str]) -> list[str]:
-        """Ids, of {id: audio hash}, that a group does not have, or has from other audio."""
-        return [
-            utterance_id
-            for utterance_id, audio_hash in audio_hashes.items()
-            if any(utterance_id not in group or group.audio_hash(utterance_id) != audio_hash for group in self.groups.values())
-        ]
-
-    def verify(self) -> None:
-        """Compare every shard with its checksum: see `FeatureStore.verify`."""
-        for store in self.stores:
-            store.verify()
-
-
-@dataclass(frozen=True)
-class Normaliser:
-    """(x - mean) / deviation for each column of one extractor; fitted on training utterances only."""
-
-    mean: FloatArray
-    """(columns,)"""
-    deviation: FloatArray
-    """(columns,)"""
-
-    @classmethod
-    def fit(cls, source: Stores, ids: Iterable[str]) -> "Normaliser":
-        """Mean and deviation over all frames of `ids`, summed in float64.
-
-        Raises:
-            ArtefactError: an utterance holds a number that is not finite.
-        """
-        count, total, squares = 0, np.zeros(1), np.zeros(1)
-        for utterance_id in ids:
-            rows = np.asarray(source.rows(utterance_id), np.float64)
-            count += len(rows)
-            total = total + rows.sum(axis=0)
-            squares = squares + np.square(rows).sum(axis=0)
-            if not np.isfinite(squares).all():
-                raise ArtefactError(f"the stored features of {utterance_id} are not finite: run the transform step with --repair")
-        mean = total / count
-        deviation = np.sqrt(np.maximum(squares / count - mean**2, MIN_DEVIATION**2))
-        return cls(mean.astype(np.float32), deviation.astype(np.float32))
-
-    def apply(self, rows: NDArray[Any], out: FloatArray) -> None:
-        """Write the normalised `rows` into `out`, both (frames, columns)."""
-        np.subtract(rows, self.mean, out=out)
-        np.divide(out, self.deviation, out=out)
-
-
-Normalisers = Mapping[str, Normaliser]
-"""{name of the extractor: of its columns}"""
-
-
-def fit_normalisers(source: FeatureSource, ids: Sequence[str]) -> dict[str, Normaliser]:
-    """One for each extractor; errors as of `Normaliser.fit`."""
-    return {name: Normaliser.fit(stores, ids) for name, stores in source.groups.items()}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """What stands between the features of a clip and the network: the store's rounding and the normaliser."""
 
 from ser.export.graph.base import HALF, SINGLE, Graph
+from ser.features.normaliser import Normaliser
 from ser.features.store import StoreSpec
-from ser.training.batches import Normaliser
 
 
 def add_normaliser(graph: Graph, feature: str, store: StoreSpec, normaliser: Normaliser, name: str) -> str:

@@ -1,0 +1,58 @@
+"""Each column of an extractor to mean 0 and deviation 1, by statistics of the training utterances."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.errors import ArtefactError
+from ser.features.source import FeatureSource, Stores
+
+FloatArray = NDArray[np.float32]
+MIN_DEVIATION = 1e-4
+"""A row that never varies on train (a filter above the corpus's bandwidth) would blow up noise elsewhere."""
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """(x - mean) / deviation for each column of one extractor; fitted on training utterances only."""
+
+    mean: FloatArray
+    """(columns,)"""
+    deviation: FloatArray
+    """(columns,)"""
+
+    @classmethod
+    def fit(cls, source: Stores, ids: Iterable[str]) -> "Normaliser":
+        """Mean and deviation over all frames of `ids`, summed in float64.
+
+        Raises:
+            ArtefactError: an utterance holds a number that is not finite.
+        """
+        count, total, squares = 0, np.zeros(1), np.zeros(1)
+        for utterance_id in ids:
+            rows = np.asarray(source.rows(utterance_id), np.float64)
+            count += len(rows)
+            total = total + rows.sum(axis=0)
+            squares = squares + np.square(rows).sum(axis=0)
+            if not np.isfinite(squares).all():
+                raise ArtefactError(f"the stored features of {utterance_id} are not finite: run the transform step with --repair")
+        mean = total / count
+        deviation = np.sqrt(np.maximum(squares / count - mean**2, MIN_DEVIATION**2))
+        return cls(mean.astype(np.float32), deviation.astype(np.float32))
+
+    def apply(self, rows: NDArray[Any], out: FloatArray) -> None:
+        """Write the normalised `rows` into `out`, both (frames, columns)."""
+        np.subtract(rows, self.mean, out=out)
+        np.divide(out, self.deviation, out=out)
+
+
+Normalisers = Mapping[str, Normaliser]
+"""{name of the extractor: of its columns}"""
+
+
+def fit_normalisers(source: FeatureSource, ids: Sequence[str]) -> dict[str, Normaliser]:
+    """One for each extractor; errors as of `Normaliser.fit`."""
+    return {name: Normaliser.fit(stores, ids) for name, stores in source.groups.items()}
