@@ -8,7 +8,7 @@ plurality of these rows is the VoiceVote, FaceVote and MultiModalVote of summary
 import logging
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 from ser.audio.search import is_folder, is_system, list_folder
 from ser.config import LabelsConfig
 from ser.corpora.crema import CREMA, LABELS
-from ser.corpora.manifest import original_id
 from ser.emotions import SHARED_EMOTIONS
 from ser.errors import ArtefactError, AudioError, DataError
 from ser.evaluation.metrics import Counts
-from ser.splits.certificate import Entry
 from ser.system.tables import iter_table, write_table
 from ser.wording import examples, printable
 
@@ -168,15 +166,3 @@ def plurality(counts: Counts) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """
     highest = counts.max(axis=1, keepdims=True)
     return counts.argmax(axis=1), ((counts == highest).sum(axis=1) == 1) & (highest[:, 0] > 0)
-
-
-def vote_targets(entries: Iterable[Entry], votes: Votes, classes: Sequence[str], labels: LabelsConfig) -> NDArray[np.float32]:
-    """What to learn, (n, C): the shares of the answers, of altered copies those of their original.
-
-    A clip without votes, or whose votes all fell on emotions without a class, keeps its label.
-    """
-    targets = []
-    for entry in entries:
-        counts = on_classes(votes.get(original_id(entry.id), np.zeros(len(HEARD), np.int64)), classes, labels)
-        targets.append(counts / counts.sum() if counts.any() else np.eye(len(classes))[entry.label])
-    return np.array(targets, np.float32)

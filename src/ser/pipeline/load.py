@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ser.config import ExperimentConfig
 from ser.corpora.manifest import Manifest, copy_id, original_id, read_manifest
-from ser.corpora.votes import HOW_TO_GET, Votes, read_votes, vote_targets
+from ser.corpora.votes import HOW_TO_GET, Votes, read_votes
 from ser.errors import ArtefactError, DataError
 from ser.features.normaliser import Normaliser, Normalisers, fit_normalisers
 from ser.features.source import FeatureSource, Stores
@@ -22,6 +22,7 @@ from ser.splits.split import CERTIFICATE_FILE, Split, read_split
 from ser.system.console import print_table, say
 from ser.system.files import digest_json, exclusive_lock, read_json, remove_leftovers, write_json
 from ser.training.batches import SpeechDataset
+from ser.training.targets import vote_targets
 from ser.wording import examples
 
 
