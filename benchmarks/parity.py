@@ -19,7 +19,8 @@ from real_clips import choose_evenly, report
 from ser.audio.decode import read_audio
 from ser.audio.waveform import mix_down, resample
 from ser.export.onnx_file import export_run
-from ser.inference.predictor import Clip, Model, Predictor, load_model
+from ser.inference.prediction import Clip, Model
+from ser.inference.predictor import Predictor, load_model
 from ser.runs.run import Run
 
 TOLERANCE = 1e-4

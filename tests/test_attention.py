@@ -14,7 +14,8 @@ from ser.audio.waveform import prepare
 from ser.config import AudioConfig
 from ser.evaluation.calibration import Calibration
 from ser.inference.attention import MAX_CELLS, MAX_RATE, Attention, Curve
-from ser.inference.predictor import Clip, Predictor, Said
+from ser.inference.prediction import Clip
+from ser.inference.predictor import Predictor, Said
 
 RATE = 16_000
 STEP_RATE = 62.5 / 4

@@ -10,7 +10,7 @@ import pytest
 from ser.errors import AudioError
 from ser.inference.attention import Attention
 from ser.inference.formats import FORMATS, Outcome, clock, record
-from ser.inference.predictor import Passage, Prediction
+from ser.inference.prediction import Passage, Prediction
 from ser.reasons import SKIP_REASONS
 
 CLASSES = ("sad", "angry")

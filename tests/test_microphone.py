@@ -28,7 +28,8 @@ from ser.config import AudioConfig
 from ser.errors import DataError
 from ser.evaluation.calibration import Calibration
 from ser.export.onnx_file import export_run
-from ser.inference.predictor import UNKNOWN, Clip, Predictor, Said
+from ser.inference.prediction import Clip
+from ser.inference.predictor import UNKNOWN, Predictor, Said
 from ser.runs.run import Run
 from test_imports import loaded_by
 from workspace import Workspace

@@ -10,7 +10,8 @@ from ser.audio.waveform import mix_down, resample
 from ser.corpora import CORPORA
 from ser.export.onnx_file import export_run
 from ser.inference.exported import Exported
-from ser.inference.predictor import Model, Predictor, load_model
+from ser.inference.prediction import Model
+from ser.inference.predictor import Predictor, load_model
 from ser.inference.recogniser import Clip
 from ser.runs.run import Run
 

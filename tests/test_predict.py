@@ -30,7 +30,8 @@ from ser.features.base import ClipError
 from ser.inference import predictor as predict_module
 from ser.inference.exported import Exported
 from ser.inference.formats import FORMATS, Outcome, record
-from ser.inference.predictor import UNKNOWN, Clip, Prediction, Predictor, Said, load_model
+from ser.inference.prediction import Clip, Prediction
+from ser.inference.predictor import UNKNOWN, Predictor, Said, load_model
 from ser.inference.recogniser import Recogniser
 from ser.runs.run import Run
 from workspace import Workspace, rows_of

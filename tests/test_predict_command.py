@@ -23,7 +23,8 @@ from ser.commands.predict import find_sources
 from ser.export.onnx_file import export_run
 from ser.inference.choose_model import VARIABLE, choose_model
 from ser.inference.formats import FORMATS
-from ser.inference.predictor import Prediction, Predictor
+from ser.inference.prediction import Prediction
+from ser.inference.predictor import Predictor
 from ser.reasons import SKIP_REASONS
 from ser.runs.run import Run
 from ser.system import progress

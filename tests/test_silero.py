@@ -27,7 +27,8 @@ from ser.audio.waveform import mix_down, normalise_peak
 from ser.config import AudioConfig
 from ser.errors import ConfigError, DataError
 from ser.evaluation.calibration import Calibration
-from ser.inference.predictor import UNKNOWN, Clip, Prediction, Predictor, Said
+from ser.inference.prediction import Clip, Prediction
+from ser.inference.predictor import UNKNOWN, Predictor, Said
 
 pytestmark = pytest.mark.skipif(
     find_spec("silero_vad") is None or find_spec("onnxruntime") is None, reason="needs the extra voice: silero-vad and onnxruntime"

@@ -20,7 +20,8 @@ from ser.audio.waveform import Waveform
 from ser.errors import AudioError, ConfigError
 from ser.inference.choose_model import choose_model
 from ser.inference.formats import DIGITS, rounded
-from ser.inference.predictor import Prediction, Predictor
+from ser.inference.prediction import Prediction
+from ser.inference.predictor import Predictor
 from ser.system.console import Output, out, say
 from ser.units import seconds_to_samples
 

@@ -14,7 +14,8 @@ from ser.audio.vad_silero import Voice
 from ser.errors import AudioError, ConfigError, DataError
 from ser.inference.choose_model import choose_model, is_model
 from ser.inference.formats import FORMATS, Outcome
-from ser.inference.predictor import Passage, Prediction, Predictor, Tracker
+from ser.inference.prediction import Passage, Prediction
+from ser.inference.predictor import Predictor, Tracker
 from ser.wording import percent, printable
 
 STDIN, STDIN_NAME = "-", "stdin"

@@ -13,7 +13,7 @@ from typing import Any
 
 from ser.errors import AudioError
 from ser.inference.attention import Attention
-from ser.inference.predictor import Passage, Prediction
+from ser.inference.prediction import Passage, Prediction
 from ser.system.tables import neutralise
 from ser.wording import printable
 

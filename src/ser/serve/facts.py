@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ser.inference.exported import Exported
-from ser.inference.predictor import Prediction, Predictor, TrainedRun
+from ser.inference.prediction import Prediction
+from ser.inference.predictor import Predictor, TrainedRun
 
 
 @dataclass(frozen=True, slots=True)
