@@ -61,12 +61,12 @@ def test_speed_alone_needs_no_library_and_draws_within_its_range(monkeypatch: py
     monkeypatch.setitem(sys.modules, "audiomentations", None)
     alone = AugmentationsConfig(copies=2, probability=1, noise_snr_db=None, pitch_semitones=None, stretch_rate=None, speed=(0.8, 1.25))
     augmenter = Augmenter(alone, 16_000)
-    lengths = [len(augmenter.alter(TONE, f"clip{number}", 1)) for number in range(20)]
+    lengths = [len(augmenter.alter(TONE, f"clip{number}~1")) for number in range(20)]
     assert len(set(lengths)) > 10
     assert all(8000 / 1.25 - 1 <= length <= 8000 / 0.8 + 1 for length in lengths)
-    assert np.array_equal(augmenter.alter(TONE, "clip3", 1), Augmenter(alone, 16_000).alter(TONE, "clip3", 1))
+    assert np.array_equal(augmenter.alter(TONE, "clip3~1"), Augmenter(alone, 16_000).alter(TONE, "clip3~1"))
     never = Augmenter(alone.model_copy(update={"probability": 0.0}), 16_000)
-    assert np.array_equal(never.alter(TONE, "clip3", 1), TONE)
+    assert np.array_equal(never.alter(TONE, "clip3~1"), TONE)
 
 
 def test_speed_has_a_store_of_its_own_and_leaves_the_old_ones_valid(tmp_path: Path) -> None:
@@ -77,14 +77,14 @@ def test_speed_has_a_store_of_its_own_and_leaves_the_old_ones_valid(tmp_path: Pa
 
 def test_a_copy_depends_on_seed_utterance_and_number_alone() -> None:
     augmenter = Augmenter(ALWAYS, 16_000)
-    first = augmenter.alter(TONE, "a", 1)
-    augmenter.alter(TONE, "other", 1)
+    first = augmenter.alter(TONE, "a~1")
+    augmenter.alter(TONE, "other~1")
     random.seed(5)
-    assert np.array_equal(Augmenter(ALWAYS, 16_000).alter(TONE, "a", 1), first)
-    for other in (augmenter.alter(TONE, "a", 2), augmenter.alter(TONE, "b", 1)):
+    assert np.array_equal(Augmenter(ALWAYS, 16_000).alter(TONE, "a~1"), first)
+    for other in (augmenter.alter(TONE, "a~2"), augmenter.alter(TONE, "b~1")):
         assert not np.array_equal(other, first)
     reseeded = Augmenter(ALWAYS.model_copy(update={"seed": 7}), 16_000)
-    assert not np.array_equal(reseeded.alter(TONE, "a", 1), first)
+    assert not np.array_equal(reseeded.alter(TONE, "a~1"), first)
 
 
 def test_the_global_generators_go_on_as_if_nothing_had_happened() -> None:
@@ -93,7 +93,7 @@ def test_the_global_generators_go_on_as_if_nothing_had_happened() -> None:
     expected = random.random(), np.random.random()  # noqa: NPY002
     random.seed(1)
     np.random.seed(1)  # noqa: NPY002
-    Augmenter(ALWAYS, 16_000).alter(TONE, "a", 1)
+    Augmenter(ALWAYS, 16_000).alter(TONE, "a~1")
     assert (random.random(), np.random.random()) == expected  # noqa: NPY002
 
 
@@ -103,7 +103,7 @@ OFF: dict[str, Any] = {"noise_snr_db": None, "pitch_semitones": None, "stretch_r
 @pytest.mark.parametrize("setting", [{}, {"noise_snr_db": (20, 20)}, {"pitch_semitones": (2, 2)}, {"stretch_rate": (0.8, 0.8)}], ids=str)
 def test_each_alteration_does_what_it_is_called(setting: dict[str, Any]) -> None:
     config = AugmentationsConfig.model_validate({"copies": 1, "probability": 1.0, **OFF, **setting})
-    altered = Augmenter(config, 16_000).alter(TONE, "a", 1)
+    altered = Augmenter(config, 16_000).alter(TONE, "a~1")
     assert altered.dtype == np.float32
     assert altered.ndim == 1
     if setting == {}:
@@ -210,5 +210,5 @@ def test_copies_carry_the_id_of_their_original() -> None:
 )
 def test_what_was_done_to_the_last_copy_is_told(setting: dict[str, Any], told: str) -> None:
     augmenter = Augmenter(AugmentationsConfig.model_validate({"probability": 1.0, **OFF, **setting}), 16_000)
-    augmenter.alter(TONE, "a", 1)
+    augmenter.alter(TONE, "a~1")
     assert augmenter.describe() == told

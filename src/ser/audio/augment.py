@@ -12,7 +12,6 @@ import numpy.typing as npt
 import soxr
 
 from ser.config import AugmentationsConfig
-from ser.corpora.manifest import copy_id
 from ser.errors import ConfigError
 
 CODE_VERSION = 1
@@ -24,7 +23,7 @@ Waveform = npt.NDArray[np.float32]
 class Augmenter:
     """Alters waveforms at one sample rate, (samples,) -> (samples,); changed speed changes their number.
 
-    What a copy sounds like depends on the config's seed, the utterance and the number of the copy, not on what was altered before.
+    What a copy sounds like depends on the config's seed and the copy's key alone, not on what was altered before.
 
     Raises:
         ConfigError: the extra `augment` is not installed.
@@ -37,8 +36,12 @@ class Augmenter:
         self.last: tuple[float, Waveform] = (1.0, np.zeros(0, np.float32))
         """Of the last copy: the factor of speed, and its samples."""
 
-    def alter(self, waveform: Waveform, utterance_id: str, copy: int) -> Waveform:
-        with seeded(f"{self.seed}/{copy_id(utterance_id, copy)}"):
+    def alter(self, waveform: Waveform, key: str) -> Waveform:
+        """
+        Args:
+            key: the id of the copy, as of `ser.corpora.manifest.copy_id`.
+        """
+        with seeded(f"{self.seed}/{key}"):
             factor = draw_factor(self.speed, self.probability)
             altered = change_speed(waveform, factor, self.sample_rate)
             if self.chain is not None:

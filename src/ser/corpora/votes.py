@@ -19,12 +19,12 @@ from ser.config import LabelsConfig
 from ser.corpora.crema import CREMA, LABELS
 from ser.emotions import SHARED_EMOTIONS
 from ser.errors import ArtefactError, AudioError, DataError
-from ser.evaluation.metrics import Counts
 from ser.system.tables import iter_table, write_table
 from ser.wording import examples, printable
 
 log = logging.getLogger(__name__)
 
+Counts = NDArray[np.int64]
 Votes = Mapping[str, Counts]
 """Utterance id -> (6,) answers, in the order of `HEARD`."""
 

@@ -283,7 +283,7 @@ def waveform_of(config: ExperimentConfig, item: Item, augmenter: Augmenter | Non
     stages = stages_of(config, item.utterance)
     if augmenter is None:
         return stages.prepared
-    return normalise_peak(fix_duration(augmenter.alter(stages.fixed, item.utterance.id, item.copy), config.audio))
+    return normalise_peak(fix_duration(augmenter.alter(stages.fixed, item.id), config.audio))
 
 
 def stages_of(config: ExperimentConfig, utterance: Utterance) -> Stages:
