@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from places import SHARED
 from ser.audio.decode import Audio, read_audio
 from ser.audio.screening import screen
 from ser.corpora.census import find_corpus_folder
@@ -17,7 +18,7 @@ from ser.errors import AudioError
 from ser.inference.recogniser import Clip
 
 RAW = Path(os.environ.get("SER_REAL_DATA", "data/raw"))
-ARCHIVES = Path(__file__).parents[2] / "shared" / "data"
+ARCHIVES = SHARED / "data"
 
 
 def real_clips(corpus: str, count: int) -> list[Clip]:

@@ -1,82 +1,67 @@
-"""Imports run one way. The table is the order of the house: a file imports only from files that stand before it.
+"""Imports run one way: from a wing to those that stand before it in `WINGS`, and inside a wing without a cycle.
 
-A new file needs one line here, behind everything that it imports and before everything that imports it.
+A new file needs no line here. It stands in the wing whose docstring (`src/ser/<wing>/__init__.py`) says what it does.
 """
 
 import ast
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent / "src" / "ser"
+from places import PACKAGE
 
-LAYERS = {
-    "words, units, files": """
-        __init__ errors units emotions reasons files tables progress config config_file paths memory optional parallel wording style
-    """,
-    "one part, alone": """
-        manifest containers decode audio metrics intervals calibration exported specaugment runtime
-        models.base models.pooling models.spectral_crnn models.ssl_spectral_moe models losses
-    """,
-    "corpora, features, splits": """
-        screening search corpora.base corpora.crema corpora.ravdess corpora.savee corpora.tess corpora
-        features.base features.spectral features.backbone_files features.backbone features augment certificate splits protocols census votes
-    """,
-    "store": "shards store",
-    "batches, checkpoints, runs": "data inference checkpoint runs tracking",
-    "learning and scores": "training predictions evaluation comparison fairness perception",
-    "a trained model": "rebuild restore robustness silero recording voice windows attention predict formats newest microphone",
-    "what people look at": """
-        console licences visualize
-        report.svg report.plots report.facts report.page report.examples report.scores report.model report.build report.card report
-    """,
-    "a model for others": """
-        graph.base graph.normaliser graph.layers graph.spectral graph.spectral_crnn graph.ssl_spectral_moe
-        graph.wav2vec graph.whisper graph.backbone graph original parity export web_runtime web_export
-    """,
-    "a service": """
-        serve.problems serve.limits serve.uploads serve.facts serve.worker serve.workers serve.schema serve.assets serve.docs serve.metrics
-        serve.app serve.connection serve.server serve
-    """,
-    "steps": """
-        pipeline.extras pipeline.extract pipeline.stores pipeline.transform pipeline.load pipeline.train
-        pipeline.protocol_show pipeline.protocol_results pipeline.protocol pipeline.compare
-        pipeline.visualize pipeline.doctor pipeline.plan pipeline pipeline.demo pipeline.report pipeline.export
-        pipeline.predict pipeline.microphone pipeline.serve pipeline.web
-    """,
-    "command line": "cli",
-}
-ORDER = [module for layer in LAYERS.values() for module in layer.split()]
+TOP = "top level"
+WINGS = (
+    TOP, "system", "audio", "features", "runs", "models", "corpora", "splits", "evaluation",
+    "training", "inference", "export", "report", "pipeline", "serve", "commands", "cli",
+)  # fmt: skip
+SIBLINGS = ("training", "inference")
+"""Neither imports the other."""
 
 CORE = {"numpy", "pydantic", "rich", "ruamel", "scipy", "soundfile", "soxr", "torch", "typer"}
 """The dependencies of pyproject.toml that are always there; all others are imported inside the functions that need them."""
 
-TORCH = {"losses", "specaugment", "data", "inference", "runtime", "checkpoint", "training", "features.backbone", "restore"}
-TORCH |= {module for module in ORDER if module.startswith("models")}
-"""Only these import torch when they are imported."""
+TORCH = {"models", "training", "runs.checkpoint", "system.runtime", "features.backbone", "inference.recogniser"}
+"""Wings and modules that may import torch when they are imported."""
 
 NEVER = {"librosa", "sklearn", "pandas"}
 """References in tests; their import costs seconds and hundreds of megabytes."""
 
-KNOW_NO_DATA = {
-    "metrics": {"errors"},
-    "intervals": {"errors", "metrics"},
-    "calibration": {"config", "errors", "files", "metrics"},
-    "losses": {"config", "errors", "models.base"},
-    "specaugment": {"config", "errors", "units"},
-    **{name: {"config", "errors", "units", *(m for m in ORDER if m.startswith("models."))} for name in ORDER if name.startswith("models")},
+PURE = {
+    "evaluation.metrics": {"errors"},
+    "evaluation.intervals": {"errors", "evaluation.metrics"},
+    "evaluation.calibration": {"config", "errors", "evaluation.metrics", "system.files"},
+    "training.losses": {"config", "errors", "models.base"},
+    "training.specaugment": {"config", "errors", "units"},
 }
+"""Formulas: all that each of these may know of this program."""
+MODELS_KNOW = {"config", "errors", "units", "features.base"}
+"""And each other: a network knows no file and no corpus."""
+
+MOST_AT_THE_TOP = 10
 
 
 def module_name(path: Path) -> str:
     """`corpora.crema` of src/ser/corpora/crema.py; a package goes by its folder's name."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1]) if parts[-1] == "__init__" and len(parts) > 1 else ".".join(parts)
 
 
-MODULES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+PACKAGES = [name for name, path in MODULES.items() if path.name == "__init__.py" and name != "__init__"]
+
+
+def wing(module: str) -> str:
+    """
+    >>> wing("export.graph.layers"), wing("config"), wing("cli")
+    ('export', 'top level', 'cli')
+    """
+    first = module.partition(".")[0]
+    return first if first in WINGS else TOP
 
 
 def imported(path: Path, *, at_import_only: bool = False) -> Iterator[tuple[str, int]]:
@@ -105,25 +90,48 @@ def own_module(name: str) -> str:
     return next((module for module in found if module in MODULES), "__init__")
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_what_stands_before_it(module: str) -> None:
-    assert module in ORDER, f"{module} has no place yet: add it to LAYERS in tests/test_architecture.py, behind what it imports"
+def own_imports(module: str) -> Iterator[tuple[str, str]]:
+    """(module of this package, where it is imported)."""
     for name, line in imported(MODULES[module]):
         if name.split(".")[0] == "ser":
-            target = own_module(name)
-            assert target in ORDER, f"{target} has no place yet: add it to LAYERS in tests/test_architecture.py"
-            assert ORDER.index(target) < ORDER.index(module), (
-                f"{MODULES[module].relative_to(ROOT.parent)}, line {line}: {module} imports {target}, which stands behind it"
-            )
+            yield own_module(name), f"{MODULES[module].relative_to(PACKAGE.parent)}, line {line}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_its_own_wing_and_those_before_it(module: str) -> None:
+    for target, place in own_imports(module):
+        assert WINGS.index(wing(target)) <= WINGS.index(wing(module)), f"{place}: {wing(module)} may not import {target}"
+        assert {wing(module), wing(target)} != set(SIBLINGS), f"{place}: {' and '.join(SIBLINGS)} may not import each other"
+
+
+@pytest.mark.parametrize("name", WINGS)
+def test_no_imports_run_in_a_circle_inside_a_wing(name: str) -> None:
+    graph: dict[str, set[str]] = defaultdict(set)
+    for module in MODULES:
+        if wing(module) == name:
+            graph[module] |= {target for target, _ in own_imports(module) if wing(target) == name and target != module}
+    assert list(TopologicalSorter(graph).static_order()), f"there is no {name}"  # a CycleError names the circle
+
+
+def test_every_folder_is_a_wing_and_says_what_belongs_into_it() -> None:
+    assert {package.partition(".")[0] for package in PACKAGES} == set(WINGS) - {TOP, "cli"}
+    for package in PACKAGES:
+        tree = ast.parse(MODULES[package].read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree), f"{package} does not say what belongs into it"
+        assert len(tree.body) == 1, f"{package}/__init__.py is a docstring and nothing else: who imports one module would pay for all"
+
+
+def test_few_files_stand_at_the_top_level() -> None:
+    assert len([path for path in MODULES.values() if path.parent == PACKAGE]) <= MOST_AT_THE_TOP
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_loads_only_core_dependencies_when_it_is_imported(module: str) -> None:
     for name, line in imported(MODULES[module], at_import_only=True):
         package = name.split(".")[0]
-        place = f"{MODULES[module].relative_to(ROOT.parent)}, line {line}"
+        place = f"{MODULES[module].relative_to(PACKAGE.parent)}, line {line}"
         assert package in sys.stdlib_module_names | CORE | {"ser"}, f"{place}: import {package} inside the function that needs it"
-        assert package != "torch" or module in TORCH, f"{place}: {module} must not load torch when it is imported"
+        assert package != "torch" or {module, wing(module)} & TORCH, f"{place}: {module} must not load torch when it is imported"
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -131,12 +139,11 @@ def test_no_module_uses_what_is_only_a_reference_for_tests(module: str) -> None:
     assert not NEVER & {name.split(".")[0] for name, _ in imported(MODULES[module])}
 
 
-@pytest.mark.parametrize("module", KNOW_NO_DATA)
-def test_models_and_metrics_know_no_data(module: str) -> None:
-    known = {own_module(name) for name, _ in imported(MODULES[module]) if name.split(".")[0] == "ser"}
-    assert known <= KNOW_NO_DATA[module]
+@pytest.mark.parametrize("module", PURE)
+def test_formulas_know_no_data(module: str) -> None:
+    assert {target for target, _ in own_imports(module)} <= PURE[module]
 
 
-def test_the_table_names_each_module_once_and_none_that_is_gone() -> None:
-    assert len(set(ORDER)) == len(ORDER)
-    assert not set(ORDER) - set(MODULES) - {"__init__"}
+@pytest.mark.parametrize("module", [module for module in MODULES if wing(module) == "models"])
+def test_models_know_no_data(module: str) -> None:
+    assert {target for target, _ in own_imports(module) if wing(target) != "models"} <= MODELS_KNOW

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from places import ROOT
 from ser.config import ExperimentConfig
 from ser.config_file import load_config
 from ser.corpora import CORPORA
@@ -15,7 +16,6 @@ from ser.corpora.manifest import COLUMNS
 from ser.reasons import SKIP_REASONS, WARN_REASONS
 from ser.runs.run import flatten
 
-ROOT = Path(__file__).parent.parent
 PAGES = {"configuration.md": "write_configuration.py", "data.md": "write_data_page.py"}
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 WRITTEN = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "RESULTS.md"]

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from conftest import Ser
+from places import ROOT
 from ser.audio import microphone
 from ser.audio.microphone import Microphone, Moment, limited, moments
 from ser.audio.waveform import Waveform
@@ -424,7 +425,7 @@ def test_it_needs_no_torch(exported: Path) -> None:
 
 
 def test_the_page_names_every_key() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "predict.md").read_text(encoding="utf-8").split("## The microphone")[1]
+    page = (ROOT / "docs" / "predict.md").read_text(encoding="utf-8").split("## The microphone")[1]
     assert all(f"`{key}`" in page for key in record(answer_of(tone(1))))
 
 

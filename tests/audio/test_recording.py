@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_decode import DATA, SAME_SAMPLES, encode, wave, wave_format, with_sizes, write
 
 from ser.audio import recording as recording_module
 from ser.audio.decode import Audio, read_audio
@@ -17,7 +18,6 @@ from ser.audio.recording import ArrayRecording, Scan, cut, full_scale, open_reco
 from ser.audio.screening import screen
 from ser.audio.waveform import hop_energy, mix_down
 from ser.errors import AudioError
-from test_decode import DATA, SAME_SAMPLES, encode, wave, wave_format, with_sizes, write
 
 RATE = 16_000
 EXACT = {"mp3": 1e-6}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from backbones import DIM, LAYERS, tiny_backbone
 from conftest import Ser
+from places import ROOT
 from ser.audio.waveform import Waveform, prepare
 from ser.commands.visualize import Subject, copies, copies_title, find_subject, listen, panels, safe_name, visualize
 from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
 COARSE = 40
 """Dots per inch where nobody looks at a figure."""
-SCRIPTS = Path(__file__).parent.parent / "scripts"
+SCRIPTS = ROOT / "scripts"
 PNG = b"\x89PNG\r\n\x1a\n"
 RATE = 16_000
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from listeners import row, write_answers, write_owners_table
+from places import SHARED
 from ser.config import LabelsConfig
 from ser.corpora.manifest import copy_id
 from ser.corpora.votes import HEARD, find_votes, on_classes, plurality, read_owners_table, read_votes, write_votes
@@ -18,7 +19,7 @@ from ser.splits.certificate import Entry
 from ser.system.tables import read_table
 from ser.training.targets import vote_targets
 
-REAL = Path(__file__).parents[2] / "shared/data/crema-tables"
+REAL = SHARED / "data/crema-tables"
 real_tables = pytest.mark.skipif(not REAL.is_dir(), reason="the owners' tables are not here")
 
 CLIP = "1001_DFA_ANG_XX"

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from test_decode import DATA, wave, wave_format
 
 from conftest import Ser
 from ser.commands.predict import find_sources
@@ -28,7 +29,6 @@ from ser.inference.predictor import Predictor
 from ser.reasons import SKIP_REASONS
 from ser.runs.run import Run
 from ser.system import progress
-from test_decode import DATA, wave, wave_format
 from test_imports import loaded_by
 from workspace import Workspace, printed_rows
 

@@ -22,6 +22,7 @@ pytest.importorskip("fastapi")
 from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import Ser
+from places import ROOT
 from processes import eventually
 from ser.export.onnx_file import export_run
 from ser.inference.formats import Outcome, record
@@ -472,14 +473,14 @@ def test_a_client_that_does_not_read_is_cut_off(hasty: Service) -> None:
 
 
 def test_the_page_of_the_docs_tells_every_reason_and_status() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "serve.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`[a-z][^|]+) \| (\d{3}) \|", page, re.MULTILINE)
     told = {reason: int(status) for reasons, status in rows for reason in re.findall(r"`([\w-]+)`", reasons)}
     assert told == {reason: status_of(reason) for reason in {*REQUEST_REASONS, *OF_UPLOADS}}
 
 
 def test_the_page_of_the_docs_tells_every_address_and_option(ser: Ser) -> None:
-    page = (Path(__file__).parent.parent / "docs" / "serve.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
     assert all(f" {path}`" in page for path in (PREDICT, MODEL, HEALTH, METRICS, SCHEMA, DOCS))
     help_text = ser("serve", "--help").out
     assert {*re.findall(r"--[a-z][a-z-]+", page)} - {"--format"} == {*re.findall(r"--[a-z][a-z-]+", help_text)} - {"--help", "--verbose"}

@@ -20,8 +20,8 @@ pytest.importorskip("fastapi")
 
 from conftest import Ser
 from processes import eventually, is_alive, start
+from ser.commands import serve as serve_module
 from ser.export.onnx_file import export_run
-from ser.pipeline import serve as serve_module
 from ser.runs.run import Run
 from ser.serve.pool import Pool
 from ser.serve.problems import Refused

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from places import ROOT
+
 SAMPLE = Path(str(resources.files("ser"))) / "sample"
 CLIPS = sorted((SAMPLE / "crema" / "AudioWAV").iterdir())
-ROOT = Path(__file__).parent.parent
 
 # As in CREMA-D's VideoDemographics.csv.
 WOMEN = {"1007", "1012", "1047", "1049", "1053", "1055", "1063", "1091"}

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from conftest import Ser
+from places import SAMPLE
 from ser.audio import vad_silero as silero_module
 from ser.audio.decode import read_audio
 from ser.audio.recording import ArrayRecording, Scan, scan
@@ -35,7 +36,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 Samples = np.ndarray[Any, np.dtype[np.float32]]
-SAMPLE = Path(silero_module.__file__).parent / "sample" / "crema" / "AudioWAV"
 RATES = (8_000, 16_000, 22_050, 24_414, 44_100, 48_000)
 FOUR_SECONDS = AudioConfig(duration=4.0)
 SURE = Calibration(temperature=None, threshold=None, max_error=0.2, reason=None)

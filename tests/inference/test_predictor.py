@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ser
+from places import ROOT
 from ser.audio.waveform import prepare
 from ser.config import AudioConfig
 from ser.corpora.manifest import read_manifest
@@ -429,7 +430,7 @@ def here(prepared: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return tmp_path
 
 
-PAGE = Path(__file__).parent.parent / "docs" / "predict.md"
+PAGE = ROOT / "docs" / "predict.md"
 
 
 @pytest.mark.parametrize("kind", ["run", "file"])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from backbones import DIM, KINDS, WHISPER_FRAMES, save_backbone, tiny_backbone
+from places import ROOT, SHARED
 from ser.audio.decode import read_audio
 from ser.audio.waveform import Waveform, prepare
 from ser.config import AudioConfig, SslConfig
@@ -26,8 +27,8 @@ from ser.system.parallel import run_tasks
 RATE = 16_000
 WHOLE = 400 + 40 * 320
 """Samples of a clip that every kind takes whole: 41 frames, and 41.25 of Whisper."""
-REAL = Path(__file__).parents[2] / "shared" / "models" / "whisper-base-encoder"
-CLIPS = Path(__file__).parents[1] / "data" / "raw" / "crema"
+REAL = SHARED / "models" / "whisper-base-encoder"
+CLIPS = ROOT / "data" / "raw" / "crema"
 
 
 def noise(samples: int, seed: int = 0) -> Waveform:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_votes import REAL, counts, real_tables
 
 from ser.config import LabelsConfig
 from ser.corpora.crema import LABELS
@@ -14,7 +15,6 @@ from ser.corpora.votes import HEARD, read_owners_table
 from ser.evaluation.metrics import confusion_matrix, uar, wa
 from ser.evaluation.perception import ceiling, cross_entropy, human_scores, leave_one_out, perceived_scores
 from ser.evaluation.predictions import Predictions
-from test_votes import REAL, counts, real_tables
 
 PLAIN = LabelsConfig()
 TABLES = st.lists(st.lists(st.integers(0, 5), min_size=4, max_size=4), min_size=1, max_size=12)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from conftest import Ser
+from ser.commands import demo as step
 from ser.config import ExperimentConfig
 from ser.config_file import load_config
-from ser.pipeline import demo as step
 from ser.runs.run import Run
 from workspace import metrics_of, rows_of
 

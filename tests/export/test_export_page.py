@@ -22,6 +22,7 @@ import browser
 from backbones import tiny_backbone
 from browser import Watched, watched
 from conftest import Ser
+from places import PACKAGE
 from real_speech import real_clips
 from ser.errors import AudioError, ConfigError, DataError
 from ser.export import page as web_export
@@ -35,7 +36,7 @@ from ser.system.files import exclusive_lock
 from trees import write_trees
 from workspace import make_workspace
 
-SAMPLE = Path(web_export.__file__).parent / "sample"
+SAMPLE = PACKAGE / "sample"
 TOLERANCE = 1e-3
 """Between probabilities."""
 TOLERANCE_OPUS = 2e-2

@@ -14,6 +14,7 @@ import torch
 
 from backbones import save_backbone, tiny_backbone
 from conftest import Ser
+from places import SHARED
 from real_speech import real_clips
 from ser.audio.waveform import Waveform, normalise_peak
 from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig, MfccConfig, SslConfig, SslSpectralMoeConfig
@@ -39,7 +40,7 @@ from trees import write_trees
 from workspace import make_workspace
 
 RATE = 16_000
-REAL = Path(__file__).parents[2] / "shared" / "models" / "whisper-base-encoder"
+REAL = SHARED / "models" / "whisper-base-encoder"
 EXPERTS = ("ssl", "mel", "mfcc", "chroma")
 LENGTHS = (1, 255, 400, 1_601, 16_000, 40_111)
 NO_CALIBRATION = Calibration(temperature=None, threshold=None, max_error=0.2, reason="none")

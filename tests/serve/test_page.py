@@ -15,8 +15,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-import ser
 from browser import chromium, launched, watched
+from places import PACKAGE, SAMPLE
 from ser.audio.decode import read_audio
 from ser.export.onnx_file import export_run
 from ser.reasons import SKIP_REASONS, WARN_REASONS
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 pytest.importorskip("playwright", reason="playwright is not installed")
 pytest.importorskip("fastapi", reason="the service is not installed")
 
-SAMPLE = Path(ser.__file__).parent / "sample/crema/AudioWAV"
 PREDICT = "**/v1/predict"
 Open = Callable[..., "Page"]
 
@@ -871,7 +870,7 @@ def test_text_stands_out_in_both_themes(visit: Open, service: "Service", clip: P
 
 def test_marks_stand_out_in_both_themes(visit: Open) -> None:
     """Swatches and bars need 3, as of WCAG 2.2, 1.4.11."""
-    css = (Path(ser.__file__).parent / "web/style.css").read_text()
+    css = (PACKAGE / "web/style.css").read_text()
     for theme in css.split("@media (prefers-color-scheme: dark)")[:2]:
         colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", theme))
         for name in (

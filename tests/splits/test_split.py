@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from places import SHARED
 from ser.config import LabelsConfig, SplitConfig
 from ser.corpora.manifest import Manifest, Utterance
 from ser.emotions import EMOTIONS, SHARED_EMOTIONS
@@ -19,7 +20,7 @@ from ser.errors import ArtefactError, DataError, LeakageError, SerError
 from ser.splits.certificate import SPLIT_NAMES, speaker_independent
 from ser.splits.split import Split, make_split, read_split, write_split
 
-PROTOCOLS = Path(__file__).parents[2] / "shared/protocols/published_protocols.json"
+PROTOCOLS = SHARED / "protocols/published_protocols.json"
 SIX = LabelsConfig(keep=SHARED_EMOTIONS)  # type: ignore[arg-type]
 
 

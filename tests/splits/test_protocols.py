@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from places import ROOT
 from ser.config import SplitConfig
 from ser.corpora import CORPORA
 from ser.corpora.manifest import read_manifest
@@ -17,7 +18,6 @@ from ser.errors import ArtefactError, ConfigError
 from ser.splits.protocols import CELL, FILE, Fold, Protocol, find_protocol, read_protocols
 from ser.splits.split import make_split
 
-ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "protocols" / "published_protocols.json"
 PROCESSED = ROOT / "data" / "processed"
 PROTOCOLS = read_protocols()
