@@ -23,8 +23,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ser.config import ModelConfig
-from ser.models import FeatureShape, build_model
+from ser.features.base import FeatureShape
 from ser.models.pooling import frame_mask
+from ser.models.registry import build_model
 from ser.models.spectral_crnn import CnnBranch, ConvBlock
 
 RATE, N_FFT, HOP = 16_000, 1024, 256

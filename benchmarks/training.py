@@ -27,8 +27,9 @@ def measure(way: str, steps: int) -> dict[str, float]:
     from torch.nn import functional
 
     from ser.config import ModelConfig
-    from ser.models import FeatureShape, build_model
+    from ser.features.base import FeatureShape
     from ser.models.pooling import frame_mask
+    from ser.models.registry import build_model
     from ser.models.spectral_crnn import CnnBranch, ConvBlock
     from ser.system.memory import keep_memory
 

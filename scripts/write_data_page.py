@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ser.audio.screening import SUFFIX_CONTAINERS
-from ser.corpora import CORPORA, Corpus
+from ser.corpora.base import Corpus
 from ser.corpora.census import SKIPPED_COLUMNS, UNREADABLE_REASONS
 from ser.corpora.manifest import COLUMNS, Utterance
+from ser.corpora.registry import CORPORA
 from ser.corpora.votes import COLUMNS as VOTES_COLUMNS
 from ser.corpora.votes import TABLE
 from ser.emotions import EMOTIONS, SHARED_EMOTIONS

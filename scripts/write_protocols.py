@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ser.config import LabelsConfig, SplitConfig
-from ser.corpora import CORPORA
 from ser.corpora.census import SKIPPED_COLUMNS, Skipped
 from ser.corpora.manifest import Manifest, read_manifest
+from ser.corpora.registry import CORPORA
 from ser.emotions import EMOTIONS
 from ser.pipeline.extract import skipped_ids
 from ser.splits.protocols import CELL, FILE, Counts, Fold, checksum

@@ -11,8 +11,8 @@ import pytest
 from places import ROOT
 from ser.config import ExperimentConfig
 from ser.config_file import load_config
-from ser.corpora import CORPORA
 from ser.corpora.manifest import COLUMNS
+from ser.corpora.registry import CORPORA
 from ser.reasons import SKIP_REASONS, WARN_REASONS
 from ser.runs.run import flatten
 

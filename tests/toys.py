@@ -22,11 +22,12 @@ from ser.config import (
     SslSpectralMoeConfig,
     TrainConfig,
 )
+from ser.features.base import FeatureShape
 from ser.features.normaliser import Normaliser
 from ser.features.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
 from ser.features.source import FeatureSource, Stores
 from ser.features.store import FeatureStore, StoreSpec, finish_store
-from ser.models import FeatureShape, build_model
+from ser.models.registry import build_model
 from ser.models.spectral_crnn import SpectralCrnn
 from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.runs.run import Run

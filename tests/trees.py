@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from ser.corpora import CORPORA
+from ser.corpora.registry import CORPORA
 from ser.emotions import EMOTIONS
 from ser.units import seconds_to_samples
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ser.config import ExperimentConfig
 from ser.config_file import load_config
-from ser.pipeline import run_steps
+from ser.pipeline.steps import run_steps
 from ser.runs.run import Run
 
 FAST = """

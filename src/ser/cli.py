@@ -163,7 +163,7 @@ def pipeline(  # noqa: PLR0913, PLR0917 - the contract of the command line
 
             plan(loaded, names)
         else:
-            from ser.pipeline import run_steps
+            from ser.pipeline.steps import run_steps
 
             run_steps(loaded, names, run_name=run_name, resume=resume, repair=repair)
 

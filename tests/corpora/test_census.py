@@ -12,7 +12,6 @@ import soundfile
 
 from ser.audio.search import find_audio
 from ser.config import ExperimentConfig, LabelsConfig, ProjectConfig, RuntimeConfig
-from ser.corpora import CORPORA
 from ser.corpora.census import (
     SKIPPED_COLUMNS,
     UNREADABLE_REASONS,
@@ -24,6 +23,7 @@ from ser.corpora.census import (
     write_skipped,
 )
 from ser.corpora.manifest import read_manifest
+from ser.corpora.registry import CORPORA
 from ser.errors import DataError, LockedError
 from ser.pipeline import paths
 from ser.pipeline.extract import extract

@@ -5,7 +5,8 @@ from pathlib import PurePath
 import pytest
 
 from ser.config import ProjectConfig
-from ser.corpora import CORPORA, Corpus
+from ser.corpora.base import Corpus
+from ser.corpora.registry import CORPORA
 from ser.emotions import EMOTIONS, SHARED_EMOTIONS
 from ser.errors import AudioError
 

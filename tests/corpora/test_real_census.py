@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ser.config import ExperimentConfig, ProjectConfig
-from ser.corpora import CORPORA
 from ser.corpora.census import find_corpus_folder, take_census
+from ser.corpora.registry import CORPORA
 
 RAW = Path(os.environ.get("SER_REAL_DATA", "data/raw"))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ser.corpora import CORPORA
+from ser.corpora.registry import CORPORA
 from ser.evaluation.fairness import AGE_BANDS, GENDERS, age_band, gender_difference, measure_fairness
 from ser.evaluation.predictions import Predictions
 from ser.evaluation.scores import score

@@ -18,7 +18,7 @@ from places import SHARED
 from real_speech import real_clips
 from ser.audio.waveform import Waveform, normalise_peak
 from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig, MfccConfig, SslConfig, SslSpectralMoeConfig
-from ser.corpora import CORPORA
+from ser.corpora.registry import CORPORA
 from ser.errors import ConfigError
 from ser.evaluation.calibration import Calibration
 from ser.export import onnx_file as export
@@ -27,13 +27,13 @@ from ser.export.original import Original, in_fp32, read_original
 from ser.export.parity import backbone_frames, by_file, by_torch, largest_difference
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import read_licence
+from ser.features.base import FeatureShape
 from ser.features.normaliser import Normaliser
 from ser.features.spectral import SpectralExtractor
 from ser.features.store import StoreSpec
 from ser.inference.exported import Exported, seal, stack
 from ser.inference.header import Header
 from ser.inference.recogniser import Ear, Heard, Recogniser
-from ser.models import FeatureShape
 from ser.runs.run import Run
 from toys import TINY_MOE, moe_config, tiny_moe
 from trees import write_trees

@@ -26,6 +26,7 @@ from ser.export import onnx_file as export
 from ser.export.onnx_file import build, export_run
 from ser.export.original import Original, made_with, read_original
 from ser.export.parity import by_torch, largest_difference
+from ser.features.base import FeatureShape
 from ser.features.normaliser import Normaliser
 from ser.features.spectral import SpectralExtractor
 from ser.features.store import StoreSpec
@@ -33,7 +34,7 @@ from ser.inference.exported import INPUTS, Exported, seal, stack
 from ser.inference.header import Header
 from ser.inference.predictor import TrainedRun
 from ser.inference.recogniser import Clip, Ear, Recogniser
-from ser.models import FeatureShape, build_model
+from ser.models.registry import build_model
 from ser.runs.run import Run
 from ser.system.files import exclusive_lock
 from workspace import Workspace

@@ -7,7 +7,7 @@ import pytest
 
 from real_speech import real_clips
 from ser.audio.waveform import mix_down, resample
-from ser.corpora import CORPORA
+from ser.corpora.registry import CORPORA
 from ser.export.onnx_file import export_run
 from ser.inference.exported import Exported
 from ser.inference.prediction import Model

@@ -13,8 +13,10 @@ from torch.nn import functional
 
 from ser.config import ModelConfig, SpectralCrnnConfig
 from ser.config_file import load_config
-from ser.models import FeatureShape, ModelOutput, build_model
+from ser.features.base import FeatureShape
+from ser.models.base import ModelOutput
 from ser.models.pooling import frame_mask
+from ser.models.registry import build_model
 from ser.models.spectral_crnn import ConvBlock, SpectralCrnn, stack_branches
 from toys import DIMS, FRAME_RATE, TINY, crnn_config, tiny_model
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ser.config import SSL, SpectralExpertConfig, SslExpertConfig, SslSpectralMoeConfig, TrainConfig
-from ser.models import FeatureShape, ModelOutput, build_model
+from ser.features.base import FeatureShape
+from ser.models.base import ModelOutput
 from ser.models.pooling import frame_mask
+from ser.models.registry import build_model
 from ser.models.ssl_spectral_moe import ConvBlock, LayerMix, SslExpert, SslSpectralMoe
 from ser.training.losses import ExtraLosses, make_loss
 from toys import FRAME_RATE, SHAPES, SSL_RATE, TINY_MOE, fill, moe_config, tiny_moe

@@ -19,9 +19,10 @@ from ser.corpora.manifest import original_id
 from ser.emotions import EMOTIONS
 from ser.errors import ConfigError, DataError, LeakageError
 from ser.evaluation.calibration import NO_VAL, Calibration, calibrate, log_loss, read_calibration
+from ser.features.base import FeatureShape
 from ser.features.normaliser import Normaliser
 from ser.features.store import FeatureStore
-from ser.models import FeatureShape, build_model
+from ser.models.registry import build_model
 from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
 from ser.pipeline.stores import store_folder

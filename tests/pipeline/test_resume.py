@@ -19,7 +19,7 @@ from conftest import Ser
 from processes import dying_at, eventually, in_a_child, is_alive, start
 from ser.config import ModelConfig
 from ser.errors import ArtefactError, ConfigError, DataError
-from ser.models import build_model
+from ser.models.registry import build_model
 from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
 from ser.runs.checkpoint import digest, load_checkpoint

@@ -15,9 +15,10 @@ from conftest import Ser
 from ser.config import ModelConfig
 from ser.errors import ConfigError, DataError
 from ser.evaluation import scores as evaluation
+from ser.features.base import FeatureShape
 from ser.features.normaliser import Normaliser
 from ser.features.store import FeatureStore
-from ser.models import FeatureShape, build_model
+from ser.models.registry import build_model
 from ser.pipeline import stores
 from ser.pipeline.load import read_loaded
 from ser.pipeline.plan import plan_load, plan_train

@@ -21,8 +21,8 @@ from backbones import tiny_backbone
 from conftest import Ser
 from ser.commands.report import report
 from ser.config import ProtocolConfig
-from ser.corpora import CORPORA
 from ser.corpora.licences import model_licence, sound_licence
+from ser.corpora.registry import CORPORA
 from ser.evaluation.calibration import write_calibration
 from ser.evaluation.predictions import Predictions
 from ser.report import model as report_model

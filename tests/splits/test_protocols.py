@@ -11,8 +11,8 @@ import pytest
 
 from places import ROOT
 from ser.config import SplitConfig
-from ser.corpora import CORPORA
 from ser.corpora.manifest import read_manifest
+from ser.corpora.registry import CORPORA
 from ser.emotions import EMOTIONS, SHARED_EMOTIONS
 from ser.errors import ArtefactError, ConfigError
 from ser.splits.protocols import CELL, FILE, Fold, Protocol, find_protocol, read_protocols

@@ -12,7 +12,7 @@ from torch import nn
 
 from ser.config import ModelConfig, SslSpectralMoeConfig, TrainConfig
 from ser.errors import DataError
-from ser.models import ModelOutput
+from ser.models.base import ModelOutput
 from ser.training.losses import ExtraLosses, FocalLoss, class_weights, gate_imbalance, make_loss
 
 WEIGHTS = torch.tensor([0.5, 1.0, 2.5])

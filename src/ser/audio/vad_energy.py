@@ -1,7 +1,7 @@
-"""Where somebody speaks: a voice-activity detector by energy, over a recording of any length, for where `ser.audio.vad_silero` is not installed.
+"""Voice activity by energy, over a recording of any length, where silero-vad (`ser.audio.vad_silero`) is not installed.
 
-It is the trim of `ser.audio.waveform` carried on into the middle of a recording: a frame of 64 ms is speech if it is less than `top_db` below the
-loud ones. Below some 20 dB of signal to noise it finds speech everywhere, which costs time and loses nothing.
+It is the trim of `ser.audio.waveform` applied to the whole recording: a frame of 64 ms is speech if it is less than `top_db` below
+the loud ones. Below some 20 dB of signal to noise it finds speech everywhere, which costs time and loses nothing.
 """
 
 import numpy as np

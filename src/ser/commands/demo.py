@@ -6,7 +6,7 @@ from shlex import quote
 
 from ser.config_file import load_config
 from ser.inference.choose_model import newest_run
-from ser.pipeline import run_steps
+from ser.pipeline.steps import run_steps
 from ser.system.console import say
 
 

@@ -11,8 +11,9 @@ from ser.audio.decode import Audio, audio_hash, read_audio
 from ser.audio.screening import screen
 from ser.audio.search import find_audio, list_folder
 from ser.config import ExperimentConfig
-from ser.corpora import CORPORA, ParsedName
+from ser.corpora.base import ParsedName
 from ser.corpora.manifest import Manifest, Utterance
+from ser.corpora.registry import CORPORA
 from ser.errors import AudioError, DataError
 from ser.reasons import SKIP_REASONS, WARN_REASONS
 from ser.system.parallel import run_tasks

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ser.corpora import CORPORA
+from ser.corpora.registry import CORPORA
 from ser.wording import listed
 
 ATTRIBUTION = frozenset({"crema"})

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ser.corpora import CORPORA
+from ser.corpora.registry import CORPORA
 from ser.evaluation.intervals import difference_of, pooled
 from ser.evaluation.metrics import METRICS
 from ser.evaluation.predictions import Predictions

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.corpora import CORPORA
+from ser.corpora.registry import CORPORA
 from ser.evaluation.intervals import MIN_SPEAKERS, Interval, Metric, Score, interval_of, mean_of, no_interval, pooled, value_of
 from ser.evaluation.metrics import METRICS, Counts, Floats, confusion_matrices, f1_scores, per_class, recalls, uar, wa
 from ser.evaluation.predictions import Predictions, same_rows

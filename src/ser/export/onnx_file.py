@@ -10,8 +10,9 @@ import numpy as np
 from ser import __version__
 from ser.corpora.licences import model_licence
 from ser.errors import ArtefactError, ConfigError
-from ser.export.graph import NETWORKS, add_ear, add_frames
+from ser.export.graph.backbone import add_frames
 from ser.export.graph.base import Feature, Graph, NotExportable, Port, Verdict
+from ser.export.graph.networks import NETWORKS, add_ear
 from ser.export.original import Original, read_original
 from ser.export.parity import by_torch, largest_difference, trial_waveforms
 from ser.inference.exported import ATTENTION, FORMAT, FRAMES, GATES, INPUTS, OUTPUTS, Exported, Facts, seal

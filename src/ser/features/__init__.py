@@ -1,1 +1,1 @@
-"""Feature extractors: waveform to frames, one file each."""
+"""Waveforms become frames, and frames are stored. numpy and scipy only, but for `backbone.py`."""

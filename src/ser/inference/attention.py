@@ -2,8 +2,8 @@
 
 The attention of a clip is a step function over its prepared waveform, which begins somewhere in the clip, which begins somewhere in the
 recording. Here it is laid over a grid of cells that begins with the recording; each cell gets the mean of what lies over it. Where windows
-overlap, a cell gets their mean, weighted by how near it lies to the window's centre (`ser.inference.windows`); windows that cut it off as silence do
-not count.
+overlap, a cell gets their mean, weighted by how near it lies to the window's centre (`ser.inference.windows`); windows that cut it
+off as silence do not count.
 """
 
 import math

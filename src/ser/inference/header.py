@@ -15,12 +15,11 @@ from ser.errors import ArtefactError, ConfigError
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import CODE_VERSION as BACKBONE_VERSION
 from ser.features.backbone_files import find_backbone
-from ser.features.base import FeatureExtractor
+from ser.features.base import FeatureExtractor, FeatureShape
 from ser.features.normaliser import Normaliser
 from ser.features.spectral import CODE_VERSION as SPECTRAL_VERSION
 from ser.features.spectral import SpectralExtractor
 from ser.features.store import StoreSpec
-from ser.models import FeatureShape
 from ser.wording import described
 
 log = logging.getLogger(__name__)

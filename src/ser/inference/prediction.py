@@ -94,4 +94,4 @@ class Prediction:
     segments: tuple[Passage, ...]
     """Neighbouring cells with the same answer as one, with the mean of their probabilities."""
     attention: Mapping[str, Attention]
-    """Where the model listened: a curve for each attention that it has, named as in `ser.inference.recogniser.Heard`; empty for a model without."""
+    """Where the model listened: a curve for each attention that it has; empty for a model without."""

@@ -1,8 +1,8 @@
 """What a trained model says of any recording: one answer for the whole, and one for each stretch of time (docs/predict.md).
 
 A recording is screened as the clips of the corpora are, and may be of any length. One no longer than the window is heard whole. In a longer
-one, speech is told from silence (`ser.audio.vad_silero`, `ser.audio.vad_energy`), windows without speech are skipped, and what the others say is smoothed
-(`ser.inference.windows`).
+one, speech is told from silence (`ser.audio.vad_silero`, `ser.audio.vad_energy`), windows without speech are skipped, and what the
+others say is smoothed (`ser.inference.windows`).
 """
 
 import io

@@ -21,8 +21,8 @@ from ser.features.base import ClipError, FeatureExtractor, Frames
 from ser.features.normaliser import Normaliser
 from ser.features.store import StoreSpec
 from ser.inference.header import Device, Header, make_extractor, read_header
-from ser.models import ModelOutput, build_model
-from ser.models.base import padded_length
+from ser.models.base import ModelOutput, padded_length
+from ser.models.registry import build_model
 from ser.runs.checkpoint import digest, fitting, load_checkpoint
 from ser.system.runtime import choose_device, memory_errors, repeat_exactly
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from ser.audio.search import find_audio
 from ser.config import SSL, ExperimentConfig
-from ser.corpora import CORPORA
 from ser.corpora.census import find_corpus_folder
 from ser.corpora.manifest import read_manifest
+from ser.corpora.registry import CORPORA
 from ser.errors import ConfigError, DataError, SerError
 from ser.features.backbone_files import NO_WEIGHTS, has_weights
 from ser.pipeline import paths

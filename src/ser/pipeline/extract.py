@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 from ser.config import ExperimentConfig, ProjectConfig
-from ser.corpora import CORPORA
 from ser.corpora.census import Census, Skipped, check_census, find_corpus_folder, summary, take_census, write_skipped
 from ser.corpora.manifest import Manifest, write_manifest
+from ser.corpora.registry import CORPORA
 from ser.corpora.votes import Votes, find_votes, write_votes
 from ser.errors import AudioError
 from ser.pipeline import paths

@@ -91,7 +91,7 @@ def plan_load(config: ExperimentConfig) -> list[str]:
 
 
 def plan_train(config: ExperimentConfig) -> list[str]:
-    from ser.models import build_model
+    from ser.models.registry import build_model
     from ser.pipeline.load import open_all
 
     split, source = open_all(config)

@@ -12,7 +12,7 @@ from ser.evaluation.calibration import Calibration, calibrate, write_calibration
 from ser.evaluation.perception import perceived_scores
 from ser.evaluation.predictions import Predictions, write_predictions
 from ser.evaluation.scores import score, summarise_gates, write_confusion_matrix
-from ser.models import build_model
+from ser.models.registry import build_model
 from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.pipeline.load import Loaded, read_loaded, write_normalisers
 from ser.runs.checkpoint import digest, fitting, load_checkpoint

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ser.corpora import CORPORA
 from ser.corpora.licences import model_licence
+from ser.corpora.registry import CORPORA
 from ser.report.examples import Listener
 from ser.report.facts import RunFacts
 from ser.report.model import attention_section, calibration_section, gates_section, mistakes_section

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ser.config import SSL
-from ser.corpora import CORPORA
 from ser.corpora.licences import model_licence, short_title
+from ser.corpora.registry import CORPORA
 from ser.evaluation.fairness import measure_fairness
 from ser.report.build import headline
 from ser.report.facts import RunFacts

@@ -1,1 +1,1 @@
-"""The service: a trained model behind HTTP. Only `app`, `server` and `metrics` know a framework, and import it when they are called."""
+"""What exists only while a port is open."""

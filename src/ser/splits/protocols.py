@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from ser.config import Config, Corpus, LabelsConfig, SplitConfig
 from ser.config_file import suggestion
-from ser.corpora import CORPORA
+from ser.corpora.registry import CORPORA
 from ser.errors import ArtefactError, ConfigError
 from ser.system.files import digest_json, read_json
 

@@ -1,0 +1,41 @@
+"""The pipeline: the named steps, in the order given."""
+
+from collections.abc import Sequence
+
+from ser.config import ExperimentConfig
+from ser.pipeline.extras import check_extras
+
+
+def run_steps(
+    config: ExperimentConfig, steps: Sequence[str], run_name: str | None = None, resume: bool = False, repair: bool = False
+) -> None:
+    """Run the named steps in the order given. Each imports its own libraries: extract and transform load no torch.
+
+    Raises:
+        ConfigError: the config asks for an extra that is not installed; else as of the steps.
+    """
+    check_extras(config, steps)
+    for step in steps:
+        match step:
+            case "doctor":
+                from ser.pipeline.doctor import doctor
+
+                doctor(config)
+            case "extract":
+                from ser.pipeline.extract import extract
+
+                extract(config)
+            case "transform":
+                from ser.pipeline.transform import transform
+
+                transform(config, repair=repair)
+            case "load":
+                from ser.pipeline.load import load
+
+                load(config)
+            case "train":
+                from ser.pipeline.train import train
+
+                train(config, run_name=run_name, resume=resume)
+            case _:
+                raise ValueError(f"no step {step!r}")
