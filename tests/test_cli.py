@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from conftest import Ser
-from ser import __version__, cli, pipeline
+from ser import __version__, cli
 from ser.cli import exit_codes, parse_steps
 from ser.errors import ArtefactError, ConfigError, DataError, LeakageError, LockedError
+from ser.pipeline import steps as pipeline
 from workspace import Workspace, rows_of
 
 
