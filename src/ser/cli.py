@@ -440,4 +440,4 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name that a terminal without UTF-8 cannot show
     with exit_codes():
-        app()
+        app(prog_name="ser")
