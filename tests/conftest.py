@@ -17,6 +17,18 @@ from trees import write_trees
 from workspace import Workspace, make_workspace
 
 
+LONGEST_WORD = 80
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Ids are words: where a value is data, the id is the argument's name, to which pytest adds a number.
+
+    Bytes of a file may hold the time of day, and processes that collect in different seconds would then disagree about the tests.
+    """
+    is_word = not isinstance(val, str) or (val.isascii() and val.isprintable() and len(val) <= LONGEST_WORD)
+    return None if is_word and not isinstance(val, bytes) else argname
+
+
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """No cell of a table is folded, however wide the terminal or the test's own process says it is."""

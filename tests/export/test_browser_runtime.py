@@ -117,6 +117,7 @@ def test_a_tarball_or_a_folder_does_without_npm(tmp_path: Path) -> None:
         (tarball({"package/other": b""}), "is no tarball of"),
         (tarball({**PACKED, "package/dist/a.wasm": b"older"}), r"or damaged: dist/a\.wasm"),
     ],
+    ids=["missing", "empty", "no archive", "half", "another package", "another version"],
 )
 def test_a_tarball_of_something_else_is_refused(tmp_path: Path, content: bytes | None, said: str) -> None:
     if content is not None:
