@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ser.audio import decode as decode_module
-from ser.audio.containers import mp3_frame
 from ser.audio.decode import Audio, audio_hash, read_audio
+from ser.audio.formats.mpeg import mp3_frame
 from ser.errors import AudioError
 from ser.reasons import SKIP_REASONS
 

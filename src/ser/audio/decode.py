@@ -1,12 +1,7 @@
 """A file -> float32 samples, or an `AudioError` with a reason code. Nothing hangs, nothing allocates more than a minute of audio."""
 
-import errno
 import hashlib
 import io
-import os
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +10,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from ser.audio.containers import TRUNCATED_SECONDS, Container, Source, identify
+from ser.audio.containers import identify
+from ser.audio.formats.base import TRUNCATED_SECONDS, Container
+from ser.audio.source import Source, open_regular
 from ser.errors import AudioError
 from ser.units import seconds_to_samples
 
@@ -25,8 +22,6 @@ MAX_VALUES = 1 << 25
 """Samples times channels that are ever decoded at once: 128 MiB of float32."""
 MAX_BYTES = 9 * MAX_VALUES
 """Of encoded samples: at 8 bytes a value more than `MAX_VALUES`."""
-
-OPEN_REASONS = {errno.ELOOP: "link-loop", errno.ENXIO: "not-a-file", errno.ENODEV: "not-a-file", errno.EISDIR: "not-a-file"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +48,6 @@ def read_audio(path: Path) -> Audio:
     with open_regular(path) as source:
         container = identify(source)
         return decode(source, container)
-
-
-@contextmanager
-def open_regular(path: Path) -> Iterator[Source]:
-    """A regular file, opened so that a FIFO or device of that name cannot hang the program.
-
-    Raises:
-        AudioError: not-a-file, link-loop, dangling-link or unreadable.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    except OSError as error:
-        dangling = error.errno == errno.ENOENT and path.is_symlink()
-        reason = "dangling-link" if dangling else OPEN_REASONS.get(error.errno or 0, "unreadable")
-        raise AudioError(reason, error.strerror or str(error)) from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise AudioError("not-a-file", "a folder" if stat.S_ISDIR(status.st_mode) else "a FIFO, socket or device")
-        yield Source.of(descriptor, status.st_size)
-    except OSError as error:
-        raise AudioError("unreadable", error.strerror or str(error)) from None
-    finally:
-        os.close(descriptor)
 
 
 def decode(source: Source, container: Container) -> Audio:

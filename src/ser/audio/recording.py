@@ -17,9 +17,11 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from ser.audio.containers import HEAD_BYTES, TRUNCATED_SECONDS, Container, Source, identify
-from ser.audio.decode import MAX_VALUES, describe, open_regular
+from ser.audio.containers import identify
+from ser.audio.decode import MAX_VALUES, describe
+from ser.audio.formats.base import TRUNCATED_SECONDS, Container
 from ser.audio.screening import CLIPPED_SAMPLES, FULL_SCALE, MIN_SECONDS, check_finite, check_level, check_rate, warning_codes
+from ser.audio.source import HEAD_BYTES, Source, open_regular
 from ser.audio.vad_silero import Silero
 from ser.audio.waveform import TRIM_HOP_SECONDS, Waveform, hop_energy, mix_down
 from ser.errors import AudioError
@@ -271,8 +273,8 @@ def copy_stream(stream: IO[bytes], file: IO[bytes]) -> Source:
             raise AudioError("too-long", f"more than {STREAM_BYTES >> 30} GiB on a stream; give the file itself")
         file.write(block)
         if before < HEAD_BYTES <= size:
-            check_beginning(Source.of(file.fileno(), size))
-    return Source.of(file.fileno(), size)
+            check_beginning(Source.from_descriptor(file.fileno(), size))
+    return Source.from_descriptor(file.fileno(), size)
 
 
 def check_beginning(source: Source) -> None:

@@ -19,8 +19,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from ser.audio.containers import Container, Source, identify
+from ser.audio.containers import identify
+from ser.audio.formats.base import Container
 from ser.audio.recording import FileRecording, Samples
+from ser.audio.source import Source
 from ser.errors import AudioError, DataError, SerError
 from ser.inference.formats import Outcome, record
 from ser.inference.predictor import Predictor
@@ -141,7 +143,7 @@ def hear(predictor: Predictor, upload: IO[bytes], max_seconds: float) -> dict[st
         AudioError: the recording cannot be used, or is longer than that.
         DataError, MemoryError: the memory does not suffice.
     """
-    source = Source.of(upload.fileno(), os.fstat(upload.fileno()).st_size)
+    source = Source.from_descriptor(upload.fileno(), os.fstat(upload.fileno()).st_size)
     recording = Upload(source, identify(source), max_seconds)
     found = record(Outcome("", predictor.hear(recording)), attention=True)
     del found["path"]

@@ -1,0 +1,1 @@
+"""The headers of each container, checked before any decoder sees the file."""
