@@ -16,7 +16,6 @@ from ser.runs.run import Run
 from trees import write_trees
 from workspace import Workspace, make_workspace
 
-
 LONGEST_WORD = 80
 
 

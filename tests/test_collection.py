@@ -1,4 +1,4 @@
-"""Every process collects the same tests in the same order: ids come from words, never from a clock, a hash, a folder or what is in a file."""
+"""Every process collects the same tests in the same order: ids are words, and depend on no clock, hash, folder or content of a file."""
 
 import json
 import os
