@@ -51,7 +51,7 @@ from pathlib import Path
 from ser.audio.decode import read_audio
 from ser.inference.exported import Exported
 audio = read_audio(Path(sys.argv[2]))
-print(Exported.load(Path(sys.argv[1])).hear(audio.samples, audio.sample_rate).probabilities.tolist())
+print(Exported.load(Path(sys.argv[1])).infer(audio.samples, audio.sample_rate).probabilities.tolist())
 """
 RUN = """
 import sys
@@ -59,7 +59,7 @@ from pathlib import Path
 from ser.audio.decode import read_audio
 from ser.inference.recogniser import Recogniser
 audio = read_audio(Path(sys.argv[2]))
-print(Recogniser.load(Path(sys.argv[1]), device="cpu").hear(audio.samples, audio.sample_rate).probabilities.tolist())
+print(Recogniser.load(Path(sys.argv[1]), device="cpu").infer(audio.samples, audio.sample_rate).probabilities.tolist())
 """
 COMMAND = "from ser.cli import main; main()"
 
@@ -97,7 +97,7 @@ def hear_all(model: Exported, clips: Sequence[Utterance], raw: Path) -> np.ndarr
     rows = []
     for start in range(0, len(clips), CHUNK):
         decoded = [read_audio(raw / clip.path) for clip in clips[start : start + CHUNK]]
-        rows += [spoken.probabilities for spoken in model.hear_all([(audio.samples, audio.sample_rate) for audio in decoded])]
+        rows += [spoken.probabilities for spoken in model.infer_clips([(audio.samples, audio.sample_rate) for audio in decoded])]
     return np.stack(rows)
 
 
@@ -220,7 +220,7 @@ def run_call(path: str, clip: str) -> Callable[[], object]:
 
     def call() -> object:
         audio = read_audio(file)
-        return model.hear(audio.samples, audio.sample_rate)
+        return model.infer(audio.samples, audio.sample_rate)
 
     return call
 
@@ -230,7 +230,7 @@ def exported_call(path: str, clip: str) -> Callable[[], object]:
 
     def call() -> object:
         audio = read_audio(file)
-        return model.hear(audio.samples, audio.sample_rate)
+        return model.infer(audio.samples, audio.sample_rate)
 
     return call
 

@@ -19,7 +19,8 @@ from real_clips import choose_evenly, report
 from ser.audio.decode import read_audio
 from ser.audio.waveform import mix_down, resample
 from ser.export.onnx_file import export_run
-from ser.inference.prediction import Clip, Model
+from ser.inference.clip_output import Clip
+from ser.inference.prediction import Model
 from ser.inference.predictor import Predictor, load_model
 from ser.runs.run import Run
 
@@ -30,7 +31,7 @@ WAYS = ("torch, alone", "exported, together", "exported, alone", "torch, windows
 
 
 def probabilities(model: Model, clips: Sequence[Clip]) -> np.ndarray:
-    return np.stack([spoken.probabilities for spoken in model.hear_all(clips)])
+    return np.stack([spoken.probabilities for spoken in model.infer_clips(clips)])
 
 
 def alone(model: Model, clips: Sequence[Clip]) -> np.ndarray:

@@ -15,7 +15,7 @@ from ser.audio.decode import Audio, read_audio
 from ser.audio.screening import screen
 from ser.corpora.census import find_corpus_folder
 from ser.errors import AudioError
-from ser.inference.recogniser import Clip
+from ser.inference.clip_output import Clip
 
 RAW = Path(os.environ.get("SER_REAL_DATA", "data/raw"))
 ARCHIVES = SHARED / "data"

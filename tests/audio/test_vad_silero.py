@@ -28,8 +28,9 @@ from ser.audio.waveform import mix_down, normalise_peak
 from ser.config import AudioConfig
 from ser.errors import ConfigError, DataError
 from ser.evaluation.calibration import Calibration
-from ser.inference.prediction import Clip, Prediction
-from ser.inference.predictor import UNKNOWN, Predictor, Said
+from ser.inference.clip_output import Clip, ClipOutput
+from ser.inference.prediction import Prediction
+from ser.inference.predictor import UNKNOWN, Predictor
 
 pytestmark = pytest.mark.skipif(
     find_spec("silero_vad") is None or find_spec("onnxruntime") is None, reason="needs the extra voice: silero-vad and onnxruntime"
@@ -226,9 +227,9 @@ class Constant:
         self.audio = audio
         self.heard: list[Clip] = []
 
-    def hear_all(self, clips: Sequence[Clip]) -> list[Said]:
+    def infer_clips(self, clips: Sequence[Clip]) -> list[ClipOutput]:
         self.heard += clips
-        return [Said(np.array([0.25, 0.75])) for _ in clips]
+        return [ClipOutput(np.array([0.25, 0.75]), np.zeros(0, np.float32)) for _ in clips]
 
 
 def predict(samples: Samples, detector: Any = "silero") -> Prediction:

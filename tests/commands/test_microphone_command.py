@@ -29,8 +29,8 @@ from ser.config import AudioConfig
 from ser.errors import DataError
 from ser.evaluation.calibration import Calibration
 from ser.export.onnx_file import export_run
-from ser.inference.prediction import Clip
-from ser.inference.predictor import UNKNOWN, Predictor, Said
+from ser.inference.clip_output import Clip, ClipOutput
+from ser.inference.predictor import UNKNOWN, Predictor
 from ser.runs.run import Run
 from test_imports import loaded_by
 from workspace import Workspace
@@ -80,9 +80,9 @@ class Loud:
     calibration = Calibration(temperature=None, threshold=0.6, max_error=0.2, reason=None)
     classes = ("calm", "angry")
 
-    def hear_all(self, clips: Sequence[Clip]) -> list[Said]:
+    def infer_clips(self, clips: Sequence[Clip]) -> list[ClipOutput]:
         angry = [float(np.abs(samples[-RATE // 4 :]).max() > 0.1) for samples, _ in clips]
-        return [Said(np.array([1 - of, of])) for of in angry]
+        return [ClipOutput(np.array([1 - of, of]), np.zeros(0, np.float32)) for of in angry]
 
 
 def loud() -> Predictor:

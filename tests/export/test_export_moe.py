@@ -31,9 +31,10 @@ from ser.features.base import FeatureShape
 from ser.features.normaliser import Normaliser
 from ser.features.spectral import SpectralExtractor
 from ser.features.store import StoreSpec
+from ser.inference.clip_output import ClipOutput
 from ser.inference.exported import Exported, seal, stack
 from ser.inference.header import Header
-from ser.inference.recogniser import Ear, Heard, Recogniser
+from ser.inference.recogniser import Ear, Recogniser
 from ser.runs.run import Run
 from toys import TINY_MOE, moe_config, tiny_moe
 from trees import write_trees
@@ -112,7 +113,7 @@ def untrained(config: SslSpectralMoeConfig = TINY_MOE, names: tuple[str, ...] = 
     return decided(original, by_torch(original, [noise(samples, samples) for samples in LENGTHS]))
 
 
-def decided(original: Original, heard: Sequence[Heard]) -> Original:
+def decided(original: Original, heard: Sequence[ClipOutput]) -> Original:
     """With a last layer that tells these clips apart as a trained one does: else all sound alike, and parity would prove nothing."""
     layer, said = original.network.classifier[-1], np.log([of.probabilities for of in heard])
     factor = 2 / float(np.ptp(said, axis=0).max())
@@ -225,16 +226,16 @@ def real() -> tuple[Original, Exported]:
     if not REAL.is_dir():
         pytest.skip(f"needs {REAL}")
     original = untrained(model_id=str(REAL), dtype="float16")
-    decided(original, original.recogniser.hear_all([clip for corpus in CORPORA for clip in real_clips(corpus, 1)]))
+    decided(original, original.recogniser.infer_clips([clip for corpus in CORPORA for clip in real_clips(corpus, 1)]))
     return original, exported_of(original)
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_real_clips_are_heard_alike_by_torch_and_exported_in_a_batch_and_alone(real: tuple[Original, Exported], corpus: str) -> None:
     (original, exported), clips = real, real_clips(corpus, 4)
-    expected = np.stack([heard.probabilities for heard in original.recogniser.hear_all(clips)])
+    expected = np.stack([heard.probabilities for heard in original.recogniser.infer_clips(clips)])
     assert np.ptp(expected, axis=0).max() > 100 * 1e-4, "clips that all sound alike would prove nothing"
-    for found in (exported.hear_all(clips), [exported.hear(*clip) for clip in clips]):
+    for found in (exported.infer_clips(clips), [exported.infer(*clip) for clip in clips]):
         np.testing.assert_allclose([spoken.probabilities for spoken in found], expected, rtol=0, atol=1e-4)
 
 
@@ -304,7 +305,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from ser.inference.exported import Exported
-spoken = Exported.load(Path(sys.argv[1])).hear(np.sin(np.arange(8000, dtype=np.float32)), 8000)
+spoken = Exported.load(Path(sys.argv[1])).infer(np.sin(np.arange(8000, dtype=np.float32)), 8000)
 print(json.dumps([sorted(sys.modules), spoken.probabilities.sum(), sum(spoken.gates.values())]))
 """
 
@@ -323,7 +324,7 @@ def test_hearing_a_file_loads_neither_torch_nor_transformers(finished: Run, tmp_
 def test_a_head_hears_no_recording_and_says_what_is_missing(head: Exported) -> None:
     assert head.facts.backbone
     assert head.facts.backbone["where"] == "absent"
-    for call in (lambda: head.hear(noise(8_000), RATE), lambda: list(head.run([noise(8_000)]))):
+    for call in (lambda: head.infer(noise(8_000), RATE), lambda: list(head.run([noise(8_000)]))):
         with pytest.raises(ConfigError, match=r"the backbone is not inside \(wavlm, .*\)") as error:
             call()
         assert "\n" not in str(error.value)

@@ -30,10 +30,11 @@ from ser.features.base import FeatureShape
 from ser.features.normaliser import Normaliser
 from ser.features.spectral import SpectralExtractor
 from ser.features.store import StoreSpec
+from ser.inference.clip_output import Clip, ClipOutput
 from ser.inference.exported import INPUTS, Exported, seal, stack
 from ser.inference.header import Header
 from ser.inference.predictor import TrainedRun
-from ser.inference.recogniser import Clip, Ear, Recogniser
+from ser.inference.recogniser import Ear, Recogniser
 from ser.models.registry import build_model
 from ser.runs.run import Run
 from ser.system.files import exclusive_lock
@@ -60,10 +61,10 @@ def noise(samples: int, seed: int = 0) -> Waveform:
     return normalise_peak(np.random.default_rng(seed).normal(size=samples).astype(np.float32))
 
 
-def torch_says(original: Original, waveform: Waveform) -> Any:
+def torch_says(original: Original, waveform: Waveform) -> ClipOutput:
     """Of a prepared waveform alone, its probabilities calibrated."""
-    (heard,) = by_torch(original, [waveform])
-    return replace(heard, probabilities=original.calibration.apply(heard.probabilities))
+    (output,) = by_torch(original, [waveform])
+    return replace(output, probabilities=original.calibration.apply(output.probabilities))
 
 
 def clips_of(space: Workspace) -> list[Clip]:
@@ -83,6 +84,7 @@ def test_every_length_in_every_batch_is_heard_as_torch_hears_it_alone(model: Exp
     for waveform, spoken in zip(waveforms, model.run(waveforms), strict=True):
         expected = torch_says(original, waveform)
         np.testing.assert_allclose(spoken.probabilities, expected.probabilities, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(spoken.embedding, expected.embedding, rtol=0, atol=1e-3)
         (name,) = spoken.attention
         np.testing.assert_allclose(spoken.attention[name], expected.attention[name], rtol=0, atol=1e-4)
         assert spoken.attention_rate == expected.attention_rate
@@ -99,19 +101,19 @@ def test_clips_of_every_corpus_at_their_own_rates_are_heard_as_in_training(
     model: Exported, original: Original, prepared: Workspace
 ) -> None:
     clips = clips_of(prepared)
-    heard, spoken = original.recogniser.hear_all(clips), model.hear_all(clips)
+    heard, spoken = original.recogniser.infer_clips(clips), model.infer_clips(clips)
     for clip, one, other in zip(clips, heard, spoken, strict=True):
         np.testing.assert_allclose(other.probabilities, original.calibration.apply(one.probabilities), rtol=0, atol=1e-4)
-        np.testing.assert_allclose(model.hear(*clip).probabilities, other.probabilities, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(model.infer(*clip).probabilities, other.probabilities, rtol=0, atol=1e-5)
 
 
 @given(samples=st.lists(st.integers(1, 50_000), min_size=1, max_size=9), seed=st.integers(0, 99))
 @settings(max_examples=15, deadline=None)
 def test_company_and_order_change_nothing(model: Exported, samples: list[int], seed: int) -> None:
     clips = [(noise(count, seed + index), RATE) for index, count in enumerate(samples)]
-    together, backwards = model.hear_all(clips), model.hear_all(clips[::-1])[::-1]
+    together, backwards = model.infer_clips(clips), model.infer_clips(clips[::-1])[::-1]
     for clip, one, other in zip(clips, together, backwards, strict=True):
-        alone = model.hear(*clip)
+        alone = model.infer(*clip)
         for spoken in (one, other):
             np.testing.assert_allclose(spoken.probabilities, alone.probabilities, rtol=0, atol=1e-5)
             np.testing.assert_allclose(spoken.embedding, alone.embedding, rtol=0, atol=1e-4)
@@ -250,7 +252,7 @@ def test_a_run_without_calibration_says_the_same_as_its_exported_file(
         "probabilities are the model's own, and no answer is unknown"
     ]
     clips = clips_of(prepared)[:3]
-    for spoken, said in zip(exported.hear_all(clips), trained.hear_all(clips), strict=True):
+    for spoken, said in zip(exported.infer_clips(clips), trained.infer_clips(clips), strict=True):
         np.testing.assert_allclose(spoken.probabilities, said.probabilities, rtol=0, atol=1e-4)
 
 

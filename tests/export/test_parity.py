@@ -9,10 +9,10 @@ from real_speech import real_clips
 from ser.audio.waveform import mix_down, resample
 from ser.corpora.registry import CORPORA
 from ser.export.onnx_file import export_run
+from ser.inference.clip_output import Clip
 from ser.inference.exported import Exported
 from ser.inference.prediction import Model
 from ser.inference.predictor import Predictor, load_model
-from ser.inference.recogniser import Clip
 from ser.runs.run import Run
 
 CLIPS = 12
@@ -32,7 +32,7 @@ def exported(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Exporte
 
 
 def probabilities(model: Model, clips: Sequence[Clip]) -> np.ndarray:
-    return np.stack([spoken.probabilities for spoken in model.hear_all(clips)])
+    return np.stack([spoken.probabilities for spoken in model.infer_clips(clips)])
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
@@ -50,7 +50,7 @@ def test_real_clips_are_heard_alike_by_torch_and_exported_in_a_batch_and_alone(b
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_real_clips_get_the_same_attention_from_torch_and_exported(by_torch: Model, exported: Exported, corpus: str) -> None:
     clips = real_clips(corpus, CLIPS)
-    for one, other in zip(by_torch.hear_all(clips), exported.hear_all(clips), strict=True):
+    for one, other in zip(by_torch.infer_clips(clips), exported.infer_clips(clips), strict=True):
         np.testing.assert_allclose(other.attention["spectral"], one.attention["spectral"], rtol=0, atol=TOLERANCE)
 
 

@@ -14,8 +14,8 @@ from ser.audio.waveform import prepare
 from ser.config import AudioConfig
 from ser.evaluation.calibration import Calibration
 from ser.inference.attention import MAX_CELLS, MAX_RATE, Attention, Curve
-from ser.inference.prediction import Clip
-from ser.inference.predictor import Predictor, Said
+from ser.inference.clip_output import Clip, ClipOutput
+from ser.inference.predictor import Predictor
 
 RATE = 16_000
 STEP_RATE = 62.5 / 4
@@ -120,15 +120,16 @@ class Startled:
     classes: tuple[str, ...] = ("calm", "angry")
     step_rate: float = STEP_RATE
 
-    def hear_all(self, clips: Sequence[Clip]) -> list[Said]:
+    def infer_clips(self, clips: Sequence[Clip]) -> list[ClipOutput]:
         return [self.hear(*clip) for clip in clips]
 
-    def hear(self, samples: NDArray[np.float32], rate: int) -> Said:
+    def hear(self, samples: NDArray[np.float32], rate: int) -> ClipOutput:
         stages = prepare(samples, rate, self.audio)
         step = int(self.audio.sampling_rate / self.step_rate)
         loud = np.array([np.abs(stages.fixed[k : k + step]).max() for k in range(0, max(1, len(stages.fixed) - step + 1), step)])
         of = np.where(loud == loud.max(), 1.0, 0.01) if loud.max() > 0.5 else np.ones(len(loud))
-        return Said(np.array([0.5, 0.5]), {"ear": (of / of.sum()).astype(np.float32)}, {"ear": self.step_rate}, stages.start)
+        weights = {"ear": (of / of.sum()).astype(np.float32)}
+        return ClipOutput(np.array([0.5, 0.5]), np.zeros(0, np.float32), weights, {"ear": self.step_rate}, start=stages.start)
 
 
 @given(

@@ -28,7 +28,7 @@ from ser.audio.decode import read_audio
 from ser.inference.exported import Exported
 from ser.audio.screening import screen
 model = Exported.load(Path(sys.argv[1]))
-spoken = model.hear(np.sin(np.arange(8000, dtype=np.float32)), 8000)
+spoken = model.infer(np.sin(np.arange(8000, dtype=np.float32)), 8000)
 print(json.dumps([sorted(sys.modules), spoken.probabilities.sum()]))
 """
 
@@ -131,7 +131,7 @@ def test_too_little_memory_to_hear_is_said(path: Path, error: Exception) -> None
     model = Exported.load(path)
     model.session = Full()
     with pytest.raises(DataError, match="memory does not suffice: hear shorter clips"):
-        model.hear(np.ones(1000, np.float32), 16_000)
+        model.infer(np.ones(1000, np.float32), 16_000)
 
 
 def test_too_little_memory_for_a_batch_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_too_little_memory_for_a_batch_is_said(path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr("ser.inference.exported.stack", full)
     with pytest.raises(DataError, match="memory does not suffice"):
-        Exported.load(path).hear(np.ones(1000, np.float32), 16_000)
+        Exported.load(path).infer(np.ones(1000, np.float32), 16_000)
 
 
 @pytest.mark.parametrize("error", FULL, ids=repr)
@@ -208,11 +208,11 @@ def test_what_is_no_number_is_no_answer(path: Path) -> None:
 
     model.session = Overflowing()
     with pytest.raises(AudioError, match="not-finite: the model's own numbers"):
-        model.hear(np.ones(1000, np.float32), 16_000)
+        model.infer(np.ones(1000, np.float32), 16_000)
 
 
 def test_no_clips_are_no_answers(path: Path) -> None:
-    assert Exported.load(path).hear_all([]) == []
+    assert Exported.load(path).infer_clips([]) == []
 
 
 def test_every_clip_stands_in_one_batch() -> None:

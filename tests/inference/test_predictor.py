@@ -29,10 +29,11 @@ from ser.evaluation.calibration import Calibration, read_calibration, write_cali
 from ser.export.onnx_file import export_run
 from ser.features.base import ClipError
 from ser.inference import predictor as predict_module
+from ser.inference.clip_output import Clip, ClipOutput
 from ser.inference.exported import Exported
 from ser.inference.formats import FORMATS, Outcome, record
-from ser.inference.prediction import Clip, Prediction
-from ser.inference.predictor import UNKNOWN, Predictor, Said, load_model
+from ser.inference.prediction import Prediction
+from ser.inference.predictor import UNKNOWN, Predictor, load_model
 from ser.inference.recogniser import Recogniser
 from ser.runs.run import Run
 from workspace import Workspace, rows_of
@@ -57,7 +58,7 @@ def load(path: Path) -> Predictor:
 
 def own_words(run: Run, samples: Samples, rate: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """What the model of a run says of a clip, calibrated."""
-    return read_calibration(run.calibration).apply(Recogniser.load(run.best).hear(samples, rate).probabilities)
+    return read_calibration(run.calibration).apply(Recogniser.load(run.best).infer(samples, rate).probabilities)
 
 
 def values(of: Prediction) -> list[float]:
@@ -83,9 +84,9 @@ class Pitch:
     def __post_init__(self) -> None:
         self.heard: list[Clip] = []
 
-    def hear_all(self, clips: Sequence[Clip]) -> list[Said]:
+    def infer_clips(self, clips: Sequence[Clip]) -> list[ClipOutput]:
         self.heard += clips
-        return [Said(self.hear(prepare(samples, rate, self.audio).prepared)) for samples, rate in clips]
+        return [ClipOutput(self.hear(prepare(samples, rate, self.audio).prepared), np.zeros(0, np.float32)) for samples, rate in clips]
 
     def hear(self, waveform: Samples) -> np.ndarray[Any, np.dtype[np.float64]]:
         crossings = np.count_nonzero(np.diff(np.signbit(waveform[np.abs(waveform) > 0.01])))
@@ -401,7 +402,7 @@ def test_numbers_that_a_backbone_cannot_give_have_a_reason(finished: Run, monkey
     def fail(*_: object) -> None:
         raise ClipError("overflow")
 
-    monkeypatch.setattr(Recogniser, "hear_all", fail)
+    monkeypatch.setattr(Recogniser, "infer_clips", fail)
     with pytest.raises(AudioError, match="not-finite: overflow"):
         load(finished.folder).predict(tone(1, 200), RATE)
 
@@ -410,9 +411,9 @@ def test_batches_of_windows_are_small_where_the_rate_is_high(monkeypatch: pytest
     sizes: list[int] = []
 
     class Counting(Pitch):
-        def hear_all(self, clips: Sequence[Clip]) -> list[Said]:
+        def infer_clips(self, clips: Sequence[Clip]) -> list[ClipOutput]:
             sizes.append(len(clips))
-            return super().hear_all(clips)
+            return super().infer_clips(clips)
 
     monkeypatch.setattr(predict_module, "BATCH_VALUES", 4 * RATE)
     Predictor(Counting()).predict(tone(6, 200), RATE)

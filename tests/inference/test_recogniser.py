@@ -20,7 +20,8 @@ from ser.features.backbone_files import PINNED
 from ser.features.base import ClipError
 from ser.features.store import FeatureStore
 from ser.inference import header as rebuild
-from ser.inference.recogniser import Clip, Recogniser
+from ser.inference.clip_output import Clip
+from ser.inference.recogniser import Recogniser
 from ser.runs.checkpoint import load_checkpoint, save_checkpoint
 from ser.runs.run import Run
 from ser.training.trainer import header_differences
@@ -73,23 +74,23 @@ def noise(seconds: float, rate: int = 16_000, channels: int | None = None, seed:
 
 def test_a_crnn_says_what_it_said_in_training(finished: Run, prepared: Workspace) -> None:
     recogniser = recogniser_of(finished.best)
-    heard = recogniser.hear_all(clips_of(finished, prepared))
-    np.testing.assert_allclose([of.probabilities for of in heard], table_of(finished, recogniser.classes), rtol=0, atol=1e-6)
-    assert {tuple(of.gates) for of in heard} == {()}
+    traces = recogniser.trace_clips(clips_of(finished, prepared))
+    np.testing.assert_allclose([trace.output.probabilities for trace in traces], table_of(finished, recogniser.classes), rtol=0, atol=1e-6)
+    assert {tuple(trace.output.gates) for trace in traces} == {()}
 
 
 def test_a_mixture_of_experts_says_and_weighs_what_it_did_in_training(mixture: tuple[Workspace, Run]) -> None:
     space, run = mixture
     recogniser = recogniser_of(run.best)
-    heard = recogniser.hear_all(clips_of(run, space))
-    np.testing.assert_allclose([of.probabilities for of in heard], table_of(run, recogniser.classes), rtol=0, atol=1e-5)
-    gates = [[of.gates[name] for name in recogniser.features] for of in heard]
+    traces = recogniser.trace_clips(clips_of(run, space))
+    np.testing.assert_allclose([trace.output.probabilities for trace in traces], table_of(run, recogniser.classes), rtol=0, atol=1e-5)
+    gates = [[trace.output.gates[name] for name in recogniser.features] for trace in traces]
     np.testing.assert_allclose(gates, table_of(run, recogniser.features, "gate"), rtol=0, atol=1e-5)
 
 
 def test_features_are_those_of_the_store(mixture: tuple[Workspace, Run]) -> None:
     space, run = mixture
-    heard = recogniser_of(run.best).hear_all(clips_of(run, space)[:3])
+    heard = recogniser_of(run.best).trace_clips(clips_of(run, space)[:3])
     for folder in (space.processed / "features").iterdir():
         store = FeatureStore.open(folder)
         for row, of in zip(rows_of(run.predictions), heard, strict=False):
@@ -105,7 +106,7 @@ def test_the_checkpoint_alone_suffices(finished: Run, prepared: Workspace, tmp_p
     assert recogniser.classes == config.labels.keep
     assert recogniser.corpora == ("crema", "ravdess", "savee", "tess")
     clip = clips_of(finished, prepared)[0]
-    np.testing.assert_array_equal(recogniser.hear(*clip).probabilities, recogniser_of(finished.best).hear(*clip).probabilities)
+    np.testing.assert_array_equal(recogniser.infer(*clip).probabilities, recogniser_of(finished.best).infer(*clip).probabilities)
 
 
 # alone and in company
@@ -116,28 +117,30 @@ def test_the_checkpoint_alone_suffices(finished: Run, prepared: Workspace, tmp_p
 def test_company_and_order_change_nothing(finished: Run, seconds: list[float], seed: int) -> None:
     recogniser = recogniser_of(finished.best)
     clips = [noise(duration, seed=seed + index) for index, duration in enumerate(seconds)]
-    together, backwards = recogniser.hear_all(clips), recogniser.hear_all(clips[::-1])[::-1]
+    together, backwards = recogniser.trace_clips(clips), recogniser.trace_clips(clips[::-1])[::-1]
     for clip, one, other in zip(clips, together, backwards, strict=True):
-        alone = recogniser.hear(*clip)
-        np.testing.assert_allclose([one.probabilities, other.probabilities], [alone.probabilities] * 2, rtol=0, atol=1e-6)
+        alone = recogniser.trace(*clip)
+        np.testing.assert_allclose(
+            [one.output.probabilities, other.output.probabilities], [alone.output.probabilities] * 2, rtol=0, atol=1e-6
+        )
         for name, frames in alone.normalised.items():
             np.testing.assert_array_equal(one.normalised[name], frames)
-        for name, weights in alone.attention.items():
-            np.testing.assert_allclose(one.attention[name], weights, rtol=0, atol=1e-6)
+        for name, weights in alone.output.attention.items():
+            np.testing.assert_allclose(one.output.attention[name], weights, rtol=0, atol=1e-6)
 
 
 def test_company_changes_nothing_for_a_mixture_either(mixture: tuple[Workspace, Run]) -> None:
     space, run = mixture
     recogniser, clips = recogniser_of(run.best), [*clips_of(run, space)[:4], noise(0.1), noise(2.3)]
-    for clip, of in zip(clips, recogniser.hear_all(clips), strict=True):
-        alone = recogniser.hear(*clip)
-        np.testing.assert_allclose(of.probabilities, alone.probabilities, rtol=0, atol=1e-5)
-        assert of.gates == pytest.approx(alone.gates, abs=1e-5)
-        assert {name: len(weights) for name, weights in of.attention.items()} == {n: len(w) for n, w in alone.attention.items()}
+    for clip, output in zip(clips, recogniser.infer_clips(clips), strict=True):
+        alone = recogniser.infer(*clip)
+        np.testing.assert_allclose(output.probabilities, alone.probabilities, rtol=0, atol=1e-5)
+        assert output.gates == pytest.approx(alone.gates, abs=1e-5)
+        assert {name: len(weights) for name, weights in output.attention.items()} == {n: len(w) for n, w in alone.attention.items()}
 
 
 def test_nothing_is_heard_of_no_clips(finished: Run) -> None:
-    assert recogniser_of(finished.best).hear_all([]) == []
+    assert recogniser_of(finished.best).trace_clips([]) == []
 
 
 # what is heard
@@ -146,24 +149,24 @@ def test_nothing_is_heard_of_no_clips(finished: Run) -> None:
 @pytest.mark.parametrize("family", ["crnn", "mixture"])
 def test_everything_heard_fits_together(family: str, finished: Run, mixture: tuple[Workspace, Run]) -> None:
     recogniser = recogniser_of((finished if family == "crnn" else mixture[1]).best)
-    for heard in recogniser.hear_all([noise(0.1), noise(1.37), noise(2, 44_100, channels=2), noise(7, 8_000)]):
+    for heard in recogniser.trace_clips([noise(0.1), noise(1.37), noise(2, 44_100, channels=2), noise(7, 8_000)]):
         seconds = len(heard.stages.prepared) / recogniser.audio.sampling_rate
         assert tuple(heard.features) == tuple(heard.normalised) == tuple(heard.frame_rate) == recogniser.features
         for name, frames in heard.features.items():
             assert frames.shape == heard.normalised[name].shape
             assert len(frames) == pytest.approx(seconds * heard.frame_rate[name], abs=1.5)
-        for name, weights in heard.attention.items():
+        for name, weights in heard.output.attention.items():
             assert weights.sum() == pytest.approx(1, abs=1e-5)
             assert (weights > 0).all()
-            assert len(weights) == pytest.approx(seconds * heard.attention_rate[name], abs=1.5)
-        assert heard.probabilities.shape == (len(recogniser.classes),)
-        assert heard.probabilities.sum() == pytest.approx(1)
-        assert tuple(heard.gates) == (() if family == "crnn" else recogniser.features)
+            assert len(weights) == pytest.approx(seconds * heard.output.attention_rate[name], abs=1.5)
+        assert heard.output.probabilities.shape == (len(recogniser.classes),)
+        assert heard.output.probabilities.sum() == pytest.approx(1)
+        assert tuple(heard.output.gates) == (() if family == "crnn" else recogniser.features)
 
 
 def test_normalised_is_what_the_normaliser_of_training_makes_of_the_features(finished: Run) -> None:
     stored = load_checkpoint(finished.best)["normalisers"]["spectral"]
-    heard = recogniser_of(finished.best).hear(*noise(1.0))
+    heard = recogniser_of(finished.best).trace(*noise(1.0))
     features, normalised = (np.concatenate(list(of.values()), axis=1) for of in (heard.features, heard.normalised))
     np.testing.assert_allclose(normalised * stored["deviation"].numpy() + stored["mean"].numpy(), features, atol=1e-3)
 
@@ -172,15 +175,16 @@ def test_normalised_is_what_the_normaliser_of_training_makes_of_the_features(fin
     "clip", [(np.zeros(16_000, np.float32), 16_000), (np.ones(1, np.float32), 16_000), (np.zeros((0, 2), np.float32), 48_000)]
 )
 def test_silence_and_a_single_sample_are_heard_too(finished: Run, clip: Clip) -> None:
-    assert np.isfinite(recogniser_of(finished.best).hear(*clip).probabilities).all()
+    assert np.isfinite(recogniser_of(finished.best).infer(*clip).probabilities).all()
 
 
 def test_samples_stay_as_they_are_and_may_be_of_double_precision(finished: Run) -> None:
     samples, rate = noise(0.5)
     before = samples.copy()
-    single = recogniser_of(finished.best).hear(samples, rate)
+    single = recogniser_of(finished.best).infer(samples, rate)
     np.testing.assert_array_equal(samples, before)
-    np.testing.assert_array_equal(single.probabilities, recogniser_of(finished.best).hear(samples.astype(np.float64), rate).probabilities)
+    double = recogniser_of(finished.best).infer(samples.astype(np.float64), rate)
+    np.testing.assert_array_equal(single.probabilities, double.probabilities)
 
 
 # the backbone
@@ -199,7 +203,7 @@ def test_a_backbone_that_moved_is_found_again_when_one_says_where(mixture: tuple
     clip = clips_of(run, space)[0]
     for path in (moved, unnamed):
         again = Recogniser.load(path, backbone=str(shutil.copytree(tiny_backbone("wavlm"), tmp_path / path.stem)))
-        np.testing.assert_array_equal(again.hear(*clip).probabilities, recogniser_of(run.best).hear(*clip).probabilities)
+        np.testing.assert_array_equal(again.infer(*clip).probabilities, recogniser_of(run.best).infer(*clip).probabilities)
 
 
 @pytest.mark.parametrize("other", ["weights", "kind", "hub"])
@@ -230,7 +234,7 @@ def test_a_model_of_the_hub_is_found_by_name_and_commit_alone(mixture: tuple[Wor
     cached = hub_cache / f"models--{HUB_MODEL.replace('/', '--')}" / "snapshots" / PINNED[HUB_MODEL]
     shutil.copytree(tiny_backbone("wavlm"), cached)
     clip = noise(0.5)
-    np.testing.assert_array_equal(Recogniser.load(path).hear(*clip).probabilities, recogniser_of(run.best).hear(*clip).probabilities)
+    np.testing.assert_array_equal(Recogniser.load(path).infer(*clip).probabilities, recogniser_of(run.best).infer(*clip).probabilities)
 
 
 def test_the_backbone_computes_in_the_precision_of_training_where_the_machine_can(
@@ -260,7 +264,7 @@ def test_a_clip_that_the_backbone_cannot_hear_is_named_by_its_place(
     ear = next(ear for ear in recogniser.ears if ear.store.name == "ssl")
     monkeypatch.setattr(ear.extractor, "refuse_unstorable", refuse)
     with pytest.raises(ClipError) as error:
-        recogniser.hear_all([noise(2.0), noise(1.0), noise(0.5)])
+        recogniser.trace_clips([noise(2.0), noise(1.0), noise(0.5)])
     assert error.value.index == 2, "the shortest is heard first"
 
 

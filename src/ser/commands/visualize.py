@@ -298,11 +298,11 @@ def listen(config: ExperimentConfig, subject: Subject, run: str) -> Listening:
     differing = [key for key, value in recogniser.audio if value != getattr(config.audio, key)]
     if differing:
         raise ConfigError(f"{run} was trained with other audio.{', audio.'.join(differing)} than this config: their times do not fit")
-    heard = recogniser.hear(subject.stages.raw, subject.stages.raw_rate)
+    output = recogniser.infer(subject.stages.raw, subject.stages.raw_rate)
     return Listening(
-        attention=heard.attention,
-        attention_rate=heard.attention_rate,
-        gates=heard.gates,
-        probabilities=dict(zip(recogniser.classes, heard.probabilities.tolist(), strict=True)),
+        attention=output.attention,
+        attention_rate=output.attention_rate,
+        gates=output.gates,
+        probabilities=dict(zip(recogniser.classes, output.probabilities.tolist(), strict=True)),
         truth=subject.entry.emotion,
     )

@@ -143,7 +143,7 @@ def outputs_of(original: Original, verdict: Verdict) -> list[Port]:
 
 def facts_of(original: Original, int8: bool, head_only: bool = False) -> Facts:
     recogniser, backbone = original.recogniser, original.backbone_facts(inside=not head_only)
-    (heard,) = by_torch(original, trial_waveforms(recogniser.audio.sampling_rate)[:1])
+    (output,) = by_torch(original, trial_waveforms(recogniser.audio.sampling_rate)[:1])
     return Facts(
         format=FORMAT,
         classes=recogniser.classes,
@@ -153,7 +153,7 @@ def facts_of(original: Original, int8: bool, head_only: bool = False) -> Facts:
         features=recogniser.features,
         precision="int8" if int8 else "fp32",
         calibration=original.calibration,
-        attention_rate=dict(heard.attention_rate),
+        attention_rate=dict(output.attention_rate),
         corpora=recogniser.corpora,
         licence=model_licence(original.made_with) + licence_of(backbone),
         certificate=recogniser.certificate,

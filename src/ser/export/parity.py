@@ -1,4 +1,4 @@
-"""Whether an exported model says what its original says, on waveforms that every model can hear."""
+"""Whether the outputs of an exported model are those of its original, on waveforms that every model can take."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,8 @@ import numpy as np
 from ser.audio.waveform import Stages, Waveform, normalise_peak
 from ser.export.original import Original
 from ser.features.base import Frames
-from ser.inference.exported import Exported, Spoken
-from ser.inference.recogniser import Heard
+from ser.inference.clip_output import ClipOutput
+from ser.inference.exported import Exported
 from ser.units import seconds_to_samples
 
 TRIED_SECONDS = (0.02, 0.1, 0.73, 2.4, 5.1)
@@ -18,20 +18,21 @@ TRIED_SECONDS = (0.02, 0.1, 0.73, 2.4, 5.1)
 def largest_difference(exported: Exported, original: Original) -> float:
     """Between the calibrated probabilities of torch and those of the file, each clip alone and all together."""
     waveforms = trial_waveforms(original.recogniser.audio.sampling_rate)
-    expected = original.calibration.apply(np.stack([of.probabilities for of in by_torch(original, waveforms)]))
+    expected = original.calibration.apply(np.stack([output.probabilities for output in by_torch(original, waveforms)]))
     together = by_file(exported, original, waveforms)
-    alone = [spoken for waveform in waveforms for spoken in by_file(exported, original, [waveform])]
-    return float(max(np.abs(np.stack([of.probabilities for of in found]) - expected).max() for found in (together, alone)))
+    alone = [output for waveform in waveforms for output in by_file(exported, original, [waveform])]
+    return float(max(np.abs(np.stack([output.probabilities for output in outputs]) - expected).max() for outputs in (together, alone)))
 
 
-def by_torch(original: Original, waveforms: Sequence[Waveform]) -> list[Heard]:
-    """What torch says of prepared waveforms, not yet calibrated."""
+def by_torch(original: Original, waveforms: Sequence[Waveform]) -> list[ClipOutput]:
+    """The outputs of torch for prepared waveforms, not yet calibrated."""
     rate = original.recogniser.audio.sampling_rate
-    return list(original.recogniser.hear_batch([Stages(waveform, rate, waveform, waveform, waveform, waveform) for waveform in waveforms]))
+    stages = [Stages(waveform, rate, waveform, waveform, waveform, waveform) for waveform in waveforms]
+    return [trace.output for trace in original.recogniser.trace_batch(stages)]
 
 
-def by_file(exported: Exported, original: Original, waveforms: Sequence[Waveform]) -> list[Spoken]:
-    """What the file says of them; a head alone hears the frames of the original's backbone."""
+def by_file(exported: Exported, original: Original, waveforms: Sequence[Waveform]) -> list[ClipOutput]:
+    """The outputs of the file; a head alone takes the frames of the original's backbone."""
     return list(exported.run(waveforms, None if exported.missing is None else backbone_frames(original, waveforms)))
 
 

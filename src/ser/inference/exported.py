@@ -21,13 +21,12 @@ from ser.audio.waveform import Waveform, prepare
 from ser.config import AudioConfig
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
 from ser.evaluation.calibration import Calibration
+from ser.inference.clip_output import Clip, ClipOutput
 from ser.system.memory import enough_memory
 from ser.system.optional import optional
 from ser.wording import described
 
 Frames = NDArray[np.float32]
-Clip = tuple[NDArray[np.float32], int]
-"""Decoded samples, (samples,) or (samples, channels), and their rate in hertz."""
 
 FORMAT = 1
 """Of metadata, inputs and outputs."""
@@ -53,24 +52,6 @@ BATCH_SECONDS = 10.0
 """Of audio in a batch, padding included: larger ones are no faster on a processor, and take memory."""
 SHOWN = 200
 """Characters of an error in a message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """What an exported model says of one clip."""
-
-    probabilities: NDArray[np.float64]
-    """(C,) calibrated"""
-    embedding: NDArray[np.float32]
-    """(D,): what the classifier sees."""
-    attention: Mapping[str, NDArray[np.float32]]
-    """{name: (T',)} weights that sum to 1. Step k stands k / rate seconds from the start of the prepared waveform, and half a step."""
-    attention_rate: Mapping[str, float]
-    """{name: Hz}"""
-    gates: Mapping[str, float]
-    """{expert: weight}, summing to 1; empty for a model without a gate."""
-    start: float = 0.0
-    """Seconds from the start of the clip to that of the prepared waveform; negative where this begins with zeros."""
 
 
 @dataclass(frozen=True)
@@ -198,34 +179,34 @@ class Exported:
             raise ArtefactError(f"{path} does not describe its model as this version knows it: export it again ({what})") from None
         return cls(facts, session)
 
-    def hear(self, samples: NDArray[np.float32], sample_rate: int) -> Spoken:
-        """One clip: at least one sample, all finite (`ser.audio.screening` tells); errors as of `hear_all`.
+    def infer(self, samples: NDArray[np.float32], sample_rate: int) -> ClipOutput:
+        """One clip: at least one sample, all finite (`ser.audio.screening` tells); errors as of `infer_clips`.
 
         Shape:
             samples (samples,) or (samples, channels); full scale is 1
         """
-        return self.hear_all([(samples, sample_rate)])[0]
+        return self.infer_clips([(samples, sample_rate)])[0]
 
-    def hear_all(self, clips: Sequence[Clip]) -> list[Spoken]:
-        """Clips in the order given. Those of similar length share a batch; what is said of one does not depend on the others.
+    def infer_clips(self, clips: Sequence[Clip]) -> list[ClipOutput]:
+        """Clips in the order given. Those of similar length share a batch; the output of one does not depend on the others.
 
         Raises:
             ConfigError: the file is without its backbone.
-            AudioError: what it says of one is no number.
+            AudioError: a probability is no number.
             DataError: the memory does not suffice.
         """
         if self.missing:
             raise ConfigError(self.missing)
         stages = [prepare(np.asarray(samples, np.float32), rate, self.audio) for samples, rate in clips]
-        spoken: dict[int, Spoken] = {}
-        for batch in batches([len(of.prepared) for of in stages], round(BATCH_SECONDS * self.facts.sample_rate)):
-            spoken |= zip(batch, self.run([stages[index].prepared for index in batch]), strict=True)
-        if not all(np.isfinite(of.probabilities).all() for of in spoken.values()):
+        outputs: dict[int, ClipOutput] = {}
+        for batch in batches([len(stage.prepared) for stage in stages], round(BATCH_SECONDS * self.facts.sample_rate)):
+            outputs |= zip(batch, self.run([stages[index].prepared for index in batch]), strict=True)
+        if not all(np.isfinite(output.probabilities).all() for output in outputs.values()):
             raise AudioError("not-finite", "the model's own numbers are too large for the precision of its features")
-        return [replace(spoken[index], start=of.start) for index, of in enumerate(stages)]
+        return [replace(outputs[index], start=stage.start) for index, stage in enumerate(stages)]
 
-    def run(self, waveforms: Sequence[Waveform], frames: Sequence[Frames] | None = None) -> Iterator[Spoken]:
-        """Prepared waveforms, all in one batch; errors as of `hear_all`.
+    def run(self, waveforms: Sequence[Waveform], frames: Sequence[Frames] | None = None) -> Iterator[ClipOutput]:
+        """Prepared waveforms, all in one batch; errors as of `infer_clips`.
 
         Args:
             frames: for a file without its backbone, what that says of each waveform, (T, states x dim).
@@ -238,15 +219,15 @@ class Exported:
                 values |= zip(FRAMES, stack(frames), strict=True)
             found = self.session.run(self.outputs, {name: value for name, value in values.items() if name in self.inputs})
         for row in zip(*found, strict=True):
-            yield self.spoken(dict(zip(self.outputs, row, strict=True)))
+            yield self.output_of(dict(zip(self.outputs, row, strict=True)))
 
-    def spoken(self, row: Mapping[str, Any]) -> Spoken:
+    def output_of(self, row: Mapping[str, Any]) -> ClipOutput:
         """One clip of a batch: {output: its row}."""
         probabilities, embedding = (row[name] for name in OUTPUTS)
         # padding has the weight 0, and stands at the end
         attention = {name: np.trim_zeros(row[ATTENTION + name], "b") for name in self.facts.attention_rate}
         gates = dict(zip(self.facts.features, row[GATES].tolist(), strict=True)) if GATES in row else {}
-        return Spoken(probabilities.astype(np.float64), embedding, attention, self.facts.attention_rate, gates)
+        return ClipOutput(probabilities.astype(np.float64), embedding, attention, self.facts.attention_rate, gates)
 
 
 def loadable(path: Path) -> str | bytes:

@@ -1,4 +1,4 @@
-"""What a model says of a clip, and of a recording."""
+"""The contract of a trained model, and what is predicted for a recording with one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,31 +10,11 @@ from numpy.typing import NDArray
 from ser.config import AudioConfig
 from ser.evaluation.calibration import Calibration
 from ser.inference.attention import Attention
+from ser.inference.clip_output import Clip, ClipOutput
 
 Floats = NDArray[np.float64]
-Clip = tuple[NDArray[np.float32], int]
 Span = tuple[int, int]
 """First sample, and the first behind the last."""
-
-
-class Spoken(Protocol):
-    """What a model says of one clip."""
-
-    @property
-    def probabilities(self) -> Floats:
-        """(C,), calibrated."""
-
-    @property
-    def attention(self) -> Mapping[str, NDArray[np.float32]]:
-        """{name: (T',)} weights that sum to 1. Step k stands k / rate seconds from the start of the prepared waveform, and half a step."""
-
-    @property
-    def attention_rate(self) -> Mapping[str, float]:
-        """{name: Hz}"""
-
-    @property
-    def start(self) -> float:
-        """Seconds from the start of the clip to that of the prepared waveform."""
 
 
 class Model(Protocol):
@@ -50,7 +30,8 @@ class Model(Protocol):
     def calibration(self) -> Calibration:
         """Its threshold is that of the calibrated confidence, below which the answer is `unknown`."""
 
-    def hear_all(self, clips: Sequence[Clip]) -> Sequence[Spoken]: ...
+    def infer_clips(self, clips: Sequence[Clip]) -> Sequence[ClipOutput]:
+        """Outputs in the order of the clips, with calibrated probabilities; that of one does not depend on the others."""
 
 
 @dataclass(frozen=True, slots=True)

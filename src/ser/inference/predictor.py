@@ -6,9 +6,9 @@ others say is smoothed (`ser.inference.windows`).
 """
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Self
@@ -22,8 +22,9 @@ from ser.errors import AudioError, ConfigError, DataError
 from ser.evaluation.calibration import calibration_of
 from ser.features.base import ClipError
 from ser.inference.attention import Attention, Curve
+from ser.inference.clip_output import Clip, ClipOutput
 from ser.inference.plan import lay_out, weigh
-from ser.inference.prediction import Clip, Floats, Model, Passage, Prediction, Span, Spoken
+from ser.inference.prediction import Floats, Model, Passage, Prediction, Span
 from ser.inference.windows import stretches
 from ser.units import samples_to_seconds
 
@@ -156,10 +157,10 @@ class Predictor:
             track = untracked
         with track("predict", sum(last - first for first, last in spans) / found.sample_rate) as advance:
             while batch := [(piece, found.sample_rate) for piece in islice(pieces, size)]:
-                for of in self.model.hear_all(batch):
-                    rows.append(np.asarray(of.probabilities, np.float64))
+                for output in self.model.infer_clips(batch):
+                    rows.append(np.asarray(output.probabilities, np.float64))
                     first, last = next(windows)
-                    curves.add(of, (first / found.sample_rate, last / found.sample_rate))
+                    curves.add(output, (first / found.sample_rate, last / found.sample_rate))
                 advance(sum(len(piece) for piece, _ in batch) / found.sample_rate)
         return np.stack(rows), curves.attention()
 
@@ -178,21 +179,21 @@ class Predictor:
 
 
 class Curves:
-    """Collects what each window of a recording says of its attention."""
+    """Collects the attention of every window of a recording."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.of: dict[str, Curve] = {}
+        self.by_name: dict[str, Curve] = {}
 
-    def add(self, spoken: Spoken, window: tuple[float, float]) -> None:
+    def add(self, output: ClipOutput, window: tuple[float, float]) -> None:
         """`window` in seconds of the recording."""
-        for name, weights in spoken.attention.items():
-            rate = spoken.attention_rate[name]
-            curve = self.of.setdefault(name, Curve(self.seconds, rate))
-            curve.add(weights, rate, window[0] + spoken.start, window)
+        for name, weights in output.attention.items():
+            rate = output.attention_rate[name]
+            curve = self.by_name.setdefault(name, Curve(self.seconds, rate))
+            curve.add(weights, rate, window[0] + output.start, window)
 
     def attention(self) -> dict[str, Attention]:
-        return {name: curve.attention() for name, curve in self.of.items()}
+        return {name: curve.attention() for name, curve in self.by_name.items()}
 
 
 @contextmanager
@@ -219,18 +220,6 @@ def load_model(path: Path, backbone: str | None) -> Model:
     return exported
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a run's model says of one clip."""
-
-    probabilities: Floats
-    """(C,) calibrated"""
-    attention: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    attention_rate: Mapping[str, float] = field(default_factory=dict)
-    start: float = 0.0
-    """These as of `Spoken`."""
-
-
 class TrainedRun:
     """The model of a run's folder, with what was calibrated for it."""
 
@@ -246,9 +235,9 @@ class TrainedRun:
         self.calibration = calibration_of(run.calibration, self.recogniser.weights)
         self.classes, self.audio = self.recogniser.classes, self.recogniser.audio
 
-    def hear_all(self, clips: Sequence[Clip]) -> list[Said]:
+    def infer_clips(self, clips: Sequence[Clip]) -> list[ClipOutput]:
         try:
-            heard = self.recogniser.hear_all(clips)
+            outputs = self.recogniser.infer_clips(clips)
         except ClipError as error:
             raise AudioError("not-finite", str(error)) from None
-        return [Said(self.calibration.apply(of.probabilities), of.attention, of.attention_rate, of.start) for of in heard]
+        return [replace(output, probabilities=self.calibration.apply(output.probabilities)) for output in outputs]

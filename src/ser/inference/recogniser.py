@@ -5,7 +5,7 @@ extractors, rounded as the stores round, normalised, and shown to the network in
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -20,23 +20,20 @@ from ser.errors import ArtefactError, ConfigError
 from ser.features.base import ClipError, FeatureExtractor, Frames
 from ser.features.normaliser import Normaliser
 from ser.features.store import StoreSpec
+from ser.inference.clip_output import Clip, ClipOutput
 from ser.inference.header import Device, Header, make_extractor, read_header
 from ser.models.base import ModelOutput, padded_length
 from ser.models.registry import build_model
 from ser.runs.checkpoint import digest, fitting, load_checkpoint
 from ser.system.runtime import choose_device, memory_errors, repeat_exactly
 
-Clip = tuple[NDArray[np.float32], int]
-"""Decoded samples, (samples,) or (samples, channels), and their rate in hertz."""
-
 BATCH_SIZE = 16
 """Five seconds of all hidden states of a backbone are some megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """One clip on its way through a recogniser. The names are those of the features; of `attention` the network's own: `spectral` of a
-    spectral_crnn, which listens to all its features at once, and each expert of an ssl_spectral_moe."""
+class ClipTrace:
+    """One clip on its way through a recogniser, and what came out. The names are those of the features."""
 
     stages: Stages
     features: Mapping[str, Frames]
@@ -45,19 +42,8 @@ class Heard:
     """{name: (frames, dim)} as the network sees them."""
     frame_rate: Mapping[str, float]
     """{name: Hz} of both."""
-    probabilities: NDArray[np.float64]
-    """(C,)"""
-    attention: Mapping[str, NDArray[np.float32]]
-    """{name: (T',)} weights that sum to 1. Step k stands k / rate seconds from the start of the prepared waveform, and half a step."""
-    attention_rate: Mapping[str, float]
-    """{name: Hz}"""
-    gates: Mapping[str, float]
-    """{expert: weight}, summing to 1; empty for a model without a gate."""
-
-    @property
-    def start(self) -> float:
-        """Seconds from the start of the clip to that of the prepared waveform."""
-        return self.stages.start
+    output: ClipOutput
+    """Its probabilities are not calibrated."""
 
 
 @dataclass(frozen=True)
@@ -135,54 +121,71 @@ class Recogniser:
         recogniser.weights = digest(content["weights"])
         return recogniser
 
-    def hear(self, samples: NDArray[np.float32], sample_rate: int) -> Heard:
-        """One clip: at least one sample, all finite (`ser.audio.screening` tells); errors as of `hear_all`.
+    def infer(self, samples: NDArray[np.float32], sample_rate: int) -> ClipOutput:
+        """One clip: at least one sample, all finite (`ser.audio.screening` tells); errors as of `trace_clips`.
 
         Shape:
             samples (samples,) or (samples, channels); full scale is 1
         """
-        return self.hear_all([(samples, sample_rate)])[0]
+        return self.infer_clips([(samples, sample_rate)])[0]
 
-    def hear_all(self, clips: Sequence[Clip]) -> list[Heard]:
-        """Clips in the order given. Those of similar length share a batch; what is said of one does not depend on the others.
+    def infer_clips(self, clips: Sequence[Clip]) -> list[ClipOutput]:
+        """As `trace_clips`, of which only the outputs are kept."""
+        return [trace.output for trace in self.trace_clips(clips)]
 
-        Everything about every clip is kept, which fills the memory: hear a few dozen at a time.
+    def trace(self, samples: NDArray[np.float32], sample_rate: int) -> ClipTrace:
+        """As `infer`, with all that one may want to see on the way."""
+        return self.trace_clips([(samples, sample_rate)])[0]
+
+    def trace_clips(self, clips: Sequence[Clip]) -> list[ClipTrace]:
+        """Clips in the order given. Those of similar length share a batch; the output of one does not depend on the others.
+
+        Everything about every clip is kept, which fills the memory: give a few dozen at a time.
 
         Raises:
             ClipError: a backbone gave numbers for one, whose index it has, that cannot be stored.
             DataError: the memory does not suffice.
         """
-        heard: dict[int, Heard] = {}
+        traces: dict[int, ClipTrace] = {}
         with memory_errors("hear fewer clips at once, or shorter ones"):
             stages = [prepare(np.asarray(samples, np.float32), rate, self.audio) for samples, rate in clips]
             order = sorted(range(len(stages)), key=lambda index: len(stages[index].prepared))
             for start in range(0, len(order), BATCH_SIZE):
                 batch = order[start : start + BATCH_SIZE]
                 try:
-                    heard |= zip(batch, self.hear_batch([stages[index] for index in batch]), strict=True)
+                    traces |= zip(batch, self.trace_batch([stages[index] for index in batch]), strict=True)
                 except ClipError as error:
                     raise ClipError(str(error), batch[error.index]) from None
-        return [heard[index] for index in range(len(stages))]
+        return [traces[index] for index in range(len(stages))]
 
-    def hear_batch(self, stages: Sequence[Stages]) -> Iterator[Heard]:
-        """Prepared clips, all at once; errors as of `hear_all`."""
+    def trace_batch(self, stages: Sequence[Stages]) -> Iterator[ClipTrace]:
+        """Prepared clips, all at once; errors as of `trace_clips`."""
         features: list[dict[str, Frames]] = [{} for _ in stages]
         normalised: list[dict[str, Frames]] = [{} for _ in stages]
         for ear in self.ears:
-            for clip, (stored, seen) in enumerate(ear.listen([of.prepared for of in stages])):
+            for clip, (stored, seen) in enumerate(ear.listen([stage.prepared for stage in stages])):
                 features[clip] |= stored
                 normalised[clip] |= seen
-        output = self.forward(normalised)
-        probabilities = output.logits.cpu().double().softmax(dim=-1).numpy()
-        gates = np.empty((len(stages), 0)) if output.gate is None else output.gate.cpu().double().numpy()
-        attention = {name: weights.cpu().numpy() for name, weights in output.attention.items()}
-        for clip, of in enumerate(stages):
-            yield Heard(
-                stages=of,
+        outputs = self.outputs(self.forward(normalised))
+        for clip, (stage, output) in enumerate(zip(stages, outputs, strict=True)):
+            yield ClipTrace(
+                stages=stage,
                 features=chosen(features[clip], self.features),
                 normalised=chosen(normalised[clip], self.features),
                 frame_rate=self.frame_rate,
+                output=replace(output, start=stage.start),
+            )
+
+    def outputs(self, output: ModelOutput) -> Iterator[ClipOutput]:
+        """One for each clip of a batch."""
+        probabilities = output.logits.cpu().double().softmax(dim=-1).numpy()
+        embedding = output.embedding.cpu().numpy()
+        gates = np.empty((len(probabilities), 0)) if output.gate is None else output.gate.cpu().double().numpy()
+        attention = {name: weights.cpu().numpy() for name, weights in output.attention.items()}
+        for clip in range(len(probabilities)):
+            yield ClipOutput(
                 probabilities=probabilities[clip],
+                embedding=embedding[clip],
                 # padding has the weight 0, and stands at the end
                 attention={name: np.trim_zeros(weights[clip], "b") for name, weights in attention.items()},
                 attention_rate=output.attention_rate,

@@ -111,8 +111,8 @@ class Listener:
         """The prepared waveform, and the attention over it."""
         if self.recogniser is None:
             return prepare(audio.samples, audio.sample_rate, self.audio).prepared, {}, {}
-        heard = self.recogniser.hear(audio.samples, audio.sample_rate)
-        return heard.stages.prepared, heard.attention, heard.attention_rate
+        trace = self.recogniser.trace(audio.samples, audio.sample_rate)
+        return trace.stages.prepared, trace.output.attention, trace.output.attention_rate
 
 
 def sound_uri(waveform: Waveform, sample_rate: int) -> str:

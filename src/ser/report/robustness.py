@@ -22,7 +22,8 @@ from ser.evaluation.intervals import difference_of, pooled
 from ser.evaluation.metrics import METRICS, Counts
 from ser.evaluation.predictions import Predictions
 from ser.evaluation.scores import scores_of, speaker_matrices, summarise
-from ser.inference.recogniser import Clip, Recogniser
+from ser.inference.clip_output import Clip
+from ser.inference.recogniser import Recogniser
 from ser.splits.certificate import Entry
 from ser.splits.split import drawing_key
 from ser.system.progress import track
@@ -153,8 +154,8 @@ def hear_spoiled(
                 left_out[clip] += 1
             else:
                 heard.append(entry)
-                for name, of in zip(CONDITIONS, recogniser.hear_all(spoil(*clip, drawing_key(seed, entry.id))), strict=True):
-                    said[name].append(of.probabilities)
+                for name, output in zip(CONDITIONS, recogniser.infer_clips(spoil(*clip, drawing_key(seed, entry.id))), strict=True):
+                    said[name].append(output.probabilities)
             advance(1)
     predictions = {name: Predictions.of(heard, np.array(of), recogniser.classes) for name, of in said.items()} if heard else {}
     return predictions, dict(left_out)
