@@ -1,6 +1,7 @@
-"""Which stretches of a recording a model hears, and for which it answers."""
+"""Which regions of a recording are given to a model, and for which stretches of time there is an answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from ser.inference.prediction import Floats, Span
 from ser.inference.windows import cell_edges, smooth, window_starts
 from ser.units import seconds_to_samples
 
+Hops = NDArray[np.bool_]
+"""(hops,) which are loud, or speech."""
+
 LEAST_SPEECH = 0.2
 """Seconds of speech that a window, or a cell of the timeline, needs to be answered; half of it if that is less."""
 MARGIN_HOPS = 4
@@ -22,13 +26,40 @@ VOICE_MARGIN_HOPS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What of a recording is heard, and for which stretches of time it will be answered. All numbers are samples of the recording."""
+class Region:
+    """A stretch of a recording, in samples."""
 
-    spans: list[Span]
-    """Heard, each on its own, in the order of their starts."""
-    window: int
-    """Length of a span."""
+    first: int
+    end: int
+    """The first sample behind it."""
+
+    @property
+    def length(self) -> int:
+        return self.end - self.first
+
+    def widened(self, margin: int) -> Self:
+        """By so many samples on both sides, also beyond the recording."""
+        return replace(self, first=self.first - margin, end=self.end + margin)
+
+    def contains(self, other: "Region") -> bool:
+        return self.first <= other.first and other.end <= self.end
+
+    def joined(self, other: "Region") -> "Region":
+        """The shortest region that contains both."""
+        return Region(min(self.first, other.first), max(self.end, other.end))
+
+    def clipped(self, other: "Region") -> "Region":
+        """The part of it inside another."""
+        return Region(max(self.first, other.first), min(self.end, other.end))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What of a recording is inferred, and for which stretches of time there will be an answer. All numbers are samples of the
+    recording."""
+
+    regions: list[Region]
+    """Each is a clip for the model, in the order of their starts, and all of one length."""
     edges: NDArray[np.int64]
     """(cells + 1,)"""
     speech: NDArray[np.int64]
@@ -36,41 +67,53 @@ class Plan:
     least: Floats
     """(cells,) hops of speech for which each is answered."""
 
+    @property
+    def spans(self) -> list[Span]:
+        return [(region.first, region.end) for region in self.regions]
+
 
 def lay_out(found: Scan, audio: AudioConfig, window_seconds: float, hop_seconds: float) -> Plan:
-    """A recording no longer than a window is one span. So is one where what is loud, if that holds all speech, or what is speech, is no
-    longer, with a margin that the model's trim cuts; and one without speech."""
+    """One region where that is enough: a recording no longer than a window, one with little to hear in it (`short_region`), and one
+    without speech, of which the loudest window is taken. Else the windows that hold speech."""
     window, hop = (seconds_to_samples(seconds, found.sample_rate) for seconds in (window_seconds, hop_seconds))
     loud = find_speech(frame_power(found.energy, found.hop), audio.trim_top_db)
     speech = loud if found.voiced is None else found.voiced
-    if found.num_samples <= window:
-        return one_span((0, found.num_samples), speech, found)
-    begin, end = bounds(speech if speech.any() else loud, found)
-    beyond = VOICE_MARGIN_HOPS * found.hop
-    for of, margin in ((loud, MARGIN_HOPS), (speech, VOICE_MARGIN_HOPS)) if audio.trim_silence else ():
-        first, last = bounds(of, found)
-        if last - first <= window and first - beyond <= begin and end <= last + beyond:  # else it is a door that slams, and no speech
-            around = (max(0, min(first - margin * found.hop, begin)), min(found.num_samples, max(last + margin * found.hop, end)))
-            return one_span(around, speech, found)
-    first, last = bounds(speech, found) if audio.trim_silence else (0, found.num_samples)
-    starts = first + np.array(window_starts(last - first, window, hop))
+    whole = Region(0, found.num_samples)
+    if whole.length <= window:
+        return one_region(whole, speech, found)
+    if audio.trim_silence and (region := short_region(loud, speech, window, found)):
+        return one_region(region, speech, found)
+    covered = bounds(speech, found) if audio.trim_silence else whole
+    starts = covered.first + np.array(window_starts(covered.length, window, hop))
     if not speech.any():
         start = fullest_start(starts, window, loud, found.hop)
-        return one_span((start, start + window), speech, found)
-    edges = first + cell_edges(last - first, hop)
+        return one_region(Region(start, start + window), speech, found)
+    edges = covered.first + cell_edges(covered.length, hop)
     return Plan(
-        spans=[(start, start + window) for start in spoken_starts(starts, window, speech, found.hop)],
-        window=window,
+        regions=[Region(start, start + window) for start in speech_starts(starts, window, speech, found.hop)],
         edges=edges,
         speech=speech_between(speech, edges // found.hop),
         least=least_hops(np.diff(edges) / found.hop),
     )
 
 
-def bounds(speech: NDArray[np.bool_], found: Scan) -> Span:
-    """Where it begins and ends; a recording without any is taken whole."""
-    hops = np.flatnonzero(speech)
-    return (int(hops[0]) * found.hop, min(found.num_samples, (int(hops[-1]) + 1) * found.hop)) if len(hops) else (0, found.num_samples)
+def short_region(loud: Hops, speech: Hops, window: int, found: Scan) -> Region | None:
+    """What is loud, if that is no longer than a window and holds all speech; else what is speech, if that is no longer. With a margin that
+    the model's own trim cuts. Loud sounds outside of which there is speech are a door that slams."""
+    needed = bounds(speech if speech.any() else loud, found)
+    for hops, margin in ((loud, MARGIN_HOPS), (speech, VOICE_MARGIN_HOPS)):
+        region = bounds(hops, found)
+        if region.length <= window and region.widened(VOICE_MARGIN_HOPS * found.hop).contains(needed):
+            return region.widened(margin * found.hop).joined(needed).clipped(Region(0, found.num_samples))
+    return None
+
+
+def bounds(hops: Hops, found: Scan) -> Region:
+    """From the first of these hops to the last; of none of them, the whole recording."""
+    chosen = np.flatnonzero(hops)
+    if not len(chosen):
+        return Region(0, found.num_samples)
+    return Region(int(chosen[0]) * found.hop, min(found.num_samples, (int(chosen[-1]) + 1) * found.hop))
 
 
 def least_hops(hops: Floats) -> Floats:
@@ -82,34 +125,35 @@ def least_hops(hops: Floats) -> Floats:
     return np.maximum(1, np.minimum(LEAST_SPEECH / TRIM_HOP_SECONDS, hops / 2))
 
 
-def one_span(span: Span, speech: NDArray[np.bool_], found: Scan) -> Plan:
-    """Of which all speech has the answer."""
-    return Plan([span], span[1] - span[0], np.array(bounds(speech, found)), np.array([np.count_nonzero(speech)]), np.ones(1))
+def one_region(region: Region, speech: Hops, found: Scan) -> Plan:
+    """With one cell, from the first speech to the last, that is always answered."""
+    cell = bounds(speech, found)
+    return Plan([region], np.array([cell.first, cell.end]), np.array([np.count_nonzero(speech)]), np.ones(1))
 
 
-def spoken_starts(starts: NDArray[np.int64], window: int, speech: NDArray[np.bool_], hop: int) -> list[int]:
+def speech_starts(starts: NDArray[np.int64], window: int, speech: Hops, hop: int) -> list[int]:
     """Of the windows that hold enough speech; if none does, of the one with most."""
     enough = hops_within(starts, window, speech, hop) >= least_hops(np.array(window / hop))
     chosen: list[int] = starts[enough].tolist()
     return chosen or [fullest_start(starts, window, speech, hop)]
 
 
-def fullest_start(starts: NDArray[np.int64], window: int, speech: NDArray[np.bool_], hop: int) -> int:
+def fullest_start(starts: NDArray[np.int64], window: int, speech: Hops, hop: int) -> int:
     """Of the window with most speech."""
     return int(starts[hops_within(starts, window, speech, hop).argmax()])
 
 
-def hops_within(starts: NDArray[np.int64], window: int, speech: NDArray[np.bool_], hop: int) -> NDArray[np.int64]:
+def hops_within(starts: NDArray[np.int64], window: int, speech: Hops, hop: int) -> NDArray[np.int64]:
     """Of speech, in each window."""
     before = np.concatenate([[0], np.cumsum(speech)])
     return np.asarray(before[np.minimum((starts + window) // hop, len(speech))] - before[starts // hop])
 
 
 def weigh(probabilities: Floats, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
-    """What holds for each cell, (cells, C), and its hops of speech, (cells,): 0 for a cell that is not answered. At least one is answered
-    if anybody speaks."""
+    """The probabilities for each cell, (cells, C), and its hops of speech, (cells,): 0 for a cell that is not answered. At least one is
+    answered if anybody speaks."""
     if len(plan.speech) == 1:
         return probabilities, plan.speech
-    answers, heard = smooth(probabilities, [first for first, _ in plan.spans], plan.window, plan.edges)
-    least = np.minimum(plan.least, plan.speech[heard].max())
-    return answers, np.where(heard & (plan.speech >= least), np.maximum(plan.speech, 1), 0)
+    answers, covered = smooth(probabilities, [region.first for region in plan.regions], plan.regions[0].length, plan.edges)
+    least = np.minimum(plan.least, plan.speech[covered].max())
+    return answers, np.where(covered & (plan.speech >= least), np.maximum(plan.speech, 1), 0)
