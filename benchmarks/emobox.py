@@ -39,8 +39,8 @@ from ser.pipeline.transform import transform
 from ser.runs.run import create_run
 from ser.splits.protocols import find_protocol
 from ser.splits.split import make_split, write_split
+from ser.system.device import prepare_process
 from ser.system.files import digest_json, exclusive_lock, read_json, write_json
-from ser.system.runtime import prepare_process
 from ser.training.trainer import Trainer
 
 ROOT = Path("data/emobox")

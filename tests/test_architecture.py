@@ -25,7 +25,7 @@ SIBLINGS = ("training", "inference")
 CORE = {"numpy", "pydantic", "rich", "ruamel", "scipy", "soundfile", "soxr", "torch", "typer"}
 """The dependencies of pyproject.toml that are always there; all others are imported inside the functions that need them."""
 
-TORCH = {"models", "training", "runs.checkpoint", "system.runtime", "features.backbone", "inference.recogniser"}
+TORCH = {"models", "training", "runs.checkpoint", "system.device", "features.backbone", "inference.recogniser"}
 """Wings and modules that may import torch when they are imported."""
 
 NEVER = {"librosa", "sklearn", "pandas"}

@@ -16,14 +16,12 @@ import typer
 
 from ser import __version__
 from ser.errors import ConfigError, DataError, SerError
+from ser.system.memory import MEMORY_MESSAGE, is_out_of_memory
 
 log = logging.getLogger(__name__)
 
 STEPS = ("extract", "transform", "load", "train")
 EXTRA_STEPS = ("doctor",)
-
-NO_ROOM = "failed to map segment"
-"""What is said of a library that the memory has no room for."""
 
 app = typer.Typer(
     name="ser",
@@ -60,10 +58,10 @@ def exit_codes() -> Iterator[None]:
         log.debug("where it came from", exc_info=True)
         fail(str(error), DataError.exit_code)
     except (MemoryError, ImportError) as error:
-        if isinstance(error, ImportError) and NO_ROOM not in str(error):
+        if not is_out_of_memory(error):
             raise
         log.debug("where it came from", exc_info=True)
-        fail("the memory does not suffice", DataError.exit_code)
+        fail(MEMORY_MESSAGE, DataError.exit_code)
     except KeyboardInterrupt:
         fail("stopped by Ctrl-C; what was finished is kept", 128 + signal.SIGINT)
     except Terminated:

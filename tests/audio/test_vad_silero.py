@@ -374,7 +374,7 @@ def missing() -> Path:
 
 
 def test_without_the_extra_energy_tells_and_says_so(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("ser.system.optional.find_spec", lambda _: None)
     with caplog.at_level(logging.INFO):
         assert detector("auto") is None
     assert caplog.messages == ["speech is told from silence by energy: silero is not installed: pip install 'ser[voice]'"]
@@ -385,7 +385,7 @@ def test_without_the_extra_energy_tells_and_says_so(monkeypatch: pytest.MonkeyPa
 
 def test_an_older_package_a_damaged_one_and_no_onnxruntime_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     spec = type("Spec", (), {"origin": str(tmp_path / "__init__.py")})
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: spec)
+    monkeypatch.setattr("ser.system.optional.find_spec", lambda _: spec)
     with pytest.raises(ConfigError, match=r"came with its version 6\.2\.2"):
         detector("silero")
     (tmp_path / "data").mkdir()

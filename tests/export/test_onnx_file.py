@@ -324,7 +324,7 @@ def test_a_run_that_is_not_finished_is_refused(finished: Run, tmp_path: Path) ->
 
 @pytest.mark.parametrize("absent", [{"onnx"}, {"onnxruntime"}, {"onnx", "onnxruntime"}])
 def test_a_missing_extra_is_named(finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absent: set[str]) -> None:
-    monkeypatch.setattr(export, "find_spec", lambda name: None if name in absent else object())
+    monkeypatch.setattr("ser.system.optional.find_spec", lambda name: None if name in absent else object())
     with pytest.raises(ConfigError, match=rf"an export needs {' and '.join(sorted(absent))}: pip install 'ser\[export\]'"):
         export_run(finished, tmp_path / "model.onnx")
 

@@ -73,7 +73,7 @@ def test_an_exported_model_that_is_not_the_run_is_told_and_passed_over(capsys: p
 
 @pytest.mark.usefixtures("here")
 def test_an_exported_model_that_nothing_here_can_run_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser.inference.choose_model.find_spec", lambda _: None)
+    monkeypatch.setattr("ser.system.optional.find_spec", lambda _: None)
     assert choose_model(None) == str(RUN)
 
 

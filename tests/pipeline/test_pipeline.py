@@ -486,12 +486,12 @@ def test_other_features_are_computed_anew_and_never_mixed(workspace: Workspace) 
 
 
 def test_a_missing_extra_is_told_before_the_first_step(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser.pipeline.extras.find_spec", lambda name: None)
+    monkeypatch.setattr("ser.system.optional.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"needs audiomentations: pip install 'ser\[augment\]'"):
         workspace.run("extract,transform", "augmentations.copies=1")
 
 
 def test_copies_altered_in_speed_alone_need_no_extra(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser.pipeline.extras.find_spec", lambda name: None)
+    monkeypatch.setattr("ser.system.optional.find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "audiomentations", None)
     workspace.run("transform,load", SPEED_ALONE)

@@ -441,7 +441,7 @@ def test_hidden_states_that_the_backbone_lacks_are_refused_before_anything_is_wr
 def test_a_missing_extra_is_told_before_the_first_step(
     space: Workspace, monkeypatch: pytest.MonkeyPatch, module: str, more: list[str], way_out: str
 ) -> None:
-    monkeypatch.setattr("ser.pipeline.extras.find_spec", lambda name: None if name == module else True)
+    monkeypatch.setattr("ser.system.optional.find_spec", lambda name: None if name == module else True)
     monkeypatch.setattr("ser.pipeline.extract.extract", None)
     with pytest.raises(ConfigError, match=f"needs {module}.*{way_out}"):
         space.run("extract,transform", *settings(tiny_backbone("wavlm")), *more)

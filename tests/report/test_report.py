@@ -416,7 +416,7 @@ def test_what_a_killed_report_left_is_removed(run: Run, quick: None, ser: Ser) -
 
 
 def test_without_the_extra_it_is_named(run: Run, ser: Ser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser.commands.report.find_spec", lambda name: None)
+    monkeypatch.setattr("ser.system.optional.find_spec", lambda name: None)
     refused(ser, run, 2, "a report needs matplotlib and jinja2: pip install 'ser[viz]'")
 
 

@@ -516,7 +516,7 @@ def test_nothing_to_do_is_refused(ser: Ser, prepared: Workspace) -> None:
 
 
 def test_without_the_extra_it_says_what_to_install(draw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser.commands.visualize.find_spec", lambda name: None)
+    monkeypatch.setattr("ser.system.optional.find_spec", lambda name: None)
     answer = draw()
     assert (answer.code, "pip install 'ser[viz]'" in answer.err) == (2, True)
 

@@ -1,12 +1,14 @@
-"""The allocator keeps its memory where glibc lets itself be told, and is left alone elsewhere."""
+"""The allocator keeps its memory where glibc can be told to; too little memory is one error, whatever library reports it."""
 
 import ctypes
 import sys
 
 import pytest
+import torch
 
+from ser.errors import DataError
 from ser.system import memory
-from ser.system.memory import keep_memory
+from ser.system.memory import keep_memory, memory_errors
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mallopt is of glibc")
@@ -39,3 +41,27 @@ def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(ctypes, "CDLL", None)
     keep_memory()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        MemoryError(),
+    ],
+)
+def test_too_little_memory_names_the_setting(error: Exception) -> None:
+    with pytest.raises(DataError, match=r"^the memory does not suffice: lower train\.batch_size$"), memory_errors("lower train.batch_size"):
+        raise error
+
+
+def test_what_torch_says_of_too_little_memory_on_the_cpu_is_known() -> None:
+    with pytest.raises(DataError, match=r"^the memory does not suffice: lower train\.batch_size$"), memory_errors("lower train.batch_size"):
+        torch.empty(2**50)
+
+
+def test_another_error_of_torch_stays_itself() -> None:
+    with pytest.raises(RuntimeError, match="must match"), memory_errors("lower train.batch_size"):
+        torch.zeros(2) + torch.zeros(3)

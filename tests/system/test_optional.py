@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ser.errors import ConfigError
-from ser.system.optional import optional
+from ser.system.optional import import_optional
 
 
 @pytest.fixture
@@ -19,13 +19,13 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_is_there_is_imported(package: Path) -> None:
     package.write_text("ANSWER = 42")
-    assert optional("of_an_extra", "").ANSWER == 42
+    assert import_optional("of_an_extra", "").ANSWER == 42
 
 
 @pytest.mark.usefixtures("package")
 def test_what_is_not_there_is_told_with_its_extra() -> None:
     with pytest.raises(ConfigError, match=r"^--sing needs it$"):
-        optional("of_an_extra", "--sing needs it")
+        import_optional("of_an_extra", "--sing needs it")
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ def test_what_is_not_there_is_told_with_its_extra() -> None:
 def test_what_cannot_be_imported_is_not_called_missing(package: Path, error: str, words: str) -> None:
     package.write_text(f"raise {error}")
     with pytest.raises(ConfigError, match=f"^of_an_extra cannot be imported: {words}$"):
-        optional("of_an_extra", "--sing needs it")
+        import_optional("of_an_extra", "--sing needs it")
 
 
 @pytest.mark.parametrize("stop", ["KeyboardInterrupt", "SystemExit"])
 def test_ctrl_c_is_ctrl_c_also_where_a_module_makes_an_import_error_of_it(package: Path, stop: str) -> None:
     package.write_text(f"raise ImportError('initialization failed') from {stop}()")
     with pytest.raises((KeyboardInterrupt, SystemExit)) as stopped:
-        optional("of_an_extra", "--sing needs it")
+        import_optional("of_an_extra", "--sing needs it")
     assert stopped.type.__name__ == stop

@@ -13,7 +13,6 @@ from processes import in_a_child
 from ser.config import TrackingConfig
 from ser.errors import ConfigError
 from ser.runs.run import HISTORY_COLUMNS, Run
-from ser.training import tracking
 from ser.training.tracking import EventFile, check_installed
 from ser.training.trainer import Trainer
 from workspace import Workspace, history_of, rows_of, weights_of
@@ -118,7 +117,7 @@ def test_a_run_that_began_without_it_may_go_on_with_it(prepared: Workspace, tmp_
 
 
 def test_a_missing_extra_is_told_before_the_first_step(workspace: Workspace, ser: Ser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "find_spec", lambda name: None)
+    monkeypatch.setattr("ser.system.optional.find_spec", lambda name: None)
     answer = ser("--config", workspace.config_file, "--steps", "extract,transform,load,train", "--set", ON)
     assert answer.code == 2
     assert answer.err == "ser: this config needs tensorboard: pip install 'ser[track]', or --set tracking.tensorboard=false\n"

@@ -13,6 +13,7 @@ import soxr
 
 from ser.config import AugmentationsConfig
 from ser.errors import ConfigError
+from ser.system.optional import install_hint
 
 CODE_VERSION = 1
 """Part of the fingerprint of the copies' store: raise it when a change here changes what a copy sounds like."""
@@ -129,7 +130,7 @@ def import_audiomentations() -> Any:
 
 
 def missing_extra(module: str | None) -> ConfigError:
-    return ConfigError(f"augmentations.copies needs {module}, which is not installed: pip install 'ser[augment]'")
+    return ConfigError(f"augmentations.copies needs {module}, which is not installed: {install_hint('augment')}")
 
 
 @contextmanager

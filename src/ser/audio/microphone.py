@@ -15,7 +15,7 @@ import numpy as np
 
 from ser.audio.waveform import Waveform
 from ser.errors import DataError
-from ser.system.optional import optional
+from ser.system.optional import import_optional, install_hint
 from ser.units import samples_to_seconds, seconds_to_samples
 
 CAPTURE_RATE = 48_000
@@ -139,7 +139,7 @@ def put_into(queue: "SimpleQueue[bytes | None]") -> Generator[None, bytearray]:
 
 def open_device() -> Any:
     """Errors as of `Microphone`."""
-    miniaudio = optional("miniaudio", "--mic needs miniaudio: pip install 'ser[mic]'")
+    miniaudio = import_optional("miniaudio", f"--mic needs miniaudio: {install_hint('mic')}")
     try:
         with quiet():
             return miniaudio.CaptureDevice(

@@ -6,7 +6,6 @@ the file that takes a whole sequence of chunks in one call. Chunks, context and 
 A recording is shown to it as the models here hear one, with a peak of 1: a voice recorded at -50 dBFS is none to it else.
 """
 
-import importlib.util
 import logging
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -17,8 +16,8 @@ from numpy.typing import NDArray
 
 from ser.audio.waveform import Waveform
 from ser.errors import ConfigError, DataError
-from ser.system.memory import enough_memory
-from ser.system.optional import optional
+from ser.system.memory import memory_errors
+from ser.system.optional import import_optional, install_hint, package_folder
 
 RATE = 16_000
 """Hz, of what it hears. All lengths below are samples at this rate."""
@@ -44,7 +43,7 @@ SURE_SECONDS = 1.0
 """A shorter recording may end before the network has made up its mind."""
 
 FILE = "silero_vad_16k_sequence.onnx"
-ADVICE = "pip install 'ser[voice]'"
+ADVICE = install_hint("voice")
 
 log = logging.getLogger(__name__)
 
@@ -88,14 +87,14 @@ class Silero:
             DataError: the memory does not suffice.
         """
         path = find_file()
-        onnxruntime = optional("onnxruntime", f"silero needs onnxruntime: {ADVICE}")
+        onnxruntime = import_optional("onnxruntime", f"silero needs onnxruntime: {ADVICE}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 4  # what goes wrong is raised, and said once
         # what it would make of so small a graph is no faster, and takes a third of the time to load it
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
-            with enough_memory(f"{path} cannot be loaded"):
+            with memory_errors(f"{path} cannot be loaded"):
                 return cls(onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
         except DataError:
             raise
@@ -110,10 +109,10 @@ class Silero:
 
 def find_file() -> Path:
     """Errors as of `Silero.load`."""
-    spec = importlib.util.find_spec("silero_vad")
-    if spec is None or spec.origin is None:
+    folder = package_folder("silero_vad")
+    if folder is None:
         raise ConfigError(f"silero is not installed: {ADVICE}")
-    path = Path(spec.origin).parent / "data" / FILE
+    path = folder / "data" / FILE
     if not path.is_file():
         raise ConfigError(f"silero-vad has no {FILE}, which came with its version 6.2.2: {ADVICE} --upgrade")
     return path
@@ -137,7 +136,7 @@ class Listener:
         Raises:
             DataError: the memory does not suffice.
         """
-        with enough_memory("silero needs some to tell speech from silence"):
+        with memory_errors("silero needs some to tell speech from silence"):
             self.take(mono if self.stream is None else self.stream.resample_chunk(mono))
 
     def take(self, piece: Waveform) -> None:
@@ -168,7 +167,7 @@ class Listener:
 
     def finish(self) -> Probabilities:
         """That each 32 ms are speech, (chunks,). Nothing can be added behind it; errors as of `add`."""
-        with enough_memory("silero needs some to tell speech from silence"):
+        with memory_errors("silero needs some to tell speech from silence"):
             if self.stream is not None:
                 self.take(self.stream.resample_chunk(np.zeros(0, np.float32), last=True))
             rest = np.concatenate([np.zeros(0, np.float32), *self.waiting])

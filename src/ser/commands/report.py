@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from ser.report.page import render_page
 from ser.runs.run import flatten
 from ser.system.console import say
 from ser.system.files import exclusive_lock, remove_leftovers, write_text
+from ser.system.optional import require
 
 if TYPE_CHECKING:
     from ser.inference.recogniser import Recogniser
@@ -71,9 +71,7 @@ def report(run: str, *, audio: bool = True, clips: int = 400, settings: Sequence
 
 
 def refuse_without_libraries() -> None:
-    absent = [module for module in ("matplotlib", "jinja2") if find_spec(module) is None]
-    if absent:
-        raise ConfigError(f"a report needs {' and '.join(absent)}: pip install 'ser[viz]'")
+    require("a report", ["matplotlib", "jinja2"], "viz")
 
 
 def located(config: ExperimentConfig, settings: Sequence[str]) -> ExperimentConfig:
@@ -96,7 +94,7 @@ def refuse_absent_devices(here: ExperimentConfig, settings: Sequence[str]) -> No
     Raises:
         ConfigError: it is not.
     """
-    from ser.system.runtime import choose_device
+    from ser.system.device import choose_device
 
     named = {setting.partition("=")[0].strip() for setting in settings}
     for of, key in ((here.train, "train.device"), (here.ssl, "ssl.device")):
@@ -120,7 +118,7 @@ def load_recogniser(facts: RunFacts, config: ExperimentConfig) -> tuple["Recogni
     """
     from ser.inference.recogniser import Recogniser
     from ser.runs.checkpoint import digest, load_checkpoint
-    from ser.system.runtime import prepare_process
+    from ser.system.device import prepare_process
 
     prepare_process(config.runtime)
     best = facts.run.best

@@ -2,10 +2,8 @@
 
 import ipaddress
 import logging
-import os
 import re
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from ser.errors import ConfigError
@@ -13,6 +11,8 @@ from ser.serve.limits import LOOPBACK, Limits, plain_name, url_name
 from ser.serve.pool import Pool, worker_command
 from ser.serve.server import listen, run
 from ser.system.console import say
+from ser.system.cores import available_cores
+from ser.system.optional import install_hint, is_installed
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +80,8 @@ def check(workers: int | None, max_mb: float, max_seconds: float, timeout: float
     Raises:
         ConfigError: as of `serve`.
     """
-    if not all(map(find_spec, NEEDED)):
-        raise ConfigError("the service needs fastapi, uvicorn, python-multipart and prometheus-client: pip install 'ser[serve]'")
+    if not is_installed(*NEEDED):
+        raise ConfigError(f"the service needs fastapi, uvicorn, python-multipart and prometheus-client: {install_hint('serve')}")
     if workers is not None and workers < 1:
         raise ConfigError(f"--workers {workers}: give at least 1")
     given = {"max-mb": (max_mb, 1 / MIB), "max-seconds": (max_seconds, LEAST_SECONDS), "timeout": (timeout, LEAST_SECONDS)}
@@ -92,7 +92,7 @@ def check(workers: int | None, max_mb: float, max_seconds: float, timeout: float
 
 def default_workers(model: str) -> int:
     """A run's model brings torch, half a gigabyte in each process."""
-    return 1 if Path(model).is_dir() else min(MOST_WORKERS, os.cpu_count() or 1)
+    return 1 if Path(model).is_dir() else min(MOST_WORKERS, available_cores())
 
 
 def is_loopback(address: str) -> bool:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +44,7 @@ from ser.runs.run import Run
 from ser.splits.certificate import SPLIT_NAMES, Entry, read_certificate
 from ser.splits.split import CERTIFICATE_FILE, Split
 from ser.system.console import say
+from ser.system.optional import install_hint, is_installed
 from ser.units import samples_to_seconds
 
 if TYPE_CHECKING:
@@ -145,8 +145,8 @@ def refuse_options(split: str, previews: int, save: bool, show: bool) -> None:
     Raises:
         ConfigError: naming what is wrong.
     """
-    if find_spec("matplotlib") is None:
-        raise ConfigError("figures need matplotlib: pip install 'ser[viz]'")
+    if not is_installed("matplotlib"):
+        raise ConfigError(f"figures need matplotlib: {install_hint('viz')}")
     if split not in SPLIT_NAMES:
         raise ConfigError(f"--split {split}: no such split{suggestion(split, SPLIT_NAMES)}; splits: {', '.join(SPLIT_NAMES)}")
     if not 0 <= previews <= MOST_PREVIEWS:

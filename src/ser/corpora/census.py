@@ -1,7 +1,6 @@
 """Every audio file of the raw folders looked at once: used, or skipped with a reason. found = used + skipped, always."""
 
 import logging
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from ser.corpora.manifest import Manifest, Utterance
 from ser.corpora.registry import CORPORA
 from ser.errors import AudioError, DataError
 from ser.reasons import SKIP_REASONS, WARN_REASONS
+from ser.system.cores import available_cores
 from ser.system.parallel import run_tasks
 from ser.system.progress import track
 from ser.system.tables import write_table
@@ -97,7 +97,7 @@ def take_census(config: ExperimentConfig) -> Census:
         DataError: no corpus has any audio file, or a folder cannot be listed.
     """
     files = find_files(Path(config.project.raw_dir), config.project.corpora)
-    results = examine_all(files, config.runtime.workers or os.cpu_count() or 1)
+    results = examine_all(files, config.runtime.workers or available_cores())
     clips = [result for result in results if isinstance(result, Clip)]
     skipped = [result for result in results if isinstance(result, Skipped)]
     clips, same_id = one_file_for_each_id(clips)

@@ -1,7 +1,6 @@
 """A run's model as one .onnx file that hears prepared waveforms and is tried before it counts."""
 
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from ser.export.parity import by_torch, largest_difference, trial_waveforms
 from ser.inference.exported import ATTENTION, FORMAT, FRAMES, GATES, INPUTS, OUTPUTS, Exported, Facts, seal
 from ser.runs.run import Run
 from ser.system.files import atomic_write
+from ser.system.optional import require
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -63,9 +63,7 @@ def export_run(run: Run, out: Path, *, int8: bool = False, backbone: str | None 
 
 
 def refuse_without_libraries() -> None:
-    absent = [module for module in ("onnx", "onnxruntime") if find_spec(module) is None]
-    if absent:
-        raise ConfigError(f"an export needs {' and '.join(absent)}: pip install 'ser[export]'")
+    require("an export", ["onnx", "onnxruntime"], "export")
 
 
 def build(original: Original, int8: bool, head_only: bool = False) -> "ModelProto":

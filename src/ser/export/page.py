@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import distribution
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from ser.export.browser_runtime import VERSION
 from ser.inference.exported import Exported
 from ser.inference.predictor import Predictor
 from ser.system.files import exclusive_lock, sync_folder
+from ser.system.optional import package_folder
 
 PAGE = Path(__file__).parent.parent / "web"
 SUFFIXES = (".html", ".css", ".js", ".svg")
@@ -77,10 +77,9 @@ def page_files(page: Path) -> dict[str, bytes]:
 
 def runtime_files(runtime: Mapping[str, bytes]) -> dict[str, bytes]:
     """onnxruntime, with its licence and those of what is linked into it."""
-    spec = find_spec("onnxruntime")
-    assert spec is not None
-    assert spec.origin is not None
-    notices = [path for path in (Path(spec.origin).parent / name for name in NOTICES) if path.is_file()]
+    folder = package_folder("onnxruntime")
+    assert folder is not None
+    notices = [path for path in (folder / name for name in NOTICES) if path.is_file()]
     texts = {f"{path.stem}.txt": path.read_bytes() for path in notices}
     return {f"{RUNTIME}/{name}": content for name, content in {**runtime, **texts}.items()}
 

@@ -22,7 +22,8 @@ from ser.config import SSL, SslConfig
 from ser.errors import DataError
 from ser.features.backbone_files import fetch_weights, find_backbone, hidden_states, refuse_rate
 from ser.features.base import ClipError, Frames
-from ser.system.runtime import choose_device, memory_errors, repeat_exactly, use_bf16
+from ser.system.device import choose_device, repeat_exactly, use_bf16
+from ser.system.memory import memory_errors
 
 VARIANCE_FLOOR = 1e-7
 """Added to the variance of a waveform before its root is taken, as transformers' Wav2Vec2FeatureExtractor does."""
@@ -111,7 +112,7 @@ class BackboneExtractor:
         """
         inputs = torch.from_numpy(np.stack([self.network.prepare(clip) for clip in clips]))
         bf16 = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False)
-        with memory_errors("lower audio.duration, or ssl.batch_seconds on a GPU"), torch.inference_mode(), bf16:
+        with memory_errors("lower audio.duration, or ssl.batch_seconds on a GPU", detail=True), torch.inference_mode(), bf16:
             states = self.network.states(inputs.to(self.device), self.states)
             frames = torch.cat([state.float() for state in states], dim=2).cpu().numpy()
         return list(frames)

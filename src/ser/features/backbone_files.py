@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ser.config import SslConfig
 from ser.errors import ConfigError, DataError
 from ser.system.files import sha256_file
+from ser.system.optional import require
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +93,7 @@ def find_backbone(config: SslConfig) -> Backbone:
         ConfigError: transformers is not installed, or a hub model has neither a revision nor a pinned one.
         DataError: the files are neither here nor to be had, or are damaged, or are no backbone of these kinds.
     """
-    if find_spec("transformers") is None:
-        raise ConfigError("the feature ssl needs transformers: pip install 'ser[ssl]'")
+    require("the feature ssl", ["transformers"], "ssl")
     folder = Path(config.model_id).expanduser()
     if folder.is_dir():
         return describe(folder, {"sha256": checksums(folder)})

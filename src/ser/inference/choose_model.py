@@ -2,13 +2,13 @@
 
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from ser.errors import ArtefactError, ConfigError
 from ser.inference.exported import check_seal, weights_of
 from ser.runs.run import Run
 from ser.system.files import read_json
+from ser.system.optional import is_installed
 from ser.wording import printable
 
 VARIABLE = "SER_MODEL"
@@ -53,7 +53,7 @@ def newest_run(root: Path) -> Run | None:
 def fastest(run: Run) -> Path:
     """Its exported model, which starts in a fraction of the time: if it is there, whole, of the run's own weights, and can be used."""
     exported = run.folder / EXPORTED
-    if not exported.is_file() or find_spec("onnxruntime") is None:
+    if not exported.is_file() or not is_installed("onnxruntime"):
         return run.folder
     try:
         refuse_other(run, exported)

@@ -22,8 +22,8 @@ from ser.config import AudioConfig
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
 from ser.evaluation.calibration import Calibration
 from ser.inference.clip_output import Clip, ClipOutput
-from ser.system.memory import enough_memory
-from ser.system.optional import optional
+from ser.system.memory import memory_errors
+from ser.system.optional import import_optional, install_hint
 from ser.wording import described
 
 Frames = NDArray[np.float32]
@@ -213,7 +213,7 @@ class Exported:
         """
         if self.missing and frames is None:
             raise ConfigError(self.missing)
-        with enough_memory("hear shorter clips"):
+        with memory_errors("hear shorter clips"):
             values = dict(zip(INPUTS, stack(waveforms), strict=True))
             if self.missing and frames is not None:
                 values |= zip(FRAMES, stack(frames), strict=True)
@@ -241,13 +241,13 @@ def loadable(path: Path) -> str | bytes:
 
 def open_session(path: Path, model: str | bytes, threads: int) -> Any:
     """Errors as of `Exported.load`."""
-    onnxruntime = optional("onnxruntime", f"{path} needs onnxruntime: pip install 'ser[export]'")
+    onnxruntime = import_optional("onnxruntime", f"{path} needs onnxruntime: {install_hint('export')}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4  # what goes wrong is raised, and said once
     options.add_session_config_entry("session.disable_quant_qdq", "1")  # weights of 8 bits become fp32 here, not in every call
     try:
-        with enough_memory(f"{path} cannot be loaded"):
+        with memory_errors(f"{path} cannot be loaded"):
             return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except DataError:
         raise

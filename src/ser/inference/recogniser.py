@@ -25,7 +25,8 @@ from ser.inference.header import Device, Header, make_extractor, read_header
 from ser.models.base import ModelOutput, padded_length
 from ser.models.registry import build_model
 from ser.runs.checkpoint import digest, fitting, load_checkpoint
-from ser.system.runtime import choose_device, memory_errors, repeat_exactly
+from ser.system.device import choose_device, repeat_exactly
+from ser.system.memory import memory_errors
 
 BATCH_SIZE = 16
 """Five seconds of all hidden states of a backbone are some megabytes."""
@@ -147,7 +148,7 @@ class Recogniser:
             DataError: the memory does not suffice.
         """
         traces: dict[int, ClipTrace] = {}
-        with memory_errors("hear fewer clips at once, or shorter ones"):
+        with memory_errors("hear fewer clips at once, or shorter ones", detail=True):
             stages = [prepare(np.asarray(samples, np.float32), rate, self.audio) for samples, rate in clips]
             order = sorted(range(len(stages)), key=lambda index: len(stages[index].prepared))
             for start in range(0, len(order), BATCH_SIZE):

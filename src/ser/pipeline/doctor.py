@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 from ser.audio.search import find_audio
@@ -24,6 +23,8 @@ from ser.pipeline import paths
 from ser.pipeline.stores import extractor_names, find_states, frame_bytes, store_spec
 from ser.splits.split import read_split
 from ser.system.console import print_table
+from ser.system.cores import available_cores
+from ser.system.optional import install_hint, is_installed
 
 Finding = tuple[str, str, str]
 """(what was looked at, `ok` / `note` / `missing`, detail)"""
@@ -64,17 +65,17 @@ def environment(config: ExperimentConfig) -> Iterator[Finding]:
         except PackageNotFoundError:
             yield name, "missing", f"pip install {name}"
     for extra, (module, asked) in EXTRAS.items():
-        if find_spec(module) is not None:
+        if is_installed(module):
             yield f"extra {extra}", "ok", version(module)
         else:
-            yield f"extra {extra}", "missing" if asked(config) else "note", f"pip install 'ser[{extra}]' when a config asks for it"
+            yield f"extra {extra}", "missing" if asked(config) else "note", f"{install_hint(extra)} when a config asks for it"
 
 
 def hardware(config: ExperimentConfig) -> Iterator[Finding]:
     """What torch will run on."""
     import torch
 
-    from ser.system.runtime import choose_device, use_bf16
+    from ser.system.device import choose_device, use_bf16
 
     try:
         device = choose_device(config.train)
@@ -82,7 +83,7 @@ def hardware(config: ExperimentConfig) -> Iterator[Finding]:
         yield "device", "missing", str(error)
         return
     precision = "bf16" if use_bf16(config.train, device) else "fp32"
-    yield "device", "ok", f"{device}, {os.cpu_count()} cores, training in {precision}, torch {torch.__version__}"
+    yield "device", "ok", f"{device}, {available_cores()} cores, training in {precision}, torch {torch.__version__}"
 
 
 def backbone(config: ExperimentConfig) -> Iterator[Finding]:

@@ -216,6 +216,6 @@ def on_gpu(config: ExperimentConfig) -> bool:
     Raises:
         ConfigError: `ssl.device` is not available here.
     """
-    from ser.system.runtime import choose_device
+    from ser.system.device import choose_device
 
     return choose_device(config.ssl).type != "cpu"

@@ -20,8 +20,9 @@ from ser.runs.run import Run, create_run, find_run
 from ser.splits.certificate import Certificate, record_statistic, speaker_independent, write_certificate
 from ser.splits.split import CERTIFICATE_FILE, write_split
 from ser.system.console import print_table, say
+from ser.system.device import prepare_process
 from ser.system.files import exclusive_lock, read_json, remove_leftovers, write_json
-from ser.system.runtime import memory_errors, prepare_process
+from ser.system.memory import memory_errors
 from ser.training.batches import SpeechDataset
 from ser.training.predict_split import predict_dataset
 from ser.training.tracking import check_installed
@@ -31,7 +32,7 @@ from ser.wording import score_parts, with_interval
 log = logging.getLogger(__name__)
 
 
-@memory_errors()
+@memory_errors("lower train.batch_size, or audio.duration", detail=True)
 def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = False) -> Run:
     """Train, select the epoch on val, measure on test.
 

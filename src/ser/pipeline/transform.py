@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from os import cpu_count
 from pathlib import Path
 
 from ser.audio.augment import Augmenter
@@ -31,6 +30,7 @@ from ser.pipeline.stores import (
     store_spec,
 )
 from ser.splits.split import CERTIFICATE_FILE, read_split
+from ser.system.cores import available_cores
 from ser.system.files import exclusive_lock
 from ser.system.memory import keep_memory
 from ser.system.parallel import run_tasks
@@ -219,7 +219,7 @@ def build(config: ExperimentConfig, store_plan: StorePlan) -> None:
 
 def number_of_workers(config: ExperimentConfig, extractor: str) -> int:
     """One on a GPU, which is then this process: a forked one could not use it."""
-    return 1 if extractor == SSL and on_gpu(config) else config.runtime.workers or cpu_count() or 1
+    return 1 if extractor == SSL and on_gpu(config) else config.runtime.workers or available_cores()
 
 
 def threads_of(extractor: str) -> AbstractContextManager[None]:

@@ -1,24 +1,32 @@
-"""The memory of a process: its allocator, and what is said where it does not suffice."""
+"""The memory of a process: its allocator, and the one place that recognises an error as too little memory."""
 
 import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ser.errors import DataError
+from ser.errors import DataError, SerError
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-LARGEST = 2**31 - 1
+M_TRIM_THRESHOLD = -1
+"""Parameter of mallopt: free memory at the top of the heap above which glibc gives it back."""
+M_MMAP_THRESHOLD = -3
+"""Parameter of mallopt: the size from which glibc maps an allocation on its own, and unmaps it when it is freed."""
+LARGEST_TRIM_THRESHOLD = 2**31 - 1
+MMAP_THRESHOLD = 2**30
 OLD_GLIBC_MMAP_THRESHOLD = 2**25
-"""The most that glibc takes before version 2.35."""
+"""The largest that glibc accepts before version 2.35."""
 
-OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "bad allocation")
-"""What onnxruntime says, in small letters."""
+MEMORY_PHRASES = ("out of memory", "allocate memory", "alloc_failed", "bad_alloc", "bad allocation", "failed to map segment")
+"""Parts of the messages of CUDA and MPS, of torch on the CPU and onnxruntime, of cuDNN and cuBLAS, of C++, and of the loader of shared
+libraries, in small letters. Few of them have a class for this error."""
+
+MEMORY_MESSAGE = "the memory does not suffice"
+"""The first words of every message of this error."""
 
 
 def keep_memory() -> None:
     """Tell glibc not to give memory back at once: the page faults of asking again cost about as much as the arithmetic of a training step,
-    and are felt in the transform step too.
+    and the transform step pays for them too.
 
     Acts on the whole process and on children that it forks from then on; without glibc it does nothing.
     """
@@ -28,21 +36,37 @@ def keep_memory() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return
-    if not mallopt(M_MMAP_THRESHOLD, 2**30):
+    if not mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD):
         mallopt(M_MMAP_THRESHOLD, OLD_GLIBC_MMAP_THRESHOLD)
-    mallopt(M_TRIM_THRESHOLD, LARGEST)
+    mallopt(M_TRIM_THRESHOLD, LARGEST_TRIM_THRESHOLD)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python, numpy, torch or onnxruntime means that there was not enough memory.
+
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("CUDA out of memory.")), is_out_of_memory(ValueError("shape"))
+    (True, True, False)
+    """
+    if isinstance(error, MemoryError):
+        return True
+    return not isinstance(error, SerError) and any(phrase in str(error).lower() for phrase in MEMORY_PHRASES)
 
 
 @contextmanager
-def enough_memory(advice: str) -> Iterator[None]:
-    """For a block that calls numpy or onnxruntime, which has a class of its own for each status, below Exception alone.
+def memory_errors(advice: str, *, detail: bool = False) -> Iterator[None]:
+    """Report too little memory in the block as one error with advice.
+
+    Args:
+        advice: what to do about it; part of the message.
+        detail: whether the message ends with the first line of the library's own.
 
     Raises:
-        DataError: the block asked for more memory than there is.
+        DataError: the block asked for more memory than the device, or the machine, has.
     """
     try:
         yield
-    except Exception as error:
-        if not isinstance(error, MemoryError) and not any(words in str(error).lower() for words in OUT_OF_MEMORY):
+    except Exception as error:  # onnxruntime has a class of its own for each status, directly below Exception
+        if not is_out_of_memory(error):
             raise
-        raise DataError(f"the memory does not suffice: {advice}") from error
+        first_line = (str(error).splitlines() or [""])[0]
+        raise DataError(f"{MEMORY_MESSAGE}: {advice}" + (f" ({first_line})" if detail else "")) from error

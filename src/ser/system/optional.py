@@ -1,32 +1,81 @@
-"""Packages that only extras bring, imported where they are needed."""
+"""Packages that only extras of ser install: whether they are installed, and how to import them where they are needed."""
 
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
 
 from ser.errors import ConfigError
 
-SHOWN = 200
-"""Characters of an error in a message."""
+MAX_ERROR_LENGTH = 200
+"""Characters of an import error that a message shows."""
 
 
-def optional(name: str, absent: str) -> Any:
-    """The package `name`.
+def is_installed(*modules: str) -> bool:
+    """Whether all of these modules can be found. Imports none of them.
+
+    >>> is_installed("json", "csv"), is_installed("json", "a_package_that_nobody_has")
+    (True, False)
+    """
+    return all(find_spec(module) is not None for module in modules)
+
+
+def package_folder(module: str) -> Path | None:
+    """The folder of an installed package, found without importing it; None where it is not installed."""
+    spec = find_spec(module)
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
+
+
+def install_hint(extra: str) -> str:
+    """The command that installs an extra.
+
+    >>> install_hint("viz")
+    "pip install 'ser[viz]'"
+    """
+    return f"pip install 'ser[{extra}]'"
+
+
+def require(subject: str, modules: Sequence[str], extra: str, alternative: str = "") -> None:
+    """Check that the modules of an extra are installed, before any work is done.
 
     Args:
-        absent: said where it is not installed; names who needs it, and the extra.
+        subject: what needs them; the first words of the message.
+        modules: names of modules, all brought by `extra`.
+        alternative: what to change in the config to do without the extra.
+
+    Raises:
+        ConfigError: one is not installed.
+
+    >>> require("a song", ["json", "a_package_that_nobody_has"], "sing", "hum")
+    Traceback (most recent call last):
+    ser.errors.ConfigError: a song needs a_package_that_nobody_has: pip install 'ser[sing]', or hum
+    """
+    absent = [module for module in modules if not is_installed(module)]
+    if absent:
+        otherwise = f", or {alternative}" if alternative else ""
+        raise ConfigError(f"{subject} needs {' and '.join(absent)}: {install_hint(extra)}{otherwise}")
+
+
+def import_optional(module: str, message: str) -> ModuleType:
+    """Import a module that an extra brings.
+
+    Args:
+        module: its name.
+        message: the text of the error where it is not installed; names who needs it, and the extra.
 
     Raises:
         ConfigError: it is not installed, or cannot be imported.
 
-    >>> optional("a_package_that_nobody_has", "--sing needs it: pip install 'ser[sing]'")
+    >>> import_optional("a_package_that_nobody_has", f"--sing needs it: {install_hint('sing')}")
     Traceback (most recent call last):
     ser.errors.ConfigError: --sing needs it: pip install 'ser[sing]'
     """
     try:
-        return import_module(name)
+        return import_module(module)
     except ImportError as error:
-        if isinstance(error, ModuleNotFoundError) and error.name == name:
-            raise ConfigError(absent) from None
+        if isinstance(error, ModuleNotFoundError) and error.name == module:
+            raise ConfigError(message) from None
         if error.__cause__ is not None and not isinstance(error.__cause__, Exception):
             raise error.__cause__ from None  # Ctrl-C, which a module written in C makes an ImportError of
-        raise ConfigError(f"{name} cannot be imported: {' '.join(str(error).split())[:SHOWN]}") from error
+        raise ConfigError(f"{module} cannot be imported: {' '.join(str(error).split())[:MAX_ERROR_LENGTH]}") from error

@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
 from ser.config import TrackingConfig
-from ser.errors import ConfigError
 from ser.system.files import atomic_write
+from ser.system.optional import require
 
 FORMAT = "brain.Event:2"
 """What a file of events has to begin with."""
@@ -19,8 +18,8 @@ def check_installed(config: TrackingConfig) -> None:
     Raises:
         ConfigError: TensorBoard is asked for and is not installed.
     """
-    if config.tensorboard and find_spec("tensorboard") is None:
-        raise ConfigError("this config needs tensorboard: pip install 'ser[track]', or --set tracking.tensorboard=false")
+    if config.tensorboard:
+        require("this config", ["tensorboard"], "track", "--set tracking.tensorboard=false")
 
 
 class EventFile:

@@ -17,8 +17,8 @@ from ser.evaluation.calibration import log_loss
 from ser.evaluation.metrics import confusion_matrix, macro_f1, uar, wa
 from ser.runs.checkpoint import digest, fitting, load_checkpoint, save_checkpoint
 from ser.runs.run import Run, contrast, flatten, write_history
+from ser.system.device import choose_device, resolved, use_bf16
 from ser.system.progress import track
-from ser.system.runtime import choose_device, resolved, use_bf16
 from ser.training.batches import Batch, SpeechDataset, draw, length_buckets
 from ser.training.losses import ExtraLosses, class_weights, make_loss
 from ser.training.predict_split import predict_dataset

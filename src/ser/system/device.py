@@ -1,22 +1,16 @@
-"""Device, precision, threads and memory allocator of a torch process."""
-
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""Device, precision and threads of a process that uses torch."""
 
 import torch
 
 from ser.config import RuntimeConfig, SslConfig, TrainConfig
-from ser.errors import ConfigError, DataError
+from ser.errors import ConfigError
+from ser.system.cores import available_cores
 from ser.system.memory import keep_memory
-
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_failed")
-"""What CUDA and MPS, torch on the CPU, and cuDNN and cuBLAS say, in small letters."""
 
 
 def prepare_process(config: RuntimeConfig) -> None:
     """Threads, an allocator that keeps its memory, and arithmetic that repeats. Once, before the first large tensor."""
-    torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    torch.set_num_threads(config.threads or available_cores())
     repeat_exactly()
     keep_memory()
 
@@ -58,18 +52,3 @@ def use_bf16(config: TrainConfig | SslConfig, device: torch.device) -> bool:
 def resolved(device: torch.device, bf16: bool) -> dict[str, str | int]:
     """What a training runs on, after `auto` and what the machine has: device, precision, threads."""
     return {"device": device.type, "precision": "bf16" if bf16 else "fp32", "threads": torch.get_num_threads()}
-
-
-@contextmanager
-def memory_errors(advice: str = "lower train.batch_size, or audio.duration") -> Iterator[None]:
-    """
-    Raises:
-        DataError: the block asked for more memory than the device, or the machine, has.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(words in str(error).lower() for words in OUT_OF_MEMORY):
-            raise
-        first = (str(error).splitlines() or [""])[0]
-        raise DataError(f"the memory does not suffice: {advice} ({first})") from error

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from ser.config import RuntimeConfig, TrainConfig
-from ser.errors import ConfigError, DataError
-from ser.system import runtime
-from ser.system.runtime import choose_device, memory_errors, prepare_process, resolved, use_bf16
+from ser.errors import ConfigError
+from ser.system import device as device_module
+from ser.system.device import choose_device, prepare_process, resolved, use_bf16
 
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
 
@@ -69,7 +69,7 @@ def test_threads_are_those_of_the_config_or_one_for_each_core(monkeypatch: pytes
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
     monkeypatch.setattr("os.cpu_count", lambda: 5)
-    monkeypatch.setattr(runtime, "keep_memory", lambda: None)
+    monkeypatch.setattr(device_module, "keep_memory", lambda: None)
     prepare_process(RuntimeConfig(threads=threads))
     assert asked == [expected]
 
@@ -77,7 +77,7 @@ def test_threads_are_those_of_the_config_or_one_for_each_core(monkeypatch: pytes
 def test_a_gpu_would_compute_in_true_fp32_with_kernels_that_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-    monkeypatch.setattr(runtime, "keep_memory", lambda: None)
+    monkeypatch.setattr(device_module, "keep_memory", lambda: None)
     for flag, opposite in (("deterministic", False), ("benchmark", True), ("allow_tf32", True)):
         monkeypatch.setattr(cudnn, flag, opposite)
     before, matmul.allow_tf32 = matmul.allow_tf32, True  # nothing that monkeypatch can put back
@@ -90,27 +90,3 @@ def test_a_gpu_would_compute_in_true_fp32_with_kernels_that_repeat(monkeypatch: 
 
 def test_what_was_resolved_is_named() -> None:
     assert resolved(torch.device("cuda", 1), bf16=True) == {"device": "cuda", "precision": "bf16", "threads": torch.get_num_threads()}
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-        RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
-        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
-        MemoryError(),
-    ],
-)
-def test_too_little_memory_names_the_setting(error: Exception) -> None:
-    with pytest.raises(DataError, match=r"lower train\.batch_size"), memory_errors():
-        raise error
-
-
-def test_what_torch_says_of_too_little_memory_on_the_cpu_is_known() -> None:
-    with pytest.raises(DataError, match=r"lower train\.batch_size"), memory_errors():
-        torch.empty(2**50)
-
-
-def test_another_error_of_torch_stays_itself() -> None:
-    with pytest.raises(RuntimeError, match="must match"), memory_errors():
-        torch.zeros(2) + torch.zeros(3)
