@@ -6,20 +6,30 @@ import json
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, DocumentStartEvent, ScalarEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, DocumentStartEvent, Event, ScalarEvent
 
 from ser.config import ExperimentConfig
 from ser.errors import ConfigError
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+Values = dict[str, Any]
+"""Plain values of YAML under their keys; a section is another one of these."""
+Origins = dict[str, str]
+"""{dotted key: where it was given, as `file, line n`}"""
+
 MAX_BYTES = 4_000_000
 """A config that lists every id of a published fold has some 300 kB."""
 MAX_DEPTH = 12
+"""Levels of sections and lists within each other."""
 MAX_EXTENDS = 5
+"""Files in a row, each of which extends the next."""
 
 
 def load_config(name: str | Path, settings: Sequence[str] = ()) -> ExperimentConfig:
@@ -44,7 +54,7 @@ def override(config: ExperimentConfig, settings: Sequence[str]) -> ExperimentCon
     return build(config.model_dump(mode="json"), {}, settings)
 
 
-def build(merged: dict[str, Any], origins: dict[str, str], settings: Sequence[str]) -> ExperimentConfig:
+def build(merged: Values, origins: Origins, settings: Sequence[str]) -> ExperimentConfig:
     """
     Args:
         merged: plain values, which are changed.
@@ -79,9 +89,9 @@ def find_config(name: str, asker: Path | None = None) -> Path:
     raise ConfigError(f"no config {name!r} here, in ./configs or in the package{suggestion(name, known)}; known: {', '.join(known)}")
 
 
-def read_layers(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+def read_layers(path: Path) -> tuple[Values, Origins]:
     """A file over the files that it extends: (plain values, where each dotted key stands)."""
-    layers: list[tuple[dict[str, Any], dict[str, str]]] = []
+    layers: list[tuple[Values, Origins]] = []
     current: Path | None = path
     while current is not None:
         if len(layers) == MAX_EXTENDS:
@@ -92,15 +102,15 @@ def read_layers(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             raise ConfigError(f"{current}: extends: {base!r} is not the name of a config")
         layers.append((values, origins))
         current = None if base is None else find_config(base, current)
-    merged: dict[str, Any] = {}
-    places: dict[str, str] = {}
+    merged: Values = {}
+    places: Origins = {}
     for values, origins in reversed(layers):
         merge_into(merged, values)
         places |= origins
     return merged, places
 
 
-def merge_into(target: dict[str, Any], source: dict[str, Any]) -> None:
+def merge_into(target: Values, source: Values) -> None:
     """Mappings merge key by key; everything else replaces, and so does an empty mapping, which empties."""
     for key, value in source.items():
         if isinstance(value, dict) and value and isinstance(target.get(key), dict):
@@ -109,7 +119,7 @@ def merge_into(target: dict[str, Any], source: dict[str, Any]) -> None:
             target[key] = value
 
 
-def read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+def read_yaml(path: Path) -> tuple[Values, Origins]:
     """One file: plain values, and `{dotted key: "file, line n"}`. YAML 1.2: `1e-3` is a number, `off` is text.
 
     Raises:
@@ -126,7 +136,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         return {}, {}
     if not isinstance(document, dict):
         raise ConfigError(f"{path} must hold sections, like `train:`; it holds {type(plain(document)).__name__}")
-    origins: dict[str, str] = {}
+    origins: Origins = {}
     collect_lines(path, document, "", origins)
     return plain(document), origins
 
@@ -150,7 +160,7 @@ def explain_yaml(source: str, error: YAMLError) -> str:
     return f"{source} is no valid YAML: {' '.join(str(error).split())}"
 
 
-def check_budget(source: str, events: Iterable[Any]) -> None:
+def check_budget(source: str, events: Iterable[Event]) -> None:
     """Refuse what could blow up while it is built, or be read otherwise than it looks."""
     depth = 0
     for event in events:
@@ -165,11 +175,12 @@ def check_budget(source: str, events: Iterable[Any]) -> None:
             raise ConfigError(f"{source}, line {line}: merge keys (<<) are not used in configs; use extends")
         if isinstance(event, DocumentStartEvent) and event.version not in (None, (1, 2)):
             raise ConfigError(f"{source}, line {line}: configs are YAML 1.2; drop the %YAML line")
-        if getattr(event, "ctag", None) is not None and getattr(event, "tag", None):
-            raise ConfigError(f"{source}, line {line}: tags ({event.tag}) are not used in configs")
+        tag = getattr(event, "tag", None) if getattr(event, "ctag", None) is not None else None
+        if tag:
+            raise ConfigError(f"{source}, line {line}: tags ({tag}) are not used in configs")
 
 
-def collect_lines(path: Path, node: Any, prefix: str, origins: dict[str, str]) -> None:
+def collect_lines(path: Path, node: Any, prefix: str, origins: Origins) -> None:
     """Remember the line of every key and list item."""
     is_mapping = isinstance(node, dict)
     for key in node if is_mapping else range(len(node)):
@@ -179,7 +190,7 @@ def collect_lines(path: Path, node: Any, prefix: str, origins: dict[str, str]) -
             collect_lines(path, node[key], f"{prefix}{key}.", origins)
 
 
-def plain(node: Any) -> Any:
+def plain(node: object) -> Any:
     """The parser's own number, text and mapping types as Python's."""
     if isinstance(node, dict):
         return {str(key): plain(value) for key, value in node.items()}
@@ -191,7 +202,7 @@ def plain(node: Any) -> Any:
     return node
 
 
-def apply_setting(values: dict[str, Any], origins: dict[str, str], setting: str) -> None:
+def apply_setting(values: Values, origins: Origins, setting: str) -> None:
     """`train.epochs=3`; the right side is YAML: `[mel, mfcc]`, `null`, `1e-3`.
 
     Raises:
@@ -219,19 +230,19 @@ def apply_setting(values: dict[str, Any], origins: dict[str, str], setting: str)
     origins[key] = f"--set {setting}"
 
 
-def is_consequence(problem: Any, problems: Sequence[Any]) -> bool:
+def is_consequence(problem: "ErrorDetails", problems: Sequence["ErrorDetails"]) -> bool:
     """A list is called too short as well when one of its items is wrong: the item is the news."""
     depth = len(problem["loc"])
     return problem["type"] == "too_short" and any(len(p["loc"]) > depth and p["loc"][:depth] == problem["loc"] for p in problems)
 
 
-def explain(problem: Any, origins: dict[str, str]) -> str:
+def explain(problem: "ErrorDetails", origins: Origins) -> str:
     """One pydantic problem as one line."""
     location = [str(part) for part in problem["loc"] if part != "[key]"]
     reason = problem["msg"].removeprefix("Value error, ")
     place = find_place(location, reason, origins)
     where = f" ({place})" if place else ""
-    key = printable(".".join(location))
+    key = quote_unprintable(".".join(location))
     if problem["type"] == "extra_forbidden":
         return f"unknown key {key}{where}{suggestion(location[-1], keys_of(ExperimentConfig, location[:-1]))}"
     if problem["type"] == "model_type":
@@ -241,7 +252,7 @@ def explain(problem: Any, origins: dict[str, str]) -> str:
     return f"{subject}{reason[0].lower()}{reason[1:]}{got}{where}"
 
 
-def find_place(location: list[str], reason: str, origins: dict[str, str]) -> str:
+def find_place(location: list[str], reason: str, origins: Origins) -> str:
     """Where a problem stands: at a key that the reason names, at the key itself, at something below it, or at the section around it."""
     named = [[*location, word.strip(",:;")] for word in reason.split()]
     around = [location[:length] for length in range(len(location), 0, -1)]
@@ -256,7 +267,7 @@ def find_place(location: list[str], reason: str, origins: dict[str, str]) -> str
     return ""
 
 
-def printable(key: str) -> str:
+def quote_unprintable(key: str) -> str:
     """A key that is empty or holds control characters, in quotes and escaped."""
     return key if key and key.isprintable() else repr(key)
 

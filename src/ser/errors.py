@@ -9,8 +9,6 @@ SerError
 └── LockedError      5  another process works on the same output
 """
 
-from typing import Any
-
 
 class SerError(Exception):
     """Base of every error that is the world's fault and not the program's. Printed as one line, never as a traceback."""
@@ -38,7 +36,7 @@ class AudioError(DataError):
         self.reason = reason
         self.detail = detail
 
-    def __reduce__(self) -> tuple[type["AudioError"], tuple[str, str], dict[str, Any]]:
+    def __reduce__(self) -> tuple[type["AudioError"], tuple[str, str], dict[str, object]]:
         """Pickled by its own two arguments: a worker process sends it to its parent."""
         return type(self), (self.reason, self.detail), self.__dict__
 

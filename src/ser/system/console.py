@@ -4,7 +4,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -38,9 +37,9 @@ class Output(Console):
 
 def out() -> Console:
     """Standard output; wide where it is a file and COLUMNS does not say how wide."""
-    told = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()
+    width_is_known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()
     # as it is: a folder may be called [/x] or :smile:, and an extra is installed as ser[augment]
-    return Output(width=None if told else LOG_WIDTH, markup=False, emoji=False, highlight=False)
+    return Output(width=None if width_is_known else LOG_WIDTH, markup=False, emoji=False, highlight=False)
 
 
 def say(text: str) -> None:
@@ -48,7 +47,7 @@ def say(text: str) -> None:
     out().print(text, soft_wrap=True)
 
 
-def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]], text_columns: int = 1) -> None:
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]], text_columns: int = 1) -> None:
     """The first columns are text, the others are numbers."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for number, name in enumerate(header):

@@ -54,7 +54,7 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode(errors="surrogateescape"))
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Atomic; strict JSON (a NaN raises ValueError: write None)."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
@@ -82,7 +82,7 @@ def finite(number: str) -> float:
     return value
 
 
-def digest_json(value: Any) -> str:
+def digest_json(value: object) -> str:
     """sha256 of a value's canonical JSON: equal values, equal digests.
 
     >>> digest_json({"b": 1, "a": 2}) == digest_json({"a": 2, "b": 1})

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from ser.errors import DataError
 
@@ -50,23 +50,23 @@ def run_tasks(
     if min(workers, len(tasks)) <= 1 and not apart:
         yield from ((index, function(task)) for index, task in enumerate(tasks))
         return
-    crew = Crew(function, tasks, name)
+    pool = Pool(function, tasks, name)
     try:
-        yield from crew.work_off(range(len(tasks)), workers)
-        for index in list(crew.lost):
-            yield from crew.work_off([index], 1)
+        yield from pool.run_indices(range(len(tasks)), workers)
+        for index in list(pool.lost):
+            yield from pool.run_indices([index], 1)
     finally:
-        crew.stop()
+        pool.stop()
 
 
 @dataclass(slots=True)
 class Worker:
     process: BaseProcess
     index: int
-    """Of the task that it holds."""
+    """Index of the task that it works on."""
 
 
-class Crew(Generic[T, R]):
+class Pool(Generic[T, R]):
     """The workers of one `run_tasks`, each found by its pipe."""
 
     def __init__(self, function: Callable[[T], R], tasks: Sequence[T], name: Callable[[T], str]) -> None:
@@ -74,10 +74,11 @@ class Crew(Generic[T, R]):
         self.busy: dict[Connection, Worker] = {}
         self.lost: list[int] = []
 
-    def work_off(self, indices: Iterable[int], workers: int) -> Iterator[tuple[int, R]]:
+    def run_indices(self, indices: Iterable[int], workers: int) -> Iterator[tuple[int, R]]:
+        """Run these tasks on at most `workers` workers; yield (index, result) as they finish."""
         waiting = deque(indices)
         for _ in range(min(workers, len(waiting))):
-            self.hire(waiting.popleft())
+            self.start_worker(waiting.popleft())
         while self.busy:
             for connection in wait(list(self.busy)):
                 assert isinstance(connection, Connection)
@@ -85,19 +86,19 @@ class Crew(Generic[T, R]):
                 try:
                     succeeded, value = connection.recv()
                 except (EOFError, OSError):
-                    self.mourn(connection)
+                    self.record_loss(connection)
                     if waiting:
-                        self.hire(waiting.popleft())
+                        self.start_worker(waiting.popleft())
                     continue
                 if waiting:
-                    self.give(connection, waiting.popleft())
+                    self.assign(connection, waiting.popleft())
                 else:
-                    self.dismiss(connection)
+                    self.remove_worker(connection)
                 if not succeeded:
                     raise value
                 yield index, value
 
-    def hire(self, index: int) -> None:
+    def start_worker(self, index: int) -> None:
         """Start a worker and give it a task. Signals wait meanwhile: a worker that nobody knows would outlive an interrupt."""
         context = get_context(START_METHOD)
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
@@ -105,27 +106,28 @@ class Crew(Generic[T, R]):
             here, there = context.Pipe()
             # A forked child owns copies of these ends; left open they would keep its siblings waiting after the parent's death.
             foreign = [*self.busy, here] if START_METHOD == "fork" else []
-            process = context.Process(target=serve, args=(self.function, there, foreign, os.getpid()), daemon=True)  # type: ignore[attr-defined]
+            process = context.Process(target=worker_loop, args=(self.function, there, foreign, os.getpid()), daemon=True)  # type: ignore[attr-defined]
             process.start()
             there.close()
             self.busy[here] = Worker(process, index)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        self.give(here, index)
+        self.assign(here, index)
 
-    def give(self, connection: Connection, index: int) -> None:
+    def assign(self, connection: Connection, index: int) -> None:
+        """Send a task to an idle worker."""
         self.busy[connection].index = index
-        with suppress(OSError):  # a worker that has just died shows when its answer is awaited
+        with suppress(OSError):  # a worker that has just died is found when its result is received
             connection.send(self.tasks[index])
 
-    def mourn(self, connection: Connection) -> None:
-        """Note the task of a dead worker.
+    def record_loss(self, connection: Connection) -> None:
+        """Record that the worker of a task has died.
 
         Raises:
             DataError: it was lost before.
         """
         index = self.busy[connection].index
-        exitcode = self.dismiss(connection)
+        exitcode = self.remove_worker(connection)
         how = f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
         if index in self.lost:
             raise DataError(
@@ -135,22 +137,23 @@ class Crew(Generic[T, R]):
         log.warning("%s: the worker process was killed (%s); trying once more at the end", self.name(self.tasks[index]), how)
         self.lost.append(index)
 
-    def dismiss(self, connection: Connection) -> int:
-        """A worker whose pipe is closed goes home."""
+    def remove_worker(self, connection: Connection) -> int:
+        """Close a worker's pipe, which ends it, and return its exit code."""
         worker = self.busy.pop(connection)
         connection.close()
         worker.process.join()
         return worker.process.exitcode or 0
 
     def stop(self) -> None:
+        """End all workers, also those in the middle of a task."""
         for worker in self.busy.values():
             worker.process.terminate()
         for connection in list(self.busy):
-            self.dismiss(connection)
+            self.remove_worker(connection)
 
 
-def serve(function: Callable[[Any], Any], connection: Connection, foreign: Iterable[Connection], parent: int) -> None:
-    """A worker's life: tasks in, answers out, until the parent closes the pipe or is gone. Ctrl-C is the parent's affair."""
+def worker_loop(function: Callable[[T], R], connection: Connection, foreign: Iterable[Connection], parent: int) -> None:
+    """Receive tasks and send results until the parent closes the pipe or is gone. Ctrl-C is handled by the parent."""
     die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -159,7 +162,7 @@ def serve(function: Callable[[Any], Any], connection: Connection, foreign: Itera
         other.close()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            connection.send_bytes(answer(function, connection.recv()))
+            connection.send_bytes(run_pickled(function, connection.recv()))
 
 
 def die_with(parent: int) -> None:
@@ -175,7 +178,7 @@ def die_with(parent: int) -> None:
         os._exit(1)  # it died before the kernel was asked
 
 
-def answer(function: Callable[[Any], Any], task: Any) -> bytes:
+def run_pickled(function: Callable[[T], R], task: T) -> bytes:
     """Pickled (True, result) or (False, error)."""
     try:
         return pickle.dumps((True, function(task)))

@@ -46,15 +46,15 @@ def bar(console: Console, description: str, total: float, unit: str) -> Iterator
 
 @contextmanager
 def lines(description: str, total: float, unit: str) -> Iterator[Advance]:
-    start = said = time.monotonic()
+    start = last_logged = time.monotonic()
     done = 0.0
 
     def advance(count: float) -> None:
-        nonlocal said, done
+        nonlocal last_logged, done
         done += count
         now = time.monotonic()
-        if now - said >= LOG_EVERY_SECONDS or total - done < ROUNDING:
-            said = now
+        if now - last_logged >= LOG_EVERY_SECONDS or total - done < ROUNDING:
+            last_logged = now
             log.info("%s: %s", description, show_state(done, total, now - start, unit))
 
     yield advance

@@ -8,7 +8,6 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ser.errors import ArtefactError
 from ser.system.files import write_text
@@ -16,7 +15,7 @@ from ser.system.files import write_text
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def neutralise(value: Any) -> Any:
+def neutralise(value: object) -> object:
     """
     >>> neutralise("=1+1"), neutralise(-0.5), neutralise(None)
     ("'=1+1", -0.5, '')
@@ -33,7 +32,7 @@ def is_neutralised(text: str) -> bool:
     return text.startswith("'") and text.lstrip("'").startswith(FORMULA_SIGNS)
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
     """One header, one line for each row; None becomes an empty cell."""
     buffer = io.StringIO()
     plain = csv.writer(buffer, lineterminator="\n")
