@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from real_clips import arguments, choose_evenly, report
 from ser.audio.decode import read_audio
-from ser.audio.recording import ArrayRecording, scan
+from ser.audio.recording import ArrayRecording
+from ser.audio.scan import scan
 from ser.audio.vad_energy import find_speech
 from ser.audio.vad_silero import RATE, Silero, detector, find_stretches, in_doubt
 from ser.audio.waveform import TRIM_HOP_SECONDS, Waveform, frame_power, hop_energy, mix_down, normalise_peak, resample

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ser.audio.screening import SUFFIX_CONTAINERS
+from ser.audio.containers import SUFFIX_CONTAINERS
 from ser.corpora.base import Corpus
 from ser.corpora.census import SKIPPED_COLUMNS, UNREADABLE_REASONS
 from ser.corpora.manifest import COLUMNS, Utterance

@@ -12,7 +12,8 @@ import soundfile
 
 from places import SHARED
 from ser.audio.decode import Audio, read_audio
-from ser.audio.screening import screen
+from ser.audio.recording import ArrayRecording
+from ser.audio.scan import scan
 from ser.corpora.census import find_corpus_folder
 from ser.errors import AudioError
 from ser.inference.clip_output import Clip
@@ -24,9 +25,9 @@ ARCHIVES = SHARED / "data"
 def real_clips(corpus: str, count: int) -> list[Clip]:
     """Some that the program would use, the same on every call; the test is skipped where there are none."""
     clips: list[Clip] = []
-    for path, audio in readable(corpus):
+    for _, audio in readable(corpus):
         try:
-            screen(audio, path)
+            scan(ArrayRecording(audio.samples, audio.sample_rate))
         except AudioError:
             continue
         clips.append((audio.samples, audio.sample_rate))

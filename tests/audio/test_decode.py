@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ser.audio import decode as decode_module
+from ser.audio import reader
 from ser.audio.decode import Audio, audio_hash, read_audio
 from ser.audio.formats.mpeg import mp3_frame
 from ser.errors import AudioError
@@ -309,7 +309,7 @@ def test_long_audio_is_cut_shortly_after_a_minute(tmp_path: Path) -> None:
 
 
 def test_more_channels_than_memory_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode_module, "MAX_VALUES", 7_999)
+    monkeypatch.setattr(reader, "MAX_VALUES", 7_999)
     assert reason_of(write(tmp_path, wave())) == "too-long"
 
 

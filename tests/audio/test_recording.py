@@ -2,8 +2,7 @@
 
 import io
 import tracemalloc
-from collections.abc import Callable, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_decode import DATA, SAME_SAMPLES, encode, wave, wave_format, with_sizes, write
 
+from ser.audio import reader, spool
 from ser.audio import recording as recording_module
-from ser.audio.decode import Audio, read_audio
-from ser.audio.recording import ArrayRecording, Scan, cut, full_scale, open_recording, scan, spool_recording
-from ser.audio.screening import screen
+from ser.audio import scan as scan_module
+from ser.audio.decode import read_audio, read_screened
+from ser.audio.reader import open_recording
+from ser.audio.recording import ArrayRecording, full_scale
+from ser.audio.scan import Scan, cut, scan
+from ser.audio.spool import spool_recording
 from ser.audio.waveform import hop_energy, mix_down
 from ser.errors import AudioError
 
@@ -68,7 +71,7 @@ def test_blocks_are_what_the_decoder_gives_in_one_piece(tmp_path: Path, content:
             assert len(blocks) >= 5
             np.testing.assert_allclose(np.concatenate(blocks), whole.samples, rtol=0, atol=EXACT.get(whole.container, 0))
         found = scan(recording)
-    assert list(found.warnings) == screen(whole, path)
+    assert found.warnings == read_screened(path)[1]
     mono = mix_down(whole.samples)
     np.testing.assert_allclose(found.energy, hop_energy(mono, found.hop), rtol=EXACT.get(whole.container, 0))
     assert found.kept is not None
@@ -105,33 +108,6 @@ def test_links_and_folders_have_their_reasons(tmp_path: Path) -> None:
     (tmp_path / "folder.wav").mkdir()
     names = ("nowhere", "loop", "folder", "absent")
     assert [reason_of(tmp_path / f"{name}.wav") for name in names] == ["dangling-link", "link-loop", "not-a-file", "unreadable"]
-
-
-@given(
-    seed=st.integers(0, 999),
-    channels=st.integers(1, 3),
-    level=st.floats(-110, 0),
-    offset=st.floats(-0.5, 0.5),
-    rate=st.sampled_from([3_999, 8_000, 16_000, 44_100]),
-    seconds=st.floats(0.05, 0.5),
-)
-@settings(max_examples=60, deadline=None)
-def test_screening_block_by_block_is_screening(seed: int, channels: int, level: float, offset: float, rate: int, seconds: float) -> None:
-    noise = np.random.default_rng(seed).normal(0, 10 ** (level / 20), (round(seconds * rate), channels))
-    samples = np.clip(noise + offset, -1, 1).astype(np.float32)
-    expected, found = (
-        judged(lambda: screen(Audio(samples, rate, ""), PurePath())),
-        judged(lambda: scan(ArrayRecording(samples, rate)).warnings),
-    )
-    assert found in (expected, "rate-too-low")  # which is told first here
-
-
-def judged(screening: Callable[[], Sequence[str]]) -> list[str] | str:
-    """Warnings, or the reason."""
-    try:
-        return list(screening())
-    except AudioError as error:
-        return error.reason
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -1e16])
@@ -215,7 +191,7 @@ def test_a_stream_that_is_no_audio_is_not_read_to_its_end(content: bytes, reason
 
 @pytest.mark.parametrize("content", [b"ID3\x04\0\0\0\0\x7f\x7f", b"FORM\0\0\0\0AIFF", wave()], ids=["tag", "aiff", "wav"])
 def test_a_stream_without_an_end_is_too_long(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    monkeypatch.setattr(recording_module, "STREAM_BYTES", 1 << 20)
+    monkeypatch.setattr(spool, "STREAM_BYTES", 1 << 20)
     with pytest.raises(AudioError, match="too-long: more than"), spool_recording(Endless(content)):  # type: ignore[arg-type]
         pass
 
@@ -253,7 +229,7 @@ def test_cut_gives_each_span(spans: list[tuple[int, int]], kept: bool) -> None:
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_truncated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording_module, "KEPT_SECONDS", 0.2)
+    monkeypatch.setattr(scan_module, "KEPT_SECONDS", 0.2)
     with open_recording(write(tmp_path, with_sizes(wave(), 0, 0))) as recording:
         found = scan(recording)
         assert found.kept is None
@@ -282,7 +258,7 @@ def test_hours_need_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_more_than_a_day_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording_module, "MAX_HOURS", 0.3 / 3600)
+    monkeypatch.setattr(reader, "MAX_HOURS", 0.3 / 3600)
     assert reason_of(write(tmp_path, wave())) == "too-long"
 
 

@@ -1,6 +1,6 @@
 """Decoded audio that cannot be used, and audio that is used with a warning."""
 
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 import pytest
@@ -8,12 +8,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ser.audio.decode import Audio
-from ser.audio.screening import screen
+from ser.audio.recording import ArrayRecording
+from ser.audio.screening import MAX_SECONDS, Screener
 from ser.errors import AudioError
 from ser.reasons import SKIP_REASONS, WARN_REASONS
 
 RATE = 16_000
+
+
+class Clip(ArrayRecording):
+    """Samples as of a file."""
+
+    def __init__(self, samples: NDArray[np.float32], rate: int, container: str = "wav", name: str = "a.wav") -> None:
+        super().__init__(samples, rate)
+        self.name, self.container = PurePath(name), container
+
+
+def screen(clip: ArrayRecording, block: int | None = None) -> tuple[str, ...]:
+    """In blocks of so many samples; None: in one."""
+    screener = Screener(clip, MAX_SECONDS)
+    length = block or len(clip.samples)
+    for _ in screener.watch(clip.samples[start : start + length] for start in range(0, len(clip.samples), length)):
+        pass
+    return screener.finish()
+
+
+def judged(clip: ArrayRecording, block: int | None = None) -> tuple[str, ...] | str:
+    """Warnings, or the reason."""
+    try:
+        return screen(clip, block)
+    except AudioError as error:
+        return error.reason
 
 
 def tone(seconds: float = 0.5, rate: int = RATE, amplitude: float = 0.5) -> NDArray[np.float32]:
@@ -43,7 +68,7 @@ def with_value(value: float) -> NDArray[np.float32]:
 )
 def test_audio_that_cannot_be_used_has_a_reason(reason: str, samples: NDArray[np.float32], rate: int) -> None:
     with pytest.raises(AudioError) as caught:
-        screen(Audio(samples, rate, "wav"), Path("a.wav"))
+        screen(Clip(samples, rate))
     assert caught.value.reason == reason
     assert reason in SKIP_REASONS
 
@@ -68,13 +93,31 @@ def test_audio_that_cannot_be_used_has_a_reason(reason: str, samples: NDArray[np
     ],
 )
 def test_odd_audio_is_used_with_a_warning(codes: list[str], samples: NDArray[np.float32], rate: int, container: str, name: str) -> None:
-    assert screen(Audio(samples, rate, container), Path(name)) == codes
+    assert screen(Clip(samples, rate, container, name)) == tuple(codes)
     assert set(codes) <= set(WARN_REASONS)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(1e-3, 0.5), st.floats(-0.4, 0.4))
 def test_silence_is_judged_without_the_mean(amplitude: float, mean: float) -> None:
-    screen(Audio(tone(amplitude=amplitude) + np.float32(mean), RATE, "wav"), Path("a.wav"))
+    screen(Clip(tone(amplitude=amplitude) + np.float32(mean), RATE))
     with pytest.raises(AudioError, match="silent"):
-        screen(Audio(tone(amplitude=1e-5) + np.float32(mean), RATE, "wav"), Path("a.wav"))
+        screen(Clip(tone(amplitude=1e-5) + np.float32(mean), RATE))
+
+
+@given(
+    seed=st.integers(0, 999),
+    channels=st.integers(1, 3),
+    level=st.floats(-110, 0),
+    offset=st.floats(-0.5, 0.5),
+    rate=st.sampled_from([8_000, 16_000, 44_100]),
+    seconds=st.floats(0.05, 0.5),
+    block=st.integers(1, 5_000),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_verdict_depends_on_the_blocks(
+    seed: int, channels: int, level: float, offset: float, rate: int, seconds: float, block: int
+) -> None:
+    noise = np.random.default_rng(seed).normal(0, 10 ** (level / 20), (round(seconds * rate), channels))
+    clip = Clip(np.clip(noise + offset, -1, 1).astype(np.float32), rate)
+    assert judged(clip, block) == judged(clip)

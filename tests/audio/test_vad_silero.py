@@ -22,7 +22,8 @@ from conftest import Ser
 from places import SAMPLE
 from ser.audio import vad_silero as silero_module
 from ser.audio.decode import read_audio
-from ser.audio.recording import ArrayRecording, Scan, scan
+from ser.audio.recording import ArrayRecording
+from ser.audio.scan import Scan, scan
 from ser.audio.vad_silero import CHUNK, MINUTE, RATE, Silero, detector, find_stretches
 from ser.audio.waveform import mix_down, normalise_peak
 from ser.config import AudioConfig

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from ser.audio.decode import read_audio
 from ser.inference.exported import Exported
-from ser.audio.screening import screen
+from ser.audio.screening import Screener
 model = Exported.load(Path(sys.argv[1]))
 spoken = model.infer(np.sin(np.arange(8000, dtype=np.float32)), 8000)
 print(json.dumps([sorted(sys.modules), spoken.probabilities.sum()]))

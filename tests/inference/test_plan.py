@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ser.audio.recording import Scan
+from ser.audio.scan import Scan
 from ser.config import AudioConfig
 from ser.inference.plan import Plan, Region, lay_out
 

@@ -13,6 +13,17 @@ from ser.audio.formats.wav import check_wav
 from ser.audio.source import Source
 from ser.errors import AudioError
 
+SUFFIX_CONTAINERS = {
+    ".wav": ("wav",),
+    ".aiff": ("aiff",),
+    ".aif": ("aiff",),
+    ".flac": ("flac",),
+    ".ogg": ("ogg", "opus"),
+    ".opus": ("opus",),
+    ".mp3": ("mp3",),
+}
+"""Suffix, in lower case: what a file of that name holds."""
+
 OTHER_CONTAINERS = {
     b"RF64": "RF64",
     b"RIFX": "RIFX",

@@ -1,21 +1,24 @@
-"""Decoded audio that cannot be used, and audio that is used with a warning."""
+"""Decoded audio that cannot be used, and audio that is used with a warning: one judge for the corpora, `predict` and the service."""
 
-from pathlib import PurePath
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.audio.decode import Audio
+from ser.audio.containers import SUFFIX_CONTAINERS
+from ser.audio.recording import Recording, Samples
+from ser.audio.waveform import Waveform, mix_down
 from ser.errors import AudioError
 from ser.units import samples_to_seconds
 
 MIN_SECONDS = 0.1
+"""A shorter recording holds no emotion."""
 MAX_SECONDS = 60.0
-MIN_SAMPLE_RATE = 4_000
-"""Hz."""
+"""A longer file is no clip of a corpus. `predict` takes it."""
 TELEPHONE_SAMPLE_RATE = 8_000
 """Hz; at this rate and below nothing above 4 kHz was recorded."""
 SILENT_DBFS = -80.0
+"""Once the mean is removed."""
 LARGEST = 1e15
 """Times full scale; the sum of squares of larger samples would be infinite."""
 FULL_SCALE = 0.9999
@@ -23,71 +26,97 @@ FULL_SCALE = 0.9999
 CLIPPED_SAMPLES = 3
 """One sample at full scale is a peak-normalised clip, several are a cut wave."""
 DC_OFFSET = 0.02
-
-SUFFIX_CONTAINERS = {
-    ".wav": ("wav",),
-    ".aiff": ("aiff",),
-    ".aif": ("aiff",),
-    ".flac": ("flac",),
-    ".ogg": ("ogg", "opus"),
-    ".opus": ("opus",),
-    ".mp3": ("mp3",),
-}
-"""Suffix, in lower case: what a file of that name holds."""
+"""Of the mean, at most; full scale is 1."""
 
 
-def screen(audio: Audio, path: PurePath) -> list[str]:
-    """Warning codes of `ser.reasons`, in a fixed order.
+class Screener:
+    """Takes a recording block by block, whatever their lengths, and judges it at the end."""
 
-    Raises:
-        AudioError: too-short, too-long, rate-too-low, not-finite or silent.
-    """
-    check_length(audio)
-    check_rate(audio.sample_rate)
-    check_finite(audio.samples)
-    mono = audio.samples.mean(axis=1) if audio.samples.shape[1] > 1 else audio.samples[:, 0]
-    mean = float(mono.mean(dtype=np.float64))
-    check_level(dbfs(mono, mean))
-    return warning_codes(is_clipped(audio.samples), mean, audio.samples.shape[1], audio.sample_rate, audio.container, path)
+    def __init__(self, recording: Recording, max_seconds: float | None = None) -> None:
+        """
+        Args:
+            max_seconds: more is too long; None: any length will do.
+        """
+        self.recording, self.max_seconds = recording, max_seconds
+        self.num_samples, self.clipped = 0, 0
+        self.total = self.squares = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Of all blocks so far."""
+        return samples_to_seconds(self.num_samples, self.recording.sample_rate)
+
+    def watch(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+        """The same blocks, each added as it goes by; errors as of `add`."""
+        for block in blocks:
+            self.add(block, mix_down(block))
+            yield block
+
+    def add(self, block: Samples, mono: Waveform) -> None:
+        """
+        Args:
+            mono: the mean of the block's channels.
+
+        Raises:
+            AudioError: not-finite.
+        """
+        peak = check_finite(block)
+        exact = mono.astype(np.float64)
+        self.num_samples += len(block)
+        self.total += float(exact.sum())
+        self.squares += float(exact @ exact)
+        if peak >= FULL_SCALE:
+            self.clipped += int(np.count_nonzero(np.abs(block) >= FULL_SCALE))
+
+    def finish(self) -> tuple[str, ...]:
+        """Warning codes of `ser.reasons`, in a fixed order.
+
+        Raises:
+            AudioError: too-short, too-long or silent.
+        """
+        self.check_length()
+        mean = self.total / self.num_samples
+        check_level(power_dbfs(self.squares / self.num_samples - mean**2))
+        return self.warning_codes(mean)
+
+    def check_length(self) -> None:
+        """
+        Raises:
+            AudioError: too-short or too-long.
+        """
+        if self.seconds < MIN_SECONDS:
+            raise AudioError("too-short", f"{self.seconds:.3f} s; at least {MIN_SECONDS} s are needed")
+        if self.max_seconds is not None and self.seconds > self.max_seconds:
+            raise AudioError("too-long", f"more than {self.max_seconds:.0f} s")
+
+    def warning_codes(self, mean: float) -> tuple[str, ...]:
+        """As of `finish`."""
+        container, suffix = self.recording.container, self.recording.name.suffix.lower()
+        findings = {
+            "clipped": self.clipped >= CLIPPED_SAMPLES,
+            "dc-offset": abs(mean) > DC_OFFSET,
+            "stereo": self.recording.channels > 1,
+            "8khz": self.recording.sample_rate <= TELEPHONE_SAMPLE_RATE,
+            "name-content-mismatch": container not in SUFFIX_CONTAINERS.get(suffix, (container,)),
+        }
+        return tuple(code for code, found in findings.items() if found)
 
 
-def warning_codes(clipped: bool, mean: float, channels: int, sample_rate: int, container: str, path: PurePath) -> list[str]:
-    """
-    >>> warning_codes(False, 0.03, 2, 16_000, "flac", PurePath("a.wav"))
-    ['dc-offset', 'stereo', 'name-content-mismatch']
-    """
-    findings = {
-        "clipped": clipped,
-        "dc-offset": abs(mean) > DC_OFFSET,
-        "stereo": channels > 1,
-        "8khz": sample_rate <= TELEPHONE_SAMPLE_RATE,
-        "name-content-mismatch": container not in SUFFIX_CONTAINERS.get(path.suffix.lower(), (container,)),
-    }
-    return [code for code, found in findings.items() if found]
+def check_finite(samples: Samples) -> float:
+    """The peak.
 
-
-def check_finite(samples: NDArray[np.float32]) -> None:
-    """
     Raises:
         AudioError: not-finite.
     """
-    peak = max(samples.max(), -samples.min())  # NaN where one sample is
+    peak = float(max(samples.max(), -samples.min()))  # NaN where one sample is
     if not peak < LARGEST:
         what = f"samples of {peak:.0e} times full scale" if np.isfinite(peak) else "NaN or infinite samples"
         raise AudioError("not-finite", what)
-
-
-def check_rate(sample_rate: int) -> None:
-    """
-    Raises:
-        AudioError: rate-too-low.
-    """
-    if sample_rate < MIN_SAMPLE_RATE:
-        raise AudioError("rate-too-low", f"{sample_rate} Hz; at least {MIN_SAMPLE_RATE} Hz are needed")
+    return peak
 
 
 def check_level(level: float) -> None:
-    """`level` in dBFS, as of `dbfs`.
+    """`level` in dBFS, as of `power_dbfs`.
 
     Raises:
         AudioError: silent.
@@ -96,29 +125,19 @@ def check_level(level: float) -> None:
         raise AudioError("silent", f"{level:.0f} dBFS" if np.isfinite(level) else "digital silence")
 
 
-def check_length(audio: Audio) -> None:
-    """
-    Raises:
-        AudioError: too-short or too-long.
-    """
-    seconds = samples_to_seconds(len(audio.samples), audio.sample_rate)
-    if seconds < MIN_SECONDS:
-        raise AudioError("too-short", f"{seconds:.3f} s; at least {MIN_SECONDS} s are needed")
-    if seconds > MAX_SECONDS:
-        raise AudioError("too-long", f"more than {MAX_SECONDS:.0f} s")
-
-
 def dbfs(waveform: NDArray[np.float32], mean: float) -> float:
     """Level of the alternating part, 20 log10(rms) where 1 is full scale; minus infinity for digital silence.
 
     >>> round(dbfs(np.array([0.6, 0.4, 0.6, 0.4], dtype=np.float32), 0.5))
     -20
     """
-    power = np.square(waveform - np.float32(mean)).mean(dtype=np.float64)
+    return power_dbfs(float(np.square(waveform - np.float32(mean)).mean(dtype=np.float64)))
+
+
+def power_dbfs(power: float) -> float:
+    """10 log10 of a mean square; minus infinity for none.
+
+    >>> power_dbfs(0.01), power_dbfs(0.0)
+    (-20.0, -inf)
+    """
     return float(10 * np.log10(power)) if power > 0 else -np.inf
-
-
-def is_clipped(samples: NDArray[np.float32]) -> bool:
-    if max(samples.max(), -samples.min()) < FULL_SCALE:
-        return False
-    return bool(np.count_nonzero(np.abs(samples) >= FULL_SCALE) >= CLIPPED_SAMPLES)

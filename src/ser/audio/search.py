@@ -5,7 +5,7 @@ import os
 from collections import deque
 from pathlib import Path, PurePath
 
-from ser.audio.screening import SUFFIX_CONTAINERS
+from ser.audio.containers import SUFFIX_CONTAINERS
 from ser.errors import DataError
 from ser.wording import printable
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 
-from ser.audio.decode import Audio, audio_hash, read_audio
-from ser.audio.screening import screen
+from ser.audio.decode import Audio, audio_hash, read_screened
 from ser.audio.search import find_audio, list_folder
 from ser.config import ExperimentConfig
 from ser.corpora.base import ParsedName
@@ -157,11 +156,10 @@ def examine(file: Found) -> Clip | Skipped:
         if UNPRINTABLE.search(relative):
             raise AudioError("bad-name", "control characters, or bytes that are no UTF-8, in the path")
         parsed = CORPORA[file.corpus].parse(PurePath(file.path.relative_to(file.folder)))
-        audio = read_audio(file.path)
-        warnings = screen(audio, file.path)
+        audio, warnings = read_screened(file.path)
     except AudioError as error:
         return Skipped(printable(relative), file.corpus, error.reason, error.detail)
-    return Clip(describe(file.corpus, relative, parsed, audio), audio.container, tuple(warnings))
+    return Clip(describe(file.corpus, relative, parsed, audio), audio.container, warnings)
 
 
 def describe(corpus: str, path: str, parsed: ParsedName, audio: Audio) -> Utterance:

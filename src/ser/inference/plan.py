@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.audio.recording import Scan
+from ser.audio.scan import Scan
 from ser.audio.vad_energy import find_speech, speech_between
 from ser.audio.waveform import TRIM_HOP_SECONDS, frame_power
 from ser.config import AudioConfig

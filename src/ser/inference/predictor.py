@@ -16,7 +16,9 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.audio.recording import MAX_HOURS, ArrayRecording, Recording, Scan, cut, recording_of, scan
+from ser.audio.recording import MAX_HOURS, ArrayRecording, Recording
+from ser.audio.scan import Scan, cut, scan
+from ser.audio.spool import recording_of
 from ser.audio.vad_silero import Voice, detector
 from ser.errors import AudioError, ConfigError, DataError
 from ser.evaluation.calibration import calibration_of

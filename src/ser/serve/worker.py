@@ -21,7 +21,8 @@ import numpy as np
 
 from ser.audio.containers import identify
 from ser.audio.formats.base import Container
-from ser.audio.recording import FileRecording, Samples
+from ser.audio.reader import FileRecording
+from ser.audio.recording import Samples
 from ser.audio.source import Source
 from ser.errors import AudioError, DataError, SerError
 from ser.inference.formats import Outcome, record

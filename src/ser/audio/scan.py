@@ -1,0 +1,100 @@
+"""One pass over a recording: screened, measured, and kept if it is short. The stretches of it that a model takes, in a second pass."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser.audio.recording import Recording
+from ser.audio.screening import Screener
+from ser.audio.vad_silero import Silero
+from ser.audio.waveform import TRIM_HOP_SECONDS, Waveform, hop_energy, mix_down
+from ser.errors import AudioError
+from ser.units import samples_to_seconds, seconds_to_samples
+
+KEPT_SECONDS = 60.0
+"""A recording up to here is decoded once and kept; a longer one is decoded twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What one pass over a recording tells."""
+
+    num_samples: int
+    sample_rate: int
+    channels: int
+    container: str
+    warnings: tuple[str, ...]
+    """Codes of `ser.reasons`."""
+    hop: int
+    """Samples from one energy to the next."""
+    energy: NDArray[np.float64]
+    """(hops + 1,) as of `ser.audio.waveform.hop_energy`, of all channels' mean."""
+    voiced: NDArray[np.bool_] | None
+    """(hops + 1,) which are speech, by `ser.audio.vad_silero`; None where energy tells."""
+    kept: Waveform | None
+    """The whole recording, mono, if it is short."""
+
+    @property
+    def seconds(self) -> float:
+        return samples_to_seconds(self.num_samples, self.sample_rate)
+
+
+def scan(recording: Recording, silero: Silero | None = None) -> Scan:
+    """Go through a recording once: screen it, and measure how loud it is when.
+
+    Args:
+        silero: tells where somebody speaks.
+
+    Raises:
+        AudioError: too-short, too-long, not-finite, silent, and what the decoder finds.
+    """
+    hop, screener = seconds_to_samples(TRIM_HOP_SECONDS, recording.sample_rate), Screener(recording)
+    listener = silero.listen(recording.sample_rate) if silero else None
+    energies: list[NDArray[np.float64]] = []
+    rest = np.zeros(1)
+    kept: list[Waveform] = []
+    for block in recording.blocks():
+        mono = mix_down(block)
+        screener.add(block, mono)
+        if listener:
+            listener.add(mono)
+        *_, rest = energy = hop_energy(mono, hop)
+        energies.append(energy[:-1])
+        if screener.seconds <= KEPT_SECONDS:
+            kept.append(mono)
+        else:
+            kept.clear()
+    warnings = screener.finish()
+    voiced = listener.speech(hop, sum(map(len, energies)) + 1) if listener else None
+    silent = voiced is not None and not voiced.any()
+    return Scan(
+        num_samples=screener.num_samples,
+        sample_rate=recording.sample_rate,
+        channels=recording.channels,
+        container=recording.container,
+        warnings=(*warnings, "no-speech") if silent else warnings,
+        hop=hop,
+        energy=np.append(np.concatenate(energies), rest),
+        voiced=voiced,
+        kept=np.concatenate(kept) if kept else None,
+    )
+
+
+def cut(recording: Recording, found: Scan, spans: Sequence[tuple[int, int]]) -> Iterator[Waveform]:
+    """The samples of each span, mono. Spans are in the order of their starts, and none ends behind the recording.
+
+    Raises:
+        AudioError: as of `scan`, where a file changes while it is read.
+    """
+    pieces = iter([found.kept]) if found.kept is not None else (mix_down(block) for block in recording.blocks())
+    buffer, offset = np.zeros(0, np.float32), 0
+    for first, last in spans:
+        while offset + len(buffer) < last:
+            piece = next(pieces, None)
+            if piece is None:
+                raise AudioError("truncated", "the file changed while it was read")
+            dropped = min(max(first - offset, 0), len(buffer))
+            buffer, offset = np.concatenate([buffer[dropped:], piece]), offset + dropped
+        yield buffer[first - offset : last - offset]
