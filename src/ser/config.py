@@ -1,23 +1,33 @@
-"""Small frozen configs, one for each part, and `ExperimentConfig`, their composition. Reading one imports no torch.
+"""The configuration of an experiment: one small frozen class for each part, and `ExperimentConfig`, which holds them all.
 
-A part is handed its own config only, and saves it beside what it made. `ser.config_file` reads them from YAML.
+Each part of the program is given its own config only, and saves it next to its results. `ser.config_file` reads configs from YAML. The
+text below each field is its entry in docs/configuration.md, which scripts/write_configuration.py writes. Importing this module loads no
+torch.
 """
 
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ser.emotions import EMOTIONS
 
 Corpus = Literal["crema", "ravdess", "savee", "tess"]
+"""Name of a corpus."""
 Emotion = Literal["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise"]
+"""An emotion of the common vocabulary."""
 Feature = Literal["ssl", "mel", "mfcc", "chroma"]
 Share = Annotated[float, Field(ge=0, le=1)]
+"""A part of a whole, from 0 to 1."""
 Positive = Annotated[int, Field(ge=1)]
+"""A count of at least 1."""
 Layer = Annotated[int, Field(ge=0)]
+"""Index of a hidden state of a backbone; 0 is the input of the first layer."""
 Range = tuple[float, float]
+"""(lower end, upper end) of a range to draw from."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""Seed of a random generator."""
 Folder = Annotated[str, Field(min_length=1)]
+"""Path of a folder, relative to the working directory or absolute."""
 Name = TypeVar("Name", str, int)
 
 SSL = "ssl"
@@ -25,10 +35,10 @@ SSL = "ssl"
 
 
 class Config(BaseModel):
-    """Frozen, and strict about names.
+    """Base of all configs: immutable, and an unknown key is an error.
 
-    pydantic prepares a config when it is first made, not when it is imported, and defaults are made with it: whoever needs one of them, as
-    a prediction does, does not wait for all.
+    pydantic builds the validator of a config on first use, not on import, and nested defaults are built with it: a prediction, which needs
+    one of them, does not wait for all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
@@ -38,19 +48,19 @@ class ProjectConfig(Config):
     """Folders, corpora and the seed of training."""
 
     raw_dir: Folder = "data/raw"
-    """One folder for each corpus; never modified."""
+    """Folder with the audio of the corpora, one subfolder for each; never modified."""
     processed_dir: Folder = "data/processed"
-    """Manifest, splits and feature stores."""
+    """Folder for the manifest, the splits and the feature stores."""
     runs_dir: Folder = "runs"
-    """One folder for each training."""
+    """Folder for trained models, one subfolder for each run."""
     reports_dir: Folder = "reports"
-    """Figures."""
+    """Folder for figures."""
     corpora: tuple[Corpus, ...] = Field(default=("crema", "ravdess", "savee", "tess"), min_length=1)
-    """Corpora to index; one whose folder is absent is left out with a warning."""
+    """Corpora to index. A corpus without a folder below `raw_dir` is skipped with a warning."""
     seed: Seed = 42
-    """Of training: first weights, order of batches, masks, dropout."""
+    """Random seed of training: initial weights, order of batches, masks and dropout."""
     max_unreadable: Share = 0.05
-    """More than this share of a corpus unreadable: the extract step stops."""
+    """Largest share of unreadable files in a corpus; above it the extract step stops."""
 
     @field_validator("corpora")
     @classmethod
@@ -59,29 +69,29 @@ class ProjectConfig(Config):
 
 
 class AudioConfig(Config):
-    """From a file to the waveform that features are computed from."""
+    """Conversion of an audio file to the waveform that features are computed from."""
 
     sampling_rate: int = Field(default=16_000, ge=4_000, le=192_000)
-    """Hz, of the waveforms that features are computed from."""
+    """Sampling rate of the waveform in Hz; files at other rates are resampled."""
     trim_silence: bool = True
-    """Cut the silence at both ends."""
+    """Whether to cut silence at the start and the end of a clip."""
     trim_top_db: float = Field(default=30.0, gt=0)
-    """Leading and trailing frames this far below the loudest one are cut."""
+    """Threshold for silence in dB below the loudest frame; quieter frames at both ends are cut."""
     duration: float | None = Field(default=5.0, gt=0.1, le=3600)
-    """Seconds; longer clips are cut to their centre. null keeps every clip whole."""
+    """Maximum length of a clip in seconds; longer clips are cropped around their centre. `null` keeps the whole clip."""
     pad: bool = False
-    """Pad shorter clips to `duration`. Masks and length buckets make it needless."""
+    """Whether to pad shorter clips with zeros to `duration`. Not needed for training, which masks padding and batches clips by length."""
 
 
 class MelConfig(Config):
-    """Log-mel in dB, on Slaney's scale."""
+    """Log-mel spectrogram in dB, on Slaney's mel scale."""
 
     n_mels: Positive = 128
-    """Rows."""
+    """Number of mel bands."""
     fmin: float = Field(default=0.0, ge=0)
-    """Hz; lower end of the lowest filter."""
+    """Lower edge of the lowest mel filter in Hz."""
     fmax: float | None = Field(default=None, gt=0)
-    """Hz; null is half the sampling rate."""
+    """Upper edge of the highest mel filter in Hz; `null` is half the sampling rate."""
 
     @model_validator(mode="after")
     def low_below_high(self) -> Self:
@@ -91,35 +101,35 @@ class MelConfig(Config):
 
 
 class MfccConfig(Config):
-    """Cosine transform (DCT-II) of the log-mel."""
+    """Mel-frequency cepstral coefficients: a cosine transform (DCT-II) of the log-mel spectrogram."""
 
     n_mfcc: Positive = 40
-    """Rows; at most `mel.n_mels`."""
+    """Number of coefficients; at most `features.mel.n_mels`."""
 
 
 class ChromaConfig(Config):
-    """Energy of each pitch class, over all octaves."""
+    """Energy of each pitch class, summed over octaves."""
 
     n_chroma: Positive = 12
-    """Rows; 12 are semitones."""
+    """Number of pitch classes in an octave; 12 gives semitones."""
 
 
 class FeaturesConfig(Config):
-    """What the transform step computes and stores."""
+    """Features that the transform step computes and stores."""
 
     types: tuple[Feature, ...] = Field(default=("mel", "mfcc", "chroma"), min_length=1)
-    """Features; their order is always ssl, mel, mfcc, chroma. `ssl` is described by the section of that name."""
+    """Features to compute, always stored in the order ssl, mel, mfcc, chroma. `ssl` is configured in its own section."""
     n_fft: int = Field(default=1024, ge=64)
-    """Samples; also the length of the Hann window."""
+    """Length of the Fourier transform and of its Hann window in samples."""
     hop_length: Positive = 256
-    """Samples between frames."""
+    """Number of samples between the starts of consecutive frames; at most `n_fft`."""
     mel: MelConfig = Field(default_factory=MelConfig)
     mfcc: MfccConfig = Field(default_factory=MfccConfig)
     chroma: ChromaConfig = Field(default_factory=ChromaConfig)
     dtype: Literal["float32", "float16"] = "float32"
-    """Of the spectral numbers on disk."""
+    """Number format of the stored spectral features; `float16` halves the disk space."""
     shard_clips: int = Field(default=256, ge=1, le=4096)
-    """Clips in one file of the store: the unit of parallel work, of resume and of repair."""
+    """Number of clips in one file of the feature store, which is also the unit of parallel work, of resuming and of repair."""
 
     @property
     def spectral(self) -> tuple[str, ...]:
@@ -145,32 +155,35 @@ class FeaturesConfig(Config):
 
 
 class SslConfig(Config):
-    """The frozen speech backbone whose hidden states are the feature `ssl` (needs the extra `ssl`)."""
+    """Frozen self-supervised speech model (backbone) whose hidden states are the feature `ssl`. Needs the extra `ssl`."""
 
     model_id: str = Field(default="microsoft/wavlm-base-plus", min_length=1)
-    """A folder with `config.json` and weights, or a model of the Hugging Face hub: WavLM, HuBERT, wav2vec 2.0, data2vec-audio, Whisper."""
+    """Path of a folder with `config.json` and weights, or name of a model on the Hugging Face hub: WavLM, HuBERT, wav2vec 2.0,
+    data2vec-audio or Whisper."""
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
-    """Commit of a hub model. null: the pinned one of a model that the program knows; others need it. Means nothing for a folder."""
+    """Commit of the hub model. `null` uses the commit pinned by this program; models that it does not pin need one. Ignored for a local
+    folder."""
     layers: Literal["all"] | tuple[Layer, ...] = "all"
-    """Hidden states to store, 0 being the first layer's input: `all`, a list, or 9 for [9]; of several the model learns a weighted mean."""
+    """Hidden states to store: `all`, one number, or a list. 0 is the input of the first layer. The model learns a weighted mean of
+    several."""
     time_pool: Positive = 2
-    """Neighbouring frames that are averaged before storing: 2 makes 25 frames a second and half the disk."""
+    """Number of neighbouring frames that are averaged before storing; 2 gives 25 frames a second and halves the disk space."""
     shard_clips: int = Field(default=64, ge=1, le=4096)
-    """As features.shard_clips, for the backbone's store."""
+    """Number of clips in one file of the backbone's feature store; see `features.shard_clips`."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the backbone's arithmetic. `auto`: bf16 where the processor or GPU has instructions for it; load and train take a finished store
-    of the other precision where there is none of this machine's own."""
+    """Arithmetic of the backbone. `auto` uses bf16 on processors and GPUs with instructions for it, fp32 elsewhere; load and train also
+    accept a finished store of the other precision where this machine has none of its own."""
     dtype: Literal["float16", "float32"] = "float16"
-    """Of the numbers on disk."""
+    """Number format of the stored hidden states."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """`auto`: CUDA where there is a GPU, else the processor."""
+    """Device of the backbone. `auto` uses CUDA if a GPU is available, otherwise the CPU."""
     batch_seconds: float = Field(default=160.0, gt=0)
-    """Audio in one batch on a GPU; only clips of equal length share one. On a processor clips go one by one."""
+    """Audio in one batch on a GPU, in seconds; only clips of equal length share a batch. On a CPU clips are processed one at a time."""
 
     @field_validator("layers", mode="before")
     @classmethod
-    def all_or_one_or_a_list(cls, layers: Any) -> Any:
-        """Ascending; one message for what would else be one for each member of the union."""
+    def all_or_one_or_a_list(cls, layers: object) -> object:
+        """Accept `all`, one number or a list, and sort the list. One error message, where the union would give one for each member."""
         if layers == "all":
             return layers
         several = tuple(layers) if isinstance(layers, (list, tuple)) else (layers,)
@@ -180,30 +193,32 @@ class SslConfig(Config):
 
 
 class SplitConfig(Config):
-    """Who trains, who selects, who is tested."""
+    """Division of the clips into training, validation and test sets."""
 
     name: str = Field(default="default", max_length=100, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
-    """Folder under data/processed/splits: label sets and protocols never overwrite one another."""
+    """Name of the split and of its folder below `processed_dir/splits`; use one name for each label set or protocol."""
     rule: Literal["speakers", "explicit-speakers", "explicit-ids", "random"] = "speakers"
-    """`speakers`: drawn, balanced over corpus and gender. `random` ignores speakers: it exists to measure what leakage buys."""
+    """How clips are assigned. `speakers` draws speakers, balanced over corpus and gender; `explicit-speakers` and `explicit-ids` take the
+    lists below; `random` ignores speakers, to measure the effect of leakage."""
     kind: Literal["speaker-disjoint", "sample-disjoint", "none"] = "speaker-disjoint"
-    """What the certificate declares and every later step checks."""
+    """Separation that the split's certificate declares and that every later step checks."""
     seed: Seed = 42
-    """Of the draw of speakers, or of clips with rule random."""
+    """Random seed of the draw of speakers, or of clips with rule `random`."""
     corpora: tuple[Corpus, ...] | None = None
-    """Only these; null takes every corpus of the manifest."""
+    """Corpora to use; `null` uses every corpus of the manifest."""
     val_share: float = Field(default=0.13, gt=0, lt=0.5)
-    """Of the speakers of each corpus and gender."""
+    """Share of the speakers of each corpus and gender that is drawn for validation."""
     test_share: float = Field(default=0.21, gt=0, lt=0.5)
-    """Enough that RAVDESS, with 24 speakers, has the five that an interval needs."""
+    """Share of the speakers of each corpus and gender that is drawn for testing. The default gives RAVDESS, with 24 speakers, the five test
+    speakers that a confidence interval needs."""
     val_speakers: tuple[str, ...] = ()
-    """`ravdess/07`; with rule explicit-speakers. Every other speaker trains."""
+    """Validation speakers, such as `ravdess/07`, for rule `explicit-speakers`. Speakers in neither list are used for training."""
     test_speakers: tuple[str, ...] = ()
-    """As `val_speakers`."""
+    """Test speakers for rule `explicit-speakers`; see `val_speakers`."""
     val_ids: tuple[str, ...] = ()
-    """Utterance ids; with rule explicit-ids. Every other utterance trains."""
+    """Ids of the validation clips, for rule `explicit-ids`. Clips in neither list are used for training."""
     test_ids: tuple[str, ...] = ()
-    """As `val_ids`."""
+    """Ids of the test clips for rule `explicit-ids`; see `val_ids`."""
 
     @model_validator(mode="after")
     def lists_fit_the_rule(self) -> Self:
@@ -220,14 +235,14 @@ class SplitConfig(Config):
 
 
 class ProtocolConfig(Config):
-    """Which named protocol to run, and how often: `ser protocol run`."""
+    """Named evaluation protocol to run with `ser protocol run`, and how often."""
 
     name: str | None = None
-    """As `ser protocol list` has it: `ravdess/emobox`. null: the command line says."""
+    """Name of the protocol as shown by `ser protocol list`, such as `ravdess/emobox`; `null` takes it from the command line."""
     fold: str | None = None
-    """Set by `ser protocol run` in the config of each fold's run."""
+    """Name of the fold that a run belongs to; set by `ser protocol run`."""
     seeds: tuple[Seed, ...] = Field(default=(1, 2, 3), min_length=1)
-    """Of training; every fold is trained once with each."""
+    """Random seeds of training; every fold is trained once with each."""
 
     @field_validator("seeds")
     @classmethod
@@ -236,12 +251,12 @@ class ProtocolConfig(Config):
 
 
 class LabelsConfig(Config):
-    """From the corpora's emotions to the classes of the model."""
+    """Mapping of the corpora's emotions to the classes of the model."""
 
     merge: dict[Emotion, Emotion] = {}
-    """`{calm: neutral}` counts calm clips as neutral. Applied before `keep`."""
+    """Emotions that count as another one: `{calm: neutral}` treats calm clips as neutral. Applied before `keep`."""
     keep: tuple[Emotion, ...] = Field(default=EMOTIONS, min_length=2)  # type: ignore[arg-type]
-    """The classes; clips of any other emotion take no part in the split."""
+    """Emotions to use as classes; clips of other emotions are left out of the split."""
 
     @field_validator("keep")
     @classmethod
@@ -259,22 +274,22 @@ class LabelsConfig(Config):
 
 
 class AugmentationsConfig(Config):
-    """Waveform augmentation of training speakers. Off with 0 copies. All but `speed` need the extra `augment`."""
+    """Waveform augmentation of the training set, disabled with 0 copies. All alterations but `speed` need the extra `augment`."""
 
     copies: int = Field(default=0, ge=0, le=20)
-    """Altered copies of every training clip, `<id>~1` and so on; an epoch draws one version of each clip."""
+    """Number of altered copies of every training clip (`<id>~1` and so on); each epoch uses one version of a clip, drawn at random."""
     probability: Share = 0.5
-    """Of each alteration below."""
+    """Probability of each alteration below."""
     noise_snr_db: Range | None = (10.0, 30.0)
-    """dB; white noise at a signal-to-noise ratio drawn from this range. null: none."""
+    """Range of the signal-to-noise ratio of added white noise in dB; `null` adds none."""
     pitch_semitones: Range | None = (-2.0, 2.0)
-    """Semitones, up or down. null: none."""
+    """Range of the pitch shift in semitones, negative for down; `null` leaves the pitch unchanged."""
     stretch_rate: Range | None = (0.9, 1.1)
-    """Factor of speed, pitch kept. null: none."""
+    """Range of the time-stretching factor, which keeps the pitch; `null` disables it."""
     speed: Range | None = None
-    """Factor of speed, pitch and formants with it, as a tape that runs faster: another voice. null: none."""
+    """Range of the playback-speed factor, which shifts pitch and formants as well and so changes the voice; `null` disables it."""
     seed: Seed = 42
-    """With the id and the number of the copy, all that a copy depends on."""
+    """Random seed of augmentation; with the clip's id and the number of the copy it determines a copy."""
 
     @property
     def needs_library(self) -> bool:
@@ -297,50 +312,50 @@ class AugmentationsConfig(Config):
 
 
 class SpecAugmentConfig(Config):
-    """Masks on training batches (Park et al. 2019), after normalisation, within the real frames."""
+    """Masking of training batches (SpecAugment, Park et al. 2019), after normalisation and within the real frames of a clip."""
 
     freq_masks: int = Field(default=2, ge=0)
-    """Masked bands of rows in each utterance and feature; 0 is off."""
+    """Number of frequency masks for each clip and feature; 0 disables them."""
     freq_share: Share = 0.15
-    """Widest mask, as a share of the feature's rows."""
+    """Maximum width of a frequency mask, as a share of the feature's rows."""
     time_masks: int = Field(default=2, ge=0)
-    """Masked stretches of frames in each utterance and feature; 0 is off."""
+    """Number of time masks for each clip and feature; 0 disables them."""
     time_share: Share = 0.15
-    """Widest mask, as a share of the utterance's real frames."""
+    """Maximum width of a time mask, as a share of the clip's frames without padding."""
 
 
 class SpectralCrnnConfig(Config):
-    """Widths of the CNN branches, the fusion and the recurrence."""
+    """Architecture of `spectral_crnn`: CNN branches, fusion and recurrent layers."""
 
     channels: tuple[Positive, Positive] = (24, 48)
-    """Of the two convolution blocks, each followed by a max-pool."""
+    """Number of output channels of the two convolution blocks, each followed by a max-pool."""
     pools: tuple[tuple[Positive, Positive], tuple[Positive, Positive]] = ((2, 2), (4, 2))
-    """(frequency, time) of the two max-pools."""
+    """Size of the two max-pools, each as (frequency, time)."""
     branch_dim: Positive = 96
-    """Units of each branch at each time step."""
+    """Number of units of each branch at each time step."""
     bottleneck_dim: Positive = 160
-    """Units after the branches are joined."""
+    """Number of units after the branches are concatenated and projected."""
     gru_dim: Positive = 128
-    """Units for each direction."""
+    """Number of hidden units of the GRU in each direction."""
     gru_layers: int = Field(default=1, ge=1, le=4)
-    """Of the recurrence."""
+    """Number of recurrent layers."""
     dropout: float = Field(default=0.3, ge=0, lt=1)
-    """Of the bottleneck and before the classifier."""
+    """Dropout rate after the bottleneck and before the classifier."""
 
 
 class SslExpertConfig(Config):
-    """From the backbone's frames to one vector."""
+    """Expert for the hidden states of the backbone."""
 
     dim: Positive = 128
-    """Units of each frame after the projection."""
+    """Number of units of each frame after the projection."""
     layers: int = Field(default=1, ge=0, le=12)
-    """Of the Transformer encoder; 0 is none."""
+    """Number of Transformer encoder layers; 0 uses none."""
     heads: Positive = 4
-    """Of its attention; `dim` is a multiple."""
+    """Number of attention heads of the encoder; must divide `dim`."""
     ff_dim: Positive = 256
-    """Units of its feed-forward networks."""
+    """Number of hidden units of the encoder's feed-forward networks."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Of the projected frames and in the encoder."""
+    """Dropout rate of the projected frames and in the encoder."""
 
     @model_validator(mode="after")
     def heads_divide_dim(self) -> Self:
@@ -350,18 +365,18 @@ class SslExpertConfig(Config):
 
 
 class SpectralExpertConfig(Config):
-    """From the frames of one spectral feature to one vector."""
+    """Expert for one spectral feature."""
 
     channels: tuple[Positive, ...] = Field(default=(96, 96, 128), min_length=1, max_length=6)
-    """Of the convolutions over time; each halves the frame rate."""
+    """Number of output channels of each convolution over time; each convolution halves the frame rate."""
     kernel: int = Field(default=5, ge=3, le=15)
-    """Frames; odd."""
+    """Kernel size of the convolutions in frames; must be odd."""
     layers: int = Field(default=0, ge=0, le=12)
-    """Of a Transformer encoder after the convolutions; 0 is none."""
+    """Number of Transformer encoder layers after the convolutions; 0 uses none."""
     heads: Positive = 4
-    """Of its attention; the last of `channels` is a multiple."""
+    """Number of attention heads of the encoder; must divide the last of `channels`."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
-    """After each convolution and in the encoder."""
+    """Dropout rate after each convolution and in the encoder."""
 
     @model_validator(mode="after")
     def shapes_fit(self) -> Self:
@@ -373,34 +388,35 @@ class SpectralExpertConfig(Config):
 
 
 class SslSpectralMoeConfig(Config):
-    """Experts, gate, fusion and the two additional losses."""
+    """Architecture of `ssl_spectral_moe`: experts, gate, fusion and two additional losses."""
 
     ssl: SslExpertConfig = Field(default_factory=SslExpertConfig)
     spectral: SpectralExpertConfig = Field(default_factory=SpectralExpertConfig)
-    """Of each spectral expert."""
+    """Architecture of each spectral expert."""
     fusion: Literal["gate", "concat"] = "gate"
-    """`gate`: the experts' vectors are weighed by a softmax and added; `concat`: laid side by side, to compare with."""
+    """How the experts' vectors are combined. `gate` adds them with softmax weights; `concat` concatenates them, as a baseline."""
     fusion_dim: Positive = 128
-    """Units of each expert's vector and of the classifier."""
+    """Number of units of each expert's output vector and of the classifier's hidden layer."""
     gate_dim: Positive = 64
-    """Hidden units of the gate."""
+    """Number of hidden units of the gate."""
     dropout: float = Field(default=0.3, ge=0, lt=1)
-    """Of the experts' vectors and of the classifier."""
+    """Dropout rate of the experts' output vectors and of the classifier."""
     gate_balance: float = Field(default=0.0, ge=0)
-    """Weight of a loss that is 0 where all experts have equal weight on average over a batch and highest where one has all."""
+    """Weight of the load-balancing loss, which is 0 when all experts have equal mean weight over a batch and highest when one expert has
+    all of it."""
     aux_expert: Feature | None = None
-    """The expert whose own classifier adds a loss; null: none."""
+    """Name of the expert with an auxiliary classifier and its own loss; `null` disables it."""
     aux_weight: float = Field(default=0.3, ge=0)
-    """Of that loss."""
+    """Weight of the auxiliary loss."""
 
 
 class ModelConfig(Config):
-    """The network."""
+    """Neural network and its input features."""
 
     name: Literal["spectral_crnn", "ssl_spectral_moe"] = "spectral_crnn"
-    """Family; the block of the same name holds its widths."""
+    """Model family; the subsection of the same name holds its architecture."""
     features: tuple[Feature, ...] = Field(default=("mel", "mfcc", "chroma"), min_length=1)
-    """The branches or experts."""
+    """Input features, one branch or expert for each."""
     spectral_crnn: SpectralCrnnConfig = Field(default_factory=SpectralCrnnConfig)
     ssl_spectral_moe: SslSpectralMoeConfig = Field(default_factory=SslSpectralMoeConfig)
 
@@ -420,78 +436,82 @@ class ModelConfig(Config):
 
 
 class TrainConfig(Config):
-    """The training loop."""
+    """Training loop: optimiser, loss, sampling and early stopping."""
 
     epochs: Positive = 30
-    """At most; see `patience`."""
+    """Maximum number of epochs; training stops earlier after `patience` epochs without improvement."""
     batch_size: Positive = 32
-    """Utterances."""
+    """Number of clips in a batch."""
     bucket_clips: Positive = 1024
-    """Clips that are sorted by length before they are cut into batches: less padding, a little less shuffling."""
+    """Number of clips that are sorted by length before they are cut into batches; larger values need less padding but shuffle less."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    """`sgd` has Nesterov momentum 0.9."""
+    """Optimiser; `sgd` uses Nesterov momentum of 0.9."""
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Highest, at the end of the warm-up."""
+    """Peak learning rate, reached at the end of the warm-up."""
     weight_decay: float = Field(default=1e-2, ge=0)
-    """On matrices and kernels; biases and norms have none."""
+    """Weight decay of weight matrices and convolution kernels; biases and normalisation layers have none."""
     warmup_epochs: float = Field(default=1.0, ge=0)
-    """Epochs, also parts of one, in which the learning rate rises linearly."""
+    """Length of the linear learning-rate warm-up in epochs; may be a fraction."""
     scheduler: Literal["cosine", "constant"] = "cosine"
-    """After the warm-up: half a cosine down to 0 at the last of `epochs`, or constant."""
+    """Learning-rate schedule after the warm-up: half a cosine down to 0 at the last of `epochs`, or constant."""
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
-    """`focal` turns to the clips that are still wrong (Lin et al. 2017)."""
+    """Loss function; `focal` gives more weight to clips that are still misclassified (Lin et al. 2017)."""
     focal_gamma: float = Field(default=2.0, ge=0)
-    """Of the focal loss; 0 is cross entropy."""
+    """Focusing parameter of the focal loss; 0 gives cross entropy."""
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the target that is spread over all classes."""
+    """Share of the target probability that is spread evenly over all classes."""
     class_weights: Literal["none", "balanced"] = "balanced"
-    """`balanced` weighs a class's loss by n / (classes x its clips), as scikit-learn does."""
+    """Class weights of the loss. `balanced` uses n_clips / (n_classes * n_clips_of_the_class), as scikit-learn does."""
     sampler: Literal["shuffle", "class", "corpus-class"] = "shuffle"
-    """`shuffle`: every clip once an epoch; `class` evens out the classes; `corpus-class` the classes of every corpus."""
+    """How clips are drawn. `shuffle` uses every clip once an epoch; `class` balances the classes; `corpus-class` balances the classes of
+    every corpus."""
     sampler_balance: Share = 1.0
-    """How far: 1 draws all groups equally often, 0 in proportion to their clips; between them a group of n clips counts n^(1 - balance)."""
+    """Strength of the balancing: 1 draws all groups equally often, 0 in proportion to their size; in between, a group of n clips has weight
+    n^(1 - balance)."""
     grad_clip: float = Field(default=5.0, gt=0)
-    """Largest norm of the gradient of all weights."""
+    """Maximum norm of the gradient over all weights; larger gradients are scaled down to it."""
     patience: Positive = 8
-    """Epochs without a better val UAR before training stops."""
+    """Number of epochs without a higher validation UAR after which training stops."""
     val_metric: Literal["uar"] = "uar"
-    """What selects the best epoch."""
+    """Validation metric that selects the best epoch."""
     targets: Literal["labels", "votes"] = "labels"
-    """`labels`: the emotion that the speaker was asked for. `votes`: for CREMA-D the shares of its listeners' votes, where the table of the
-    corpus's owner stands beside the audio; every other clip keeps its label."""
+    """Training targets. `labels` uses the emotion that the speaker was asked to express; `votes` uses the distribution of the listeners'
+    votes for CREMA-D, if the vote table of the corpus is next to its audio, and labels for every other clip."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """`auto`: CUDA where there is a GPU, else the processor."""
+    """Device of training. `auto` uses CUDA if a GPU is available, otherwise the CPU."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """`auto`: bf16 where the processor or GPU has instructions for it."""
+    """Arithmetic of training. `auto` uses bf16 on processors and GPUs with instructions for it, fp32 elsewhere."""
 
 
 class CalibrationConfig(Config):
-    """What makes a confidence worth its name, and when the answer is `unknown`. Fitted on val; without val there is none."""
+    """Calibration of confidences and the threshold for the answer `unknown`. Both are fitted on the validation set; without one there is
+    neither."""
 
     max_error: float = Field(default=0.2, gt=0, lt=1)
-    """Share of wrong answers among those given; a confidence below the one that keeps val at this share is answered with `unknown`."""
+    """Maximum share of wrong answers among those given: predictions with a confidence below the threshold that achieves this on the
+    validation set are answered with `unknown`."""
     bins: int = Field(default=15, ge=2, le=100)
-    """Of equal width, for the expected calibration error and the reliability diagram."""
+    """Number of equally wide confidence bins of the expected calibration error and the reliability diagram."""
 
 
 class TrackingConfig(Config):
-    """Other places that are told of each epoch, besides history.csv."""
+    """Additional logs of the training history, besides history.csv."""
 
     tensorboard: bool = False
-    """Write the numbers of each epoch for TensorBoard, below the run's folder (needs the extra `track`)."""
+    """Whether to write the history for TensorBoard too, below the run's folder. Needs the extra `track`."""
 
 
 class RuntimeConfig(Config):
-    """How the work is done, not what is computed."""
+    """Processes and threads; they do not change what is computed."""
 
     workers: int | None = Field(default=None, ge=1, le=256)
-    """Processes of the extract and transform steps; null: one for each core."""
+    """Number of processes of the extract and transform steps; `null` uses one for each CPU core."""
     threads: int | None = Field(default=None, ge=1, le=256)
-    """Of torch in training; null: one for each core."""
+    """Number of threads of torch in training; `null` uses one for each CPU core."""
 
 
 class ExperimentConfig(Config):
-    """Everything that a run depends on."""
+    """All settings that a run depends on."""
 
     project: ProjectConfig = Field(default_factory=ProjectConfig)
     audio: AudioConfig = Field(default_factory=AudioConfig)
