@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -32,6 +32,7 @@ from ser.evaluation.calibration import Calibration
 from ser.inference.clip_output import Clip, ClipOutput
 from ser.inference.prediction import Prediction
 from ser.inference.predictor import UNKNOWN, Predictor
+from ser.system.onnx_session import Session
 
 pytestmark = pytest.mark.skipif(
     find_spec("silero_vad") is None or find_spec("onnxruntime") is None, reason="needs the extra voice: silero-vad and onnxruntime"
@@ -410,7 +411,7 @@ def test_too_little_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
             raise Fail("Failed to allocate memory for requested buffer of size 1")
 
     with pytest.raises(DataError, match="memory does not suffice"):
-        scan(ArrayRecording(noise(1), RATE), Silero(Full))
+        scan(ArrayRecording(noise(1), RATE), Silero(cast(Session, Full)))
     monkeypatch.setattr("onnxruntime.InferenceSession", Full)
     with pytest.raises(DataError, match=r"memory does not suffice: .*\.onnx cannot be loaded"):
         detector("auto")

@@ -28,13 +28,15 @@ from ser.export.parity import backbone_frames, by_file, by_torch, largest_differ
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import read_licence
 from ser.features.base import FeatureShape
+from ser.features.batching import stack
 from ser.features.normaliser import Normaliser
 from ser.features.spectral import SpectralExtractor
 from ser.features.store import StoreSpec
 from ser.inference.clip_output import ClipOutput
-from ser.inference.exported import Exported, seal, stack
+from ser.inference.exported import Exported
 from ser.inference.header import Header
 from ser.inference.recogniser import Ear, Recogniser
+from ser.inference.seal import seal
 from ser.runs.run import Run
 from toys import TINY_MOE, moe_config, tiny_moe
 from trees import write_trees
@@ -150,8 +152,8 @@ def test_every_length_in_every_batch_is_heard_as_torch_hears_it_alone(
 def test_a_clip_that_is_said_to_be_longer_than_its_batch_ends_with_it(model: Exported) -> None:
     waveforms, lengths = stack([noise(9_000)])
     for wrong in (lengths + 1, lengths * 10):
-        said = [model.session.run(["probabilities"], {"waveforms": waveforms, "lengths": of})[0] for of in (lengths, wrong)]
-        np.testing.assert_array_equal(*said)
+        one, other = [model.session.run(["probabilities"], {"waveforms": waveforms, "lengths": of})[0] for of in (lengths, wrong)]
+        np.testing.assert_array_equal(one, other)
 
 
 CHOICES: dict[str, dict[str, Any]] = {

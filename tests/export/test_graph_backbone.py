@@ -15,9 +15,9 @@ from ser.export.graph.backbone import add_backbone
 from ser.export.graph.base import Graph, NotExportable, Port
 from ser.features.backbone import BackboneExtractor
 from ser.features.base import Frames
+from ser.features.batching import stack
 from ser.features.normaliser import Normaliser
 from ser.features.store import StoreSpec
-from ser.inference.exported import stack
 from ser.inference.recogniser import Ear
 
 RATE = 16_000

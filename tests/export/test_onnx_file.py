@@ -27,14 +27,16 @@ from ser.export.onnx_file import build, export_run
 from ser.export.original import Original, made_with, read_original
 from ser.export.parity import by_torch, largest_difference
 from ser.features.base import FeatureShape
+from ser.features.batching import stack
 from ser.features.normaliser import Normaliser
 from ser.features.spectral import SpectralExtractor
 from ser.features.store import StoreSpec
 from ser.inference.clip_output import Clip, ClipOutput
-from ser.inference.exported import INPUTS, Exported, seal, stack
+from ser.inference.exported import INPUTS, Exported
 from ser.inference.header import Header
 from ser.inference.predictor import TrainedRun
 from ser.inference.recogniser import Ear, Recogniser
+from ser.inference.seal import seal
 from ser.models.registry import build_model
 from ser.runs.run import Run
 from ser.system.files import exclusive_lock

@@ -8,7 +8,7 @@ import pytest
 
 from ser.export.onnx_file import export_run
 from ser.inference.choose_model import choose_model
-from ser.inference.exported import weights_of
+from ser.inference.seal import weights_of
 from ser.runs.run import Run
 from ser.system.files import read_json, write_json
 

@@ -8,15 +8,18 @@ import sys
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
 from ser.export.onnx_file import export_run
-from ser.inference.exported import SEAL, UNSEALED, Exported, batches, check_seal, seal
+from ser.features.batching import batches_by_length
+from ser.inference.exported import Exported
+from ser.inference.seal import SEAL, UNSEALED, check_seal, seal
 from ser.runs.run import Run
+from ser.system.onnx_session import Session
 
 HEAVY = {"torch", "pandas", "librosa", "sklearn", "transformers", "matplotlib", "onnx", "scipy", "typer"}
 
@@ -129,7 +132,7 @@ def test_too_little_memory_to_hear_is_said(path: Path, error: Exception) -> None
             raise error
 
     model = Exported.load(path)
-    model.session = Full()
+    model.session = cast(Session, Full())
     with pytest.raises(DataError, match="memory does not suffice: hear shorter clips"):
         model.infer(np.ones(1000, np.float32), 16_000)
 
@@ -206,7 +209,7 @@ def test_what_is_no_number_is_no_answer(path: Path) -> None:
         def run(self, *arguments: Any) -> Any:
             return [np.full_like(of, np.nan) for of in real.run(*arguments)]
 
-    model.session = Overflowing()
+    model.session = cast(Session, Overflowing())
     with pytest.raises(AudioError, match="not-finite: the model's own numbers"):
         model.infer(np.ones(1000, np.float32), 16_000)
 
@@ -217,6 +220,6 @@ def test_no_clips_are_no_answers(path: Path) -> None:
 
 def test_every_clip_stands_in_one_batch() -> None:
     lengths = np.random.default_rng(0).integers(1, 100, 50).tolist()
-    found = list(batches(lengths, 200))
+    found = list(batches_by_length(lengths, 200))
     assert sorted(index for batch in found for index in batch) == list(range(50))
     assert all(len(batch) * max(lengths[index] for index in batch) <= 200 for batch in found)

@@ -8,16 +8,17 @@ A recording is shown to it as the models here hear one, with a peak of 1: a voic
 
 import logging
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
 from ser.audio.waveform import Waveform
-from ser.errors import ConfigError, DataError
+from ser.errors import ConfigError
 from ser.system.memory import memory_errors
-from ser.system.optional import import_optional, install_hint, package_folder
+from ser.system.onnx_session import Session, SessionError, open_session
+from ser.system.optional import install_hint, package_folder
 
 RATE = 16_000
 """Hz, of what it hears. All lengths below are samples at this rate."""
@@ -76,7 +77,7 @@ def detector(voice: Voice) -> "Silero | None":
 class Silero:
     """The network. It keeps nothing of a recording, so one serves several at once."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
 
     @classmethod
@@ -87,20 +88,12 @@ class Silero:
             DataError: the memory does not suffice.
         """
         path = find_file()
-        onnxruntime = import_optional("onnxruntime", f"silero needs onnxruntime: {ADVICE}")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 4  # what goes wrong is raised, and said once
-        # what it would make of so small a graph is no faster, and takes a third of the time to load it
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
-            with memory_errors(f"{path} cannot be loaded"):
-                return cls(onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
-        except DataError:
-            raise
-        except Exception as error:  # onnxruntime has a class of its own for each status, below Exception alone
-            what = " ".join(str(error).split())[:200]
-            raise ConfigError(f"onnxruntime {onnxruntime.__version__} cannot load {path}: install silero-vad again ({what})") from None
+            # what it would make of so small a graph is no faster, and takes a third of the time to load it
+            session = open_session(str(path), name=str(path), absent=f"silero needs onnxruntime: {ADVICE}", optimise=False)
+        except SessionError as error:
+            raise ConfigError(f"onnxruntime {error.version} cannot load {path}: install silero-vad again ({error.detail})") from None
+        return cls(session)
 
     def listen(self, sample_rate: int) -> "Listener":
         """For one recording, of so many hertz."""
@@ -121,7 +114,7 @@ def find_file() -> Path:
 class Listener:
     """Hears one recording, in pieces of any size. What is said of it does not depend on them."""
 
-    def __init__(self, session: Any, sample_rate: int) -> None:
+    def __init__(self, session: Session, sample_rate: int) -> None:
         self.session, self.sample_rate = session, sample_rate
         self.stream = None if sample_rate == RATE else soxr.ResampleStream(sample_rate, RATE, 1, dtype="float32", quality="HQ")
         self.waiting: list[Waveform] = []
@@ -161,7 +154,7 @@ class Listener:
         self.context = chunks[-1, -CONTEXT:]
         shown = np.hstack([contexts, chunks]) / np.float32(self.peak or 1)
         for start in range(0, len(shown), CHUNKS_AT_ONCE):
-            inputs = {"input": shown[start : start + CHUNKS_AT_ONCE], "h": self.hidden, "c": self.cell}
+            inputs: dict[str, NDArray[np.floating]] = {"input": shown[start : start + CHUNKS_AT_ONCE], "h": self.hidden, "c": self.cell}
             found, self.hidden, self.cell = self.session.run(("speech_probs", "hn", "cn"), inputs)
             self.probabilities.append(found)
 

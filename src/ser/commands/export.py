@@ -40,7 +40,7 @@ def export(folder: str, out: str | None = None, *, int8: bool = False, backbone:
         exported = export_run(run, path, int8=int8, backbone=backbone, head_only=head_only)
     if exported.calibration.threshold is None and run.calibration.is_file():  # else it is said already
         log.warning("the model always answers, it never says unknown: %s", exported.calibration.reason)
-    if (exported.facts.backbone or {}).get("trained_in") == "bf16":
+    if exported.facts.backbone is not None and exported.facts.backbone["trained_in"] == "bf16":
         log.info("trained on frames that were computed in bf16, exported in fp32: probabilities differ by a hundredth or so")
     say(f"{path} ({path.stat().st_size / 1e6:.1f} MB, {exported.facts.precision}): {', '.join(exported.classes)}")
     say(exported.licence)

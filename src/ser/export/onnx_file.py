@@ -14,7 +14,9 @@ from ser.export.graph.base import Feature, Graph, NotExportable, Port, Verdict
 from ser.export.graph.networks import NETWORKS, add_ear
 from ser.export.original import Original, read_original
 from ser.export.parity import by_torch, largest_difference, trial_waveforms
-from ser.inference.exported import ATTENTION, FORMAT, FRAMES, GATES, INPUTS, OUTPUTS, Exported, Facts, seal
+from ser.inference.exported import ATTENTION, FRAMES, GATES, INPUTS, OUTPUTS, Exported
+from ser.inference.exported_facts import FORMAT, BackboneFacts, ExportedFacts
+from ser.inference.seal import seal
 from ser.runs.run import Run
 from ser.system.files import atomic_write
 from ser.system.optional import require
@@ -139,10 +141,10 @@ def outputs_of(original: Original, verdict: Verdict) -> list[Port]:
     return [Port(name, np.float32, ("clips", size)) for name, size in shapes.items()]
 
 
-def facts_of(original: Original, int8: bool, head_only: bool = False) -> Facts:
+def facts_of(original: Original, int8: bool, head_only: bool = False) -> ExportedFacts:
     recogniser, backbone = original.recogniser, original.backbone_facts(inside=not head_only)
     (output,) = by_torch(original, trial_waveforms(recogniser.audio.sampling_rate)[:1])
-    return Facts(
+    return ExportedFacts(
         format=FORMAT,
         classes=recogniser.classes,
         sample_rate=recogniser.audio.sampling_rate,
@@ -161,7 +163,7 @@ def facts_of(original: Original, int8: bool, head_only: bool = False) -> Facts:
     )
 
 
-def licence_of(backbone: dict[str, Any] | None) -> str:
+def licence_of(backbone: BackboneFacts | None) -> str:
     """Of the backbone inside, one more sentence, if it tells."""
     if backbone is None or backbone["where"] != "inside" or backbone["licence"] is None:
         return ""

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ser.errors import DataError
 from ser.evaluation.calibration import Calibration, calibration_of
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import read_licence
+from ser.inference.exported_facts import BackboneFacts
 from ser.inference.header import read_header
 from ser.inference.recogniser import Ear, Recogniser
 from ser.runs.checkpoint import load_checkpoint
@@ -37,14 +38,14 @@ class Original:
         """The ear that hears with a speech backbone, if there is one."""
         return next((ear for ear in self.recogniser.ears if isinstance(ear.extractor, BackboneExtractor)), None)
 
-    def backbone_facts(self, inside: bool) -> dict[str, Any] | None:
-        """What a file says of the backbone that its model hears with, as of `ser.inference.exported.Facts`."""
+    def backbone_facts(self, inside: bool) -> BackboneFacts | None:
+        """None for a model without."""
         ear = self.backbone
         if ear is None:
             return None
         assert isinstance(ear.extractor, BackboneExtractor)
         found, config = ear.extractor.backbone, ear.extractor.config
-        return {
+        facts = {
             "where": "inside" if inside else "absent",
             "kind": found.kind,
             **found.identity,
@@ -55,6 +56,7 @@ class Original:
             "trained_in": ear.store.ingredients.get("precision"),
             "licence": read_licence(Path(found.location)),
         }
+        return cast(BackboneFacts, facts)
 
 
 def read_original(run: Run, backbone: str | None = None) -> Original:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from ser.errors import ArtefactError, ConfigError
-from ser.inference.exported import check_seal, weights_of
+from ser.inference.seal import check_seal, weights_of
 from ser.runs.run import Run
 from ser.system.files import read_json
 from ser.system.optional import is_installed

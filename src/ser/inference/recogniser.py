@@ -12,12 +12,13 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from ser.audio.waveform import Stages, Waveform, prepare
 from ser.config import SSL, TrainConfig
 from ser.errors import ArtefactError, ConfigError
 from ser.features.base import ClipError, FeatureExtractor, Frames
+from ser.features.batching import batches_by_length, stack
 from ser.features.normaliser import Normaliser
 from ser.features.store import StoreSpec
 from ser.inference.clip_output import Clip, ClipOutput
@@ -150,9 +151,7 @@ class Recogniser:
         traces: dict[int, ClipTrace] = {}
         with memory_errors("hear fewer clips at once, or shorter ones", detail=True):
             stages = [prepare(np.asarray(samples, np.float32), rate, self.audio) for samples, rate in clips]
-            order = sorted(range(len(stages)), key=lambda index: len(stages[index].prepared))
-            for start in range(0, len(order), BATCH_SIZE):
-                batch = order[start : start + BATCH_SIZE]
+            for batch in batches_by_length([len(stage.prepared) for stage in stages], most_clips=BATCH_SIZE):
                 try:
                     traces |= zip(batch, self.trace_batch([stages[index] for index in batch]), strict=True)
                 except ClipError as error:
@@ -197,8 +196,10 @@ class Recogniser:
         """What the network says of normalised features."""
         features, lengths = {}, {}
         for name in self.features:
-            padded, real = stack([clip[name] for clip in clips])
-            features[name], lengths[name] = padded.to(self.device), real.to(self.device)
+            frames = [clip[name] for clip in clips]
+            padded, real = stack(frames, padded_length(np.array([len(rows) for rows in frames])))
+            features[name] = torch.from_numpy(padded).transpose(1, 2).to(self.device)
+            lengths[name] = torch.from_numpy(real).to(self.device)
         with torch.inference_mode():
             output: ModelOutput = self.model(features, lengths)
         return output
@@ -216,15 +217,3 @@ def refuse_broken(path: Path, model: nn.Module) -> None:
 
 def chosen(features: Mapping[str, Frames], names: Sequence[str]) -> dict[str, Frames]:
     return {name: features[name] for name in names}
-
-
-def stack(clips: Sequence[Frames]) -> tuple[Tensor, Tensor]:
-    """
-    Shape:
-        B clips, each (frames, dim) -> (B, dim, T), zero behind the real frames, and their number (B,)
-    """
-    lengths = np.array([len(frames) for frames in clips], np.int64)
-    block = np.zeros((len(clips), padded_length(lengths), clips[0].shape[1]), np.float32)
-    for row, frames in zip(block, clips, strict=True):
-        row[: len(frames)] = frames
-    return torch.from_numpy(block).transpose(1, 2), torch.from_numpy(lengths)
