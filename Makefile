@@ -17,7 +17,7 @@ endif
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types format check clean
+.PHONY: demo test test-timing lint types format check clean
 .DEFAULT_GOAL := check
 
 demo: $(VENV)/.installed
@@ -27,6 +27,13 @@ demo: $(VENV)/.installed
 test: export OMP_NUM_THREADS ?= 1
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# What a busy machine disturbs, as often as `make ROUNDS=10 test-timing` says, while BUSY other processes keep its cores from it.
+ROUNDS ?= 1
+BUSY ?= 8
+test-timing: export OMP_NUM_THREADS ?= 1
+test-timing: $(VENV)/.installed-dev
+	PYTHON=$(BIN)/python scripts/busy.sh $(BUSY) $(ROUNDS) $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Chromium for tests of pages, and a page that remembers whatever went wrong on it. Skips where there is no browser."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +9,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from processes import PATIENCE
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserType, Page
 
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run", "--mute-audio")
+MILLISECONDS = 1000 * PATIENCE
+"""That a page waits for what must come."""
 REFUSED = "Failed to load resource: the server responded with a status of 4"
 """What Chromium writes of every 4xx; that one was meant, the test itself says."""
 
@@ -29,7 +33,7 @@ def chromium(*flags: str) -> Iterator["Browser"]:
 
 @contextmanager
 def launched(kind: "BrowserType", *flags: str) -> Iterator["Browser"]:
-    browser = kind.launch(executable_path=str(CHROMIUM), args=[*QUIET, *flags])
+    browser = kind.launch(executable_path=str(CHROMIUM), args=[*QUIET, *flags], timeout=MILLISECONDS)
     try:
         yield browser
     finally:
@@ -61,6 +65,7 @@ def watched(browser: "Browser", origin: str, **options: Any) -> Iterator[Watched
         options: of `Browser.new_context`
     """
     context = browser.new_context(**options)
+    context.set_default_timeout(MILLISECONDS)
     found = Watched(context.new_page())
     context.on("request", lambda request: found.asked.append(request.url))
     context.on("weberror", lambda error: found.wrong.append(str(error.error)))
@@ -71,6 +76,15 @@ def watched(browser: "Browser", origin: str, **options: Any) -> Iterator[Watched
         assert not context.cookies()
     finally:
         context.close()
+
+
+def until(page: "Page", fact: Callable[[], object]) -> None:
+    """Let the page go on until this is true, which then stays true."""
+    for _ in range(round(PATIENCE / 0.02)):
+        if fact():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("waited in vain")
 
 
 def note(found: Watched, message: Any) -> None:

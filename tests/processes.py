@@ -10,6 +10,13 @@ from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
+PATIENCE = 240.0
+"""Seconds until what must come is given up. Long, because a busy machine may take long, and only a defect waits to the end."""
+FOR_EVER = 10 * PATIENCE
+"""Seconds of what is to be ended from outside: more than anybody waits for its end."""
+MOMENT = 0.2
+"""Seconds of processor time that `slowness` takes."""
+
 PROGRAM = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that Ctrl-C is ignored
@@ -49,9 +56,17 @@ def start(arguments: Sequence[str | Path], patch: str = "") -> subprocess.Popen[
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def eventually(fact: Callable[[], bool], seconds: float = 60) -> bool:
-    """Wait for a fact."""
-    deadline = time.monotonic() + seconds
+def slowness() -> float:
+    """How many times longer work takes here and now than on an idle machine, at least 1: what the clocks of a test are set by."""
+    wall, processor = time.perf_counter(), time.process_time()
+    while time.process_time() < processor + MOMENT:
+        pass
+    return max(1.0, (time.perf_counter() - wall) / MOMENT)
+
+
+def eventually(fact: Callable[[], bool]) -> bool:
+    """Wait for a fact that, once true, stays true: a busy machine may look late."""
+    deadline = time.monotonic() + PATIENCE
     while not fact():
         if time.monotonic() > deadline:
             return False
@@ -63,5 +78,5 @@ def is_alive(pid: int) -> bool:
     """Whether the process exists and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import soundfile
 
-from processes import eventually, start
+from processes import PATIENCE, eventually, start
 
 RATE = 16_000
 
@@ -32,8 +32,10 @@ def missing():
 def obedient(predictor, upload, max_seconds):
     upload.seek(0)
     word, _, value = upload.read().rpartition(b"note")[2][4:].decode("utf-8", "replace").strip().partition(" ")
-    if word == "sleep":
-        time.sleep(float(value))
+    if word == "wait":
+        Path(value + ".begun").touch()
+        while not Path(value).exists():
+            time.sleep(0.01)
     elif word == "die" or (word == "die-once" and not Path(value).exists()):
         Path(value).touch()
         os.kill(os.getpid(), 9)
@@ -70,6 +72,25 @@ def wav(samples: "np.ndarray", rate: int = RATE, order: str = "", subtype: str =
     return content
 
 
+@dataclass(frozen=True)
+class Held:
+    """A recording that keeps its worker until it is let go."""
+
+    gate: Path
+    """A file; where it exists, nothing is held."""
+
+    @property
+    def content(self) -> bytes:
+        return wav(noise(1.0), order=f"wait {self.gate}")
+
+    def begun(self) -> bool:
+        """Whether a worker has it, or had it."""
+        return self.gate.with_name(f"{self.gate.name}.begun").exists()
+
+    def let_go(self) -> None:
+        self.gate.touch()
+
+
 def noise(seconds: float, rate: int = RATE, seed: int = 0) -> "np.ndarray":
     return np.random.default_rng(seed).normal(0, 0.1, round(seconds * rate)).astype(np.float32)
 
@@ -96,12 +117,12 @@ class Service:
         return self.client.get(path, **options)
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def stop(self) -> int:
         """Its exit code."""
         self.process.terminate()
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=PATIENCE)
         return self.process.returncode
 
 
@@ -115,7 +136,7 @@ def serving(model: Path, *options: str, more: str = "") -> Iterator[Service]:
     port = free_port()
     process = start(["serve", model, "--port", str(port), *options], patch() + more)
     url = f"http://127.0.0.1:{port}"
-    service = Service(url, process, httpx.Client(base_url=url, timeout=60))
+    service = Service(url, process, httpx.Client(base_url=url, timeout=PATIENCE))
     try:
         assert eventually(lambda: answers(service)), process.communicate()[1] if process.poll() is not None else "no answer"
         yield service
@@ -123,7 +144,7 @@ def serving(model: Path, *options: str, more: str = "") -> Iterator[Service]:
         service.client.close()
         children = service.workers() if process.poll() is None else []
         service.stop()
-        assert not psutil.wait_procs(children, timeout=10)[1]
+        assert not psutil.wait_procs(children, timeout=PATIENCE)[1]
 
 
 def free_port() -> int:

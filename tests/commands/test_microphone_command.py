@@ -21,6 +21,7 @@ from rich.console import Console
 
 from conftest import Ser
 from places import ROOT
+from processes import PATIENCE, slowness
 from ser.audio import microphone
 from ser.audio.microphone import Microphone, Moment, limited, moments
 from ser.audio.waveform import Waveform
@@ -36,6 +37,8 @@ from test_imports import loaded_by
 from workspace import Workspace
 
 RATE = 16_000
+
+pytestmark = pytest.mark.timing
 
 
 @pytest.fixture(scope="module")
@@ -331,7 +334,7 @@ def test_a_device_gives_samples_in_real_time() -> None:
     with Microphone() as source:
         blocks = source.blocks()
         heard = [next(blocks) for _ in range(3)]
-        time.sleep(0.3)
+        time.sleep(0.3 * slowness())
         late = next(blocks)
     assert all(block.dtype == np.float32 and len(block) for block in heard)
     assert len(late) >= 0.2 * source.sample_rate, "what came meanwhile is one block"
@@ -403,7 +406,7 @@ def test_signals_end_the_real_program(exported: Path, number: signal.Signals, co
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["reason"] == "silent"
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (code, words)
 
 
@@ -413,7 +416,7 @@ def test_a_reader_that_leaves_ends_it(exported: Path) -> None:
     assert process.stderr is not None
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=PATIENCE) == 0
     assert process.stderr.read() == ""
     process.stderr.close()
 

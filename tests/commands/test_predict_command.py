@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import soundfile
 from test_decode import DATA, wave, wave_format
 
 from conftest import Ser
+from processes import PATIENCE
 from ser.commands.predict import find_sources
 from ser.export.onnx_file import export_run
 from ser.inference.choose_model import VARIABLE, choose_model
@@ -440,12 +440,17 @@ def test_a_reader_that_leaves_early_is_no_matter(exported: Path, folder: Path) -
     assert len(done.stdout) == 10
 
 
+@pytest.mark.timing
 def test_ctrl_c_stops_without_a_traceback(exported: Path, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 600 * 8_000)
     soundfile.write(tmp_path / "long.wav", noise, 8_000)
-    code = (
-        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nfrom ser.cli import main\nprint('up', flush=True)\nmain()"
-    )
+    code = """
+import signal, sys
+from ser.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.addaudithook(lambda event, values: event == "open" and str(values[0]).endswith("long.wav") and print("up", flush=True))
+main()
+"""
     command = [
         sys.executable,
         "-c",
@@ -461,9 +466,8 @@ def test_ctrl_c_stops_without_a_traceback(exported: Path, tmp_path: Path) -> Non
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    process.stdout.readline()
-    time.sleep(1.5)
+    assert process.stdout.readline() == "up\n"
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert err == "ser: stopped by Ctrl-C; what was finished is kept\n"

@@ -36,6 +36,8 @@ from ser.system.files import exclusive_lock
 from trees import write_trees
 from workspace import make_workspace
 
+pytestmark = pytest.mark.timing
+
 SAMPLE = PACKAGE / "sample"
 TOLERANCE = 1e-3
 """Between probabilities."""

@@ -16,7 +16,7 @@ import soundfile
 from torch import nn
 
 from conftest import Ser
-from processes import dying_at, eventually, in_a_child, is_alive, start
+from processes import FOR_EVER, PATIENCE, dying_at, eventually, in_a_child, is_alive, start
 from ser.config import ModelConfig
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.models.registry import build_model
@@ -29,7 +29,10 @@ from ser.system.files import exclusive_lock
 from ser.training.trainer import Trainer
 from workspace import Workspace, history_of, metrics_of, rows_of
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the tests fork with torch loaded, and look into /proc")
+pytestmark = [
+    pytest.mark.timing,
+    pytest.mark.skipif(sys.platform != "linux", reason="the tests fork with torch loaded, and look into /proc"),
+]
 
 SHORT = "train.epochs=2"
 
@@ -130,7 +133,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_never_stopped(
     with start(arguments) as process:
         assert eventually(lambda: run.history.exists() or process.poll() is not None)
         process.send_signal(stop)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (code, said)
     assert not run.metrics.exists(), "it was to be stopped before its end"
     epochs = len(rows_of(run.history))
@@ -388,13 +391,13 @@ def test_a_load_that_was_killed_over_changed_audio_leaves_no_normaliser_of_the_o
     assert kills == 4
 
 
-SLOW_WORKER = """
+SLOW_WORKER = f"""
 import os, pathlib, time
 import ser.corpora.census as census, ser.pipeline.transform as transform
 census.FILES_PER_TASK = 16
 def slow(*arguments):
-    pathlib.Path({pids!r}, str(os.getpid())).touch()
-    time.sleep(60)
+    pathlib.Path({{pids!r}}, str(os.getpid())).touch()
+    time.sleep({FOR_EVER})
 census.examine = transform.waveform_of = slow
 """
 
@@ -402,7 +405,7 @@ census.examine = transform.waveform_of = slow
 @pytest.mark.parametrize("step", ["extract", "transform"])
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_stopping_a_step_leaves_no_worker(savee: Workspace, step: str, stop: signal.Signals, code: int) -> None:
-    """SIGTERM reaches the parent alone, Ctrl-C the whole group. Both end within a moment, though the workers are busy for a minute."""
+    """SIGTERM reaches the parent alone, Ctrl-C the whole group. Both end within a moment, though the workers are busy for ever."""
     if step == "transform":
         savee.run("extract")
     pids = savee.root / "pids"
@@ -411,9 +414,9 @@ def test_stopping_a_step_leaves_no_worker(savee: Workspace, step: str, stop: sig
     with start(["--config", savee.config_file, "--steps", step, *settings], SLOW_WORKER.format(pids=str(pids))) as process:
         assert eventually(lambda: len(list(pids.iterdir())) == 2 or process.poll() is not None)
         os.killpg(process.pid, stop) if stop == signal.SIGINT else process.send_signal(stop)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     assert errors.splitlines()[-1].startswith("ser: stopped by")
     assert "Traceback" not in errors
-    assert eventually(lambda: not any(is_alive(int(path.name)) for path in pids.iterdir()), seconds=5)
+    assert eventually(lambda: not any(is_alive(int(path.name)) for path in pids.iterdir()))
     savee.run(step)  # and nothing stands in the way of another try

@@ -19,7 +19,7 @@ import pytest
 pytest.importorskip("fastapi")
 
 from conftest import Ser
-from processes import eventually, is_alive, start
+from processes import FOR_EVER, PATIENCE, eventually, is_alive, slowness, start
 from ser.commands import serve as serve_module
 from ser.export.onnx_file import export_run
 from ser.runs.run import Run
@@ -27,17 +27,17 @@ from ser.serve.pool import Pool
 from ser.serve.problems import Refused
 from ser.serve.server import started
 from ser.serve.uploads import MOST_AT_ONCE, Door
-from services import Service, free_port, noise, patch, serving, wav
+from services import Held, Service, free_port, noise, patch, serving, wav
 
 if TYPE_CHECKING:
     import uvicorn
 
+pytestmark = pytest.mark.timing
+
 GOOD = wav(noise(1.0))
-SLOW = wav(noise(1.0), order="sleep 1")
 MP3 = bytearray(wav(noise(2.0), form="MP3", subtype="MPEG_LAYER_III"))
 MP3[2_000::50] = b"\xff" * len(MP3[2_000::50])
 SPOILED = bytes(MP3)
-STUCK = wav(noise(1.0), order="sleep 99")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,12 @@ def exported(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def in_flight(service: Service, count: int = 2) -> bool:
+@pytest.fixture
+def held(tmp_path: Path) -> Held:
+    return Held(tmp_path / "gate")
+
+
+def in_flight(service: Service, count: int) -> bool:
     """With this request itself."""
     return any(line == f"ser_requests_in_flight {count}.0" for line in service.get("/metrics").text.splitlines())
 
@@ -56,14 +61,16 @@ def in_flight(service: Service, count: int = 2) -> bool:
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_answers_what_is_in_flight_and_leaves_no_process(exported: Path, sent: signal.Signals, code: int) -> None:
-    with serving(exported, "--workers", "2") as service, ThreadPoolExecutor() as threads:
+def test_a_signal_answers_what_is_in_flight_and_leaves_no_process(exported: Path, held: Held, sent: signal.Signals, code: int) -> None:
+    with serving(exported, "--workers", "2", "--timeout", str(FOR_EVER)) as service, ThreadPoolExecutor() as threads:
         workers = [worker.pid for worker in service.workers()]
-        answer = threads.submit(service.post, SLOW)
-        assert eventually(lambda: in_flight(service))
+        answer = threads.submit(service.post, held.content)
+        assert eventually(held.begun)
         service.process.send_signal(sent)
+        assert eventually(lambda: is_closed(service))
+        held.let_go()
         assert answer.result().status_code == 200
-        _, complaint = service.process.communicate(timeout=30)
+        _, complaint = service.process.communicate(timeout=PATIENCE)
         assert service.process.returncode == code
         assert complaint == f"ser: stopped by {'Ctrl-C' if sent == signal.SIGINT else 'SIGTERM'}; what was finished is kept\n"
         assert not any(map(is_alive, workers))
@@ -71,48 +78,56 @@ def test_a_signal_answers_what_is_in_flight_and_leaves_no_process(exported: Path
             httpx.get(service.url)
 
 
-def test_what_hangs_does_not_keep_it_from_ending(exported: Path) -> None:
-    with serving(exported, "--workers", "1", "--timeout", "1") as service, ThreadPoolExecutor() as threads:
-        answer = threads.submit(service.post, STUCK)
-        assert eventually(lambda: in_flight(service))
+def is_closed(service: Service) -> bool:
+    """Whether it takes no more connections: the first that it does when it ends."""
+    try:
+        service.connect().close()
+    except OSError:
+        return True
+    return False
+
+
+def test_what_hangs_does_not_keep_it_from_ending(exported: Path, held: Held) -> None:
+    with serving(exported, "--workers", "1", "--timeout", f"{slowness():.1f}") as service, ThreadPoolExecutor() as threads:
+        answer = threads.submit(service.post, held.content)
+        assert eventually(held.begun)
         assert service.stop() == 143
         assert answer.result().json()["reason"] == "timeout"
 
 
-def test_a_second_ctrl_c_waits_for_nothing(exported: Path) -> None:
-    with serving(exported, "--workers", "1") as service, ThreadPoolExecutor() as threads:
+def test_a_second_ctrl_c_waits_for_nothing(exported: Path, held: Held) -> None:
+    with serving(exported, "--workers", "1", "--timeout", str(FOR_EVER)) as service, ThreadPoolExecutor() as threads:
         workers = [worker.pid for worker in service.workers()]
-        answer = threads.submit(service.post, STUCK)
-        assert eventually(lambda: in_flight(service))
+        answer = threads.submit(service.post, held.content)
+        assert eventually(held.begun)
         service.process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
+        assert eventually(lambda: is_closed(service))
         service.process.send_signal(signal.SIGINT)
-        _, complaint = service.process.communicate(timeout=30)
+        _, complaint = service.process.communicate(timeout=PATIENCE)
         assert (service.process.returncode, complaint) == (130, "ser: stopped by Ctrl-C; what was finished is kept\n")
         assert not any(map(is_alive, workers))
         assert answer.exception() or answer.result().status_code >= 400
 
 
-def test_no_worker_outlives_a_service_that_is_killed(exported: Path) -> None:
+def test_no_worker_outlives_a_service_that_is_killed(exported: Path, held: Held) -> None:
     with serving(exported, "--workers", "1") as service, ThreadPoolExecutor() as threads:
         workers = service.workers()
-        answer = threads.submit(service.post, STUCK)
-        assert eventually(lambda: in_flight(service))
-        time.sleep(0.3)  # until the worker obeys
+        answer = threads.submit(service.post, held.content)
+        assert eventually(held.begun)
         service.process.kill()
-        assert not psutil.wait_procs(workers, timeout=10)[1]
+        assert not psutil.wait_procs(workers, timeout=PATIENCE)[1]
         assert answer.exception()
 
 
 def test_a_signal_before_the_model_is_there_ends_it_too(exported: Path) -> None:
-    process = start(["serve", exported, "--port", "0"], patch("import time; time.sleep(99)"))
+    process = start(["serve", exported, "--port", "0"], patch(f"import time; time.sleep({FOR_EVER})"))
     assert eventually(lambda: bool(psutil.Process(process.pid).children()))
     time.sleep(0.2)
     children = psutil.Process(process.pid).children()
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 143
-    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert not psutil.wait_procs(children, timeout=PATIENCE)[1]
 
 
 INTERRUPTED = """
@@ -128,7 +143,7 @@ server.make_server = slow
 
 def test_one_ctrl_c_while_it_loads_ends_it(exported: Path) -> None:
     process = start(["serve", exported, "--port", "0"], patch() + INTERRUPTED)
-    _, complaint = process.communicate(timeout=30)
+    _, complaint = process.communicate(timeout=PATIENCE)
     assert (process.returncode, complaint) == (130, "ser: stopped by Ctrl-C; what was finished is kept\n")
 
 
@@ -139,7 +154,7 @@ def test_an_end_before_the_model_is_there_leaves_no_process() -> None:
         async def start(self) -> None:
             begun.append(1)
             try:
-                await asyncio.sleep(99)
+                await asyncio.sleep(FOR_EVER)
             finally:
                 ended.append(1)
 
@@ -162,21 +177,23 @@ def test_silent_connections_make_room_for_others(exported: Path) -> None:
     with serving(exported, "--workers", "1", more=few) as service, ExitStack() as stack:
         for _ in range(200):
             stack.enter_context(service.connect())
-        assert httpx.get(f"{service.url}/healthz", timeout=20).status_code == 200
+        assert httpx.get(f"{service.url}/healthz", timeout=PATIENCE).status_code == 200
         service.process.terminate()
-        assert service.process.communicate(timeout=30)[1].count("\n") == 1
+        assert service.process.communicate(timeout=PATIENCE)[1].count("\n") == 1
 
 
-def test_who_leaves_gives_up_the_place_in_the_queue(exported: Path) -> None:
-    with serving(exported, "--workers", "1") as service, ThreadPoolExecutor() as threads:
-        first = threads.submit(service.post, SLOW)
-        assert eventually(lambda: in_flight(service))
+def test_who_leaves_gives_up_the_place_in_the_queue(exported: Path, held: Held, tmp_path: Path) -> None:
+    never = Held(tmp_path / "never")
+    with serving(exported, "--workers", "1", "--timeout", str(FOR_EVER)) as service, ThreadPoolExecutor() as threads:
+        first = threads.submit(service.post, held.content)
+        assert eventually(held.begun)
         with ExitStack() as stack:
             for _ in range(4):
-                send(stack.enter_context(service.connect()), STUCK)
+                send(stack.enter_context(service.connect()), never.content)
             assert eventually(lambda: in_flight(service, 6))
-        assert eventually(lambda: 'status="499"} 4.0' in service.get("/metrics").text, 20)
+        assert eventually(lambda: 'status="499"} 4.0' in service.get("/metrics").text)
         assert "ser_refusals_total{" not in service.get("/metrics").text
+        held.let_go()
         assert first.result().status_code == service.post(GOOD).status_code == 200
 
 
@@ -203,29 +220,33 @@ def test_without_room_for_uploads_they_are_asked_to_come_again(exported: Path, r
         assert service.post(GOOD).status_code == 200
         assert service.workers() == [worker]
         service.process.terminate()
-        complaint = service.process.communicate(timeout=30)[1]
+        complaint = service.process.communicate(timeout=PATIENCE)[1]
     assert complaint.count("there is no room for temporary files") == 1
     assert "Traceback" not in complaint
 
 
-def test_an_upload_is_not_blamed_for_a_worker_that_the_system_killed(exported: Path, tmp_path: Path) -> None:
+def test_an_upload_is_not_blamed_for_a_worker_that_the_system_killed(exported: Path, held: Held, tmp_path: Path) -> None:
     model = tmp_path / "model.onnx"
     model.write_bytes(exported.read_bytes())
-    with serving(model, "--workers", "1", "--timeout", "1") as service, ThreadPoolExecutor() as threads:
+    with serving(model, "--workers", "1", "--timeout", f"{slowness():.1f}") as service, ThreadPoolExecutor() as threads:
         model.unlink()
-        answer = threads.submit(service.post, wav(noise(1.0), order="sleep 0.9"))
-        assert eventually(lambda: in_flight(service))
-        time.sleep(0.2)
+        answer = threads.submit(service.post, held.content)
+        assert eventually(held.begun)
         service.workers()[0].kill()
         assert (answer.result().status_code, answer.result().json()["reason"]) == (429, "busy")
         service.process.terminate()
-        assert "died (exit code -9)" in service.process.communicate(timeout=30)[1]
+        assert "died (exit code -9)" in service.process.communicate(timeout=PATIENCE)[1]
 
 
-def test_more_than_may_wait_are_asked_to_come_again(exported: Path) -> None:
+def test_more_than_may_wait_are_asked_to_come_again(exported: Path, held: Held) -> None:
     limit = "import ser.serve.pool as workers; workers.WAITING_FOR_EACH = 2"
-    with serving(exported, "--workers", "1", more=limit) as service, ThreadPoolExecutor() as threads:
-        answers = [answer.result() for answer in [threads.submit(service.post, SLOW) for _ in range(5)]]
+    with serving(exported, "--workers", "1", "--timeout", str(FOR_EVER), more=limit) as service, ThreadPoolExecutor() as threads:
+        first = threads.submit(service.post, held.content)
+        assert eventually(held.begun)
+        others = [threads.submit(service.post, held.content) for _ in range(4)]
+        assert eventually(lambda: sum(other.done() for other in others) == 2)
+        held.let_go()
+        answers = [answer.result() for answer in (first, *others)]
         assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 429, 429]
         busy = next(answer for answer in answers if answer.status_code == 429)
         assert busy.json()["reason"] == "busy"
@@ -235,7 +256,7 @@ def test_more_than_may_wait_are_asked_to_come_again(exported: Path) -> None:
 def test_without_its_model_it_is_not_healthy_and_refuses_uploads(exported: Path, tmp_path: Path) -> None:
     model = tmp_path / "model.onnx"
     model.write_bytes(exported.read_bytes())
-    with serving(model, "--workers", "1", "--timeout", "1") as service:
+    with serving(model, "--workers", "1", "--timeout", f"{slowness():.1f}") as service:
         model.unlink()
         service.workers()[0].kill()
         assert eventually(lambda: service.get("/healthz").status_code == 503)
@@ -322,7 +343,7 @@ def test_a_log_has_a_line_for_each_request_and_nothing_of_what_was_sent(exported
         service.client.request("SECRET", "/secret")
         read_nothing(service)
         service.process.terminate()
-        _, log = service.process.communicate(timeout=30)
+        _, log = service.process.communicate(timeout=PATIENCE)
     said = [line.partition(" INFO ")[2] for line in log.splitlines() if "/healthz" not in line]
     expected = ["POST /v1/predict 200 32044 bytes, 1.0 s of audio", "POST /v1/predict 400 bad-request"]
     expected += [f"POST /v1/predict 422 truncated, {len(SPOILED)} bytes", "other other 404 not-found"]

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from processes import FOR_EVER, PATIENCE, eventually, is_alive
 from ser.errors import AudioError, DataError, LockedError, SerError
 from ser.system.files import exclusive_lock
 from ser.system.parallel import run_tasks
+
+pytestmark = pytest.mark.timing
 
 
 def square(number: int) -> int:
@@ -44,21 +47,6 @@ def results(function: Callable[[int], int], tasks: range, workers: int) -> dict[
     found = list(run_tasks(function, tasks, workers, name="task {}".format))
     assert len(dict(found)) == len(found), "a result came twice"
     return dict(found)
-
-
-def is_alive(pid: int) -> bool:
-    """A zombie is dead."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def eventually(fact: Callable[[], bool], seconds: float = 20) -> bool:
-    end = time.monotonic() + seconds
-    while not fact() and time.monotonic() < end:
-        time.sleep(0.02)
-    return fact()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 9])
@@ -153,7 +141,7 @@ def test_every_error_of_the_program_survives_pickling(kind: type[SerError]) -> N
 def test_closing_early_leaves_no_child() -> None:
     def slow_after_the_first(task: int) -> int:
         if task >= 2:
-            time.sleep(60)
+            time.sleep(FOR_EVER)
         return os.getpid()
 
     generator = run_tasks(slow_after_the_first, range(4), 2, name=str)
@@ -163,7 +151,7 @@ def test_closing_early_leaves_no_child() -> None:
 
 
 SCRIPT = """
-import os, sys, time
+import os, signal, sys, time
 from ser.system.parallel import run_tasks
 
 def task(number):
@@ -172,6 +160,7 @@ def task(number):
     return os.getpid()
 
 seconds = float(sys.argv[1])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that Ctrl-C is ignored
 try:
     for _, pid in run_tasks(task, range(6), 2, name=str):
         print(pid, flush=True)
@@ -180,12 +169,12 @@ except KeyboardInterrupt:
 """
 
 
-AT_ONCE = 60 if sys.platform == "linux" else 0.5
+AT_ONCE = FOR_EVER if sys.platform == "linux" else 0.5
 """Seconds of a task that would still run if the kernel did not end the workers with their parent."""
 
 
 @pytest.mark.parametrize(
-    ("stop", "seconds", "code"), [(signal.SIGINT, 60, 130), (signal.SIGTERM, AT_ONCE, -15), (signal.SIGKILL, AT_ONCE, -9)]
+    ("stop", "seconds", "code"), [(signal.SIGINT, FOR_EVER, 130), (signal.SIGTERM, AT_ONCE, -15), (signal.SIGKILL, AT_ONCE, -9)]
 )
 def test_a_stopped_parent_leaves_no_child(stop: signal.Signals, seconds: float, code: int) -> None:
     """Wherever they are: after Ctrl-C the parent ends its workers, after an uncaught signal the kernel does."""
@@ -194,11 +183,11 @@ def test_a_stopped_parent_leaves_no_child(stop: signal.Signals, seconds: float, 
         assert parent.stdout is not None
         pids = {int(parent.stdout.readline()) for _ in range(2)}
         os.killpg(parent.pid, stop) if stop == signal.SIGINT else parent.send_signal(stop)
-        assert parent.wait(timeout=20) == code
+        assert parent.wait(timeout=PATIENCE) == code
     assert eventually(lambda: not any(map(is_alive, pids)))
 
 
-LOCKED_SCRIPT = """
+LOCKED_SCRIPT = f"""
 import os, sys, time
 from pathlib import Path
 from ser.system.files import exclusive_lock
@@ -206,7 +195,7 @@ from ser.system.parallel import run_tasks
 
 def task(number):
     os.write(1, b"%d\\n" % number)  # at once, or the lines of two workers may mix
-    time.sleep(60)
+    time.sleep({FOR_EVER})
 
 with exclusive_lock(Path(sys.argv[1])):
     list(run_tasks(task, range(4), 2, name=str))
@@ -229,8 +218,8 @@ def test_the_lock_of_a_killed_parent_is_free_at_once_though_its_workers_were_bus
         assert {parent.stdout.readline() for _ in range(2)} == {"0\n", "1\n"}
         assert not is_free()
         parent.kill()
-        parent.wait(timeout=20)
-    assert eventually(is_free, seconds=10)
+        parent.wait(timeout=PATIENCE)
+    assert eventually(is_free)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers end with the task that they hold")
