@@ -19,7 +19,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ser.config import ExperimentConfig
+from ser.config import ExperimentConfig, known_feature
+from ser.families import feature_names
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 
@@ -122,7 +123,9 @@ def describe(annotation: Any, constraints: Iterable[Any] = ()) -> str:
     """A type and its limits, in words."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     limits = limits_of(constraints, "characters" if annotation is str else "items")
-    if origin is Annotated:
+    if any(getattr(item, "func", None) is known_feature for item in [*constraints, *arguments[1:]]):
+        kind, limits = ", ".join(f"`{name}`" for name in feature_names()), []
+    elif origin is Annotated:
         kind = describe(arguments[0], [*unpacked(arguments[1:]), *constraints])
         limits = []
     elif origin is Literal:

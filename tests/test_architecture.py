@@ -39,7 +39,7 @@ PURE = {
     "training.specaugment": {"config", "errors", "units"},
 }
 """Formulas: all that each of these may know of this program."""
-MODELS_KNOW = {"config", "errors", "units", "features.base"}
+MODELS_KNOW = {"config", "errors", "families", "units", "features.base"}
 """And each other: a network knows no file and no corpus."""
 
 MOST_AT_THE_TOP = 10

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ser.config import (
-    SSL,
     ExperimentConfig,
     FeaturesConfig,
     ModelConfig,
@@ -22,6 +21,7 @@ from ser.config import (
     SslSpectralMoeConfig,
     TrainConfig,
 )
+from ser.families import SSL
 from ser.features.base import FeatureShape
 from ser.features.normaliser import Normaliser
 from ser.features.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
@@ -120,11 +120,11 @@ def noisy_clips(
 
 
 def crnn_config(features: Sequence[str] = tuple(DIMS), config: SpectralCrnnConfig = TINY) -> ModelConfig:
-    return ModelConfig(name="spectral_crnn", features=tuple(features), spectral_crnn=config)  # type: ignore[arg-type]
+    return ModelConfig(name="spectral_crnn", features=tuple(features), spectral_crnn=config)
 
 
 def moe_config(features: Sequence[str] = (SSL, *DIMS), config: SslSpectralMoeConfig = TINY_MOE) -> ModelConfig:
-    return ModelConfig(name="ssl_spectral_moe", features=tuple(features), ssl_spectral_moe=config)  # type: ignore[arg-type]
+    return ModelConfig(name="ssl_spectral_moe", features=tuple(features), ssl_spectral_moe=config)
 
 
 def tiny_model(
@@ -173,7 +173,7 @@ def make_trainer(
     num_classes = int(train.labels.max()) + 1
     config = ExperimentConfig(
         project=ProjectConfig(seed=seed),
-        features=FeaturesConfig(types=train.names),  # type: ignore[arg-type]
+        features=FeaturesConfig(types=train.names),
         specaugment=specaugment,
         model=model or crnn_config(train.names),
         train=TrainConfig(**{"device": "cpu", "precision": "fp32", "batch_size": 8, "epochs": 3, **values}),

@@ -7,15 +7,15 @@ torch.
 
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
 from ser.emotions import EMOTIONS
+from ser.families import FAMILIES, SPECTRAL, entry_of, feature_names
 
 Corpus = Literal["crema", "ravdess", "savee", "tess"]
 """Name of a corpus."""
 Emotion = Literal["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise"]
 """An emotion of the common vocabulary."""
-Feature = Literal["ssl", "mel", "mfcc", "chroma"]
 Share = Annotated[float, Field(ge=0, le=1)]
 """A part of a whole, from 0 to 1."""
 Positive = Annotated[int, Field(ge=1)]
@@ -30,8 +30,22 @@ Folder = Annotated[str, Field(min_length=1)]
 """Path of a folder, relative to the working directory or absolute."""
 Name = TypeVar("Name", str, int)
 
-SSL = "ssl"
-"""The one feature that a backbone makes, not a Fourier transform."""
+
+def known_feature(value: object) -> str:
+    """The name of a feature, of any family in `ser.families`.
+
+    Raises:
+        ValueError: there is no such feature.
+    """
+    names = feature_names()
+    if not isinstance(value, str) or value not in names:
+        expected = f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
+        raise ValueError(f"Input should be {expected}")
+    return value
+
+
+Feature = Annotated[str, PlainValidator(known_feature)]
+"""Name of a feature of any family."""
 
 
 class Config(BaseModel):
@@ -134,7 +148,7 @@ class FeaturesConfig(Config):
     @property
     def spectral(self) -> tuple[str, ...]:
         """The types that one Fourier transform serves."""
-        return tuple(name for name in self.types if name != SSL)
+        return tuple(name for name in self.types if name in FAMILIES[SPECTRAL].features)
 
     @field_validator("types")
     @classmethod
@@ -427,8 +441,9 @@ class ModelConfig(Config):
 
     @model_validator(mode="after")
     def features_fit_the_family(self) -> Self:
-        if self.name == "spectral_crnn" and SSL in self.features:
-            raise ValueError("features has ssl, which spectral_crnn does not take: name ssl_spectral_moe does")
+        refused = [name for name in self.features if not entry_of(name).on_hop_grid]
+        if self.name == "spectral_crnn" and refused:
+            raise ValueError(f"features has {refused[0]}, which spectral_crnn does not take: name ssl_spectral_moe does")
         aux = self.ssl_spectral_moe.aux_expert
         if self.name == "ssl_spectral_moe" and aux is not None and aux not in self.features:
             raise ValueError(f"ssl_spectral_moe.aux_expert {aux} is not among model.features")
@@ -546,8 +561,8 @@ class ExperimentConfig(Config):
 
 
 def canonical_order(features: tuple[str, ...]) -> tuple[str, ...]:
-    """ssl, mel, mfcc, chroma: the order of branches never depends on how a list was typed."""
-    return tuple(name for name in (SSL, "mel", "mfcc", "chroma") if name in without_repeats(features))
+    """As in the table of the families (ssl, mel, mfcc, chroma): the order of branches never depends on how a list was typed."""
+    return tuple(name for name in feature_names() if name in without_repeats(features))
 
 
 def without_repeats(names: tuple[Name, ...]) -> tuple[Name, ...]:

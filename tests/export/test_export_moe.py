@@ -17,7 +17,7 @@ from conftest import Ser
 from places import SHARED
 from real_speech import real_clips
 from ser.audio.waveform import Waveform, normalise_peak
-from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig, MfccConfig, SslConfig, SslSpectralMoeConfig
+from ser.config import AudioConfig, FeaturesConfig, MelConfig, MfccConfig, SslConfig, SslSpectralMoeConfig
 from ser.corpora.registry import CORPORA
 from ser.errors import ConfigError
 from ser.evaluation.calibration import Calibration
@@ -25,6 +25,7 @@ from ser.export import onnx_file as export
 from ser.export.onnx_file import build, export_run
 from ser.export.original import Original, in_fp32, read_original
 from ser.export.parity import backbone_frames, by_file, by_torch, largest_difference
+from ser.families import SSL
 from ser.features.backbone import BackboneExtractor
 from ser.features.backbone_files import read_licence
 from ser.features.base import FeatureShape
@@ -35,7 +36,7 @@ from ser.features.store import StoreSpec
 from ser.inference.clip_output import ClipOutput
 from ser.inference.exported import Exported
 from ser.inference.header import Header
-from ser.inference.recogniser import Ear, Recogniser
+from ser.inference.recogniser import FeatureInput, Recogniser
 from ser.inference.seal import seal
 from ser.runs.run import Run
 from toys import TINY_MOE, moe_config, tiny_moe
@@ -84,12 +85,12 @@ def noise(samples: int, seed: int = 0) -> Waveform:
     return normalise_peak(np.random.default_rng(seed).normal(size=samples).astype(np.float32))
 
 
-def ear_of(extractor: Any, dtype: str) -> Ear:
+def input_of(extractor: Any, dtype: str) -> FeatureInput:
     """Whose normaliser has seen one second of noise."""
     layers = {"layers": list(extractor.states)} if extractor.name == SSL else {}
     store = StoreSpec(extractor.name, extractor.dims, extractor.frame_rate, dtype, layers)
     (frames,) = extractor.extract([noise(RATE)])
-    return Ear(extractor, store, Normaliser(frames.mean(axis=0), np.maximum(frames.std(axis=0), 0.1)))
+    return FeatureInput(extractor, store, Normaliser(frames.mean(axis=0), np.maximum(frames.std(axis=0), 0.1)))
 
 
 def untrained(config: SslSpectralMoeConfig = TINY_MOE, names: tuple[str, ...] = EXPERTS, kind: str = "wavlm", **ssl: Any) -> Original:
@@ -99,18 +100,18 @@ def untrained(config: SslSpectralMoeConfig = TINY_MOE, names: tuple[str, ...] = 
         {"model_id": str(tiny_backbone(kind)), "precision": "fp32", "dtype": "float32", "device": "cpu", **ssl}
     )
     backbone = BackboneExtractor(choices, RATE)
-    ears = {"spectral": ear_of(SpectralExtractor(audio, FEATURES), "float32"), SSL: ear_of(backbone, choices.dtype)}
+    inputs = {"spectral": input_of(SpectralExtractor(audio, FEATURES), "float32"), SSL: input_of(backbone, choices.dtype)}
     shapes = {
-        name: FeatureShape(dim, ear.store.frame_rate, len(ear.store.layers))
-        for ear in ears.values()
-        for name, dim in ear.store.dims.items()
+        name: FeatureShape(dim, source.store.frame_rate, len(source.store.layers))
+        for source in inputs.values()
+        for name, dim in source.store.dims.items()
     }
     shapes = {name: shapes[name] for name in names}
     network = tiny_moe(features=names, config=config, seed=3, shapes=shapes)
-    stores = {name: ear.store for name, ear in ears.items()}
-    normalisers = {name: ear.normaliser for name, ear in ears.items()}
+    stores = {name: source.store for name, source in inputs.items()}
+    normalisers = {name: source.normaliser for name, source in inputs.items()}
     header = Header(moe_config(names, config), audio, stores, normalisers, shapes, ("sad", "happy", "angry"), ("crema",), "0", None)
-    recogniser = Recogniser(header, network, list(ears.values()), torch.device("cpu"))
+    recogniser = Recogniser(header, network, list(inputs.values()), torch.device("cpu"))
     original = Original("ssl_spectral_moe", recogniser, NO_CALIBRATION, ("crema",))
     return decided(original, by_torch(original, [noise(samples, samples) for samples in LENGTHS]))
 
@@ -186,7 +187,7 @@ def test_every_choice_of_the_backbone_is_in_the_graph(kind: str, ssl: dict[str, 
 def test_any_experts_are_exported(names: tuple[str, ...]) -> None:
     original = untrained(names=names)
     if SSL not in names:
-        original.recogniser.ears = original.recogniser.ears[:1]
+        original.recogniser.inputs = original.recogniser.inputs[:1]
     exported = exported_of(original)
     assert largest_difference(exported, original) < 1e-4
     assert (exported.facts.backbone is not None) == (SSL in names)
@@ -210,7 +211,7 @@ def test_a_backbone_that_was_heard_in_bf16_is_exported_in_fp32(original: Origina
     assert rounded
     exact = in_fp32(rounded)
     clip = noise(8_000)
-    frames = [ear.extractor.extract([clip])[0] for ear in (exact, untrained().backbone, rounded) if ear]
+    frames = [source.extractor.extract([clip])[0] for source in (exact, untrained().backbone, rounded) if source]
     np.testing.assert_array_equal(frames[0], frames[1])
     assert not np.array_equal(frames[0], frames[2])
 
@@ -349,7 +350,7 @@ def test_a_head_of_the_backbone_alone_takes_no_waveforms() -> None:
 
 def test_a_run_without_a_backbone_has_no_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = untrained(names=("mel",))
-    original.recogniser.ears = original.recogniser.ears[:1]
+    original.recogniser.inputs = original.recogniser.inputs[:1]
     monkeypatch.setattr(export, "read_original", lambda *_: original)
     with pytest.raises(ConfigError, match="there is no head to export by itself"):
         export_run(Run(tmp_path), tmp_path / "head.onnx", head_only=True)

@@ -35,7 +35,7 @@ from ser.inference.clip_output import Clip, ClipOutput
 from ser.inference.exported import INPUTS, Exported
 from ser.inference.header import Header
 from ser.inference.predictor import TrainedRun
-from ser.inference.recogniser import Ear, Recogniser
+from ser.inference.recogniser import FeatureInput, Recogniser
 from ser.inference.seal import seal
 from ser.models.registry import build_model
 from ser.runs.run import Run
@@ -161,8 +161,8 @@ def untrained(features: FeaturesConfig, names: tuple[str, ...], crnn: SpectralCr
             module.running_var = torch.from_numpy(generator.uniform(0.5, 2, module.num_features)).float()
             module.weight.data = torch.from_numpy(generator.normal(size=module.num_features)).float()
     header = Header(config, audio, {"spectral": store}, {"spectral": normaliser}, shapes, ("sad", "happy", "angry"), ("crema",), "0", None)
-    ear = Ear(extractor, store, normaliser)
-    recogniser = Recogniser(header, network, [ear], torch.device("cpu"))
+    source = FeatureInput(extractor, store, normaliser)
+    recogniser = Recogniser(header, network, [source], torch.device("cpu"))
     return Original("spectral_crnn", recogniser, NO_CALIBRATION, ("crema",))
 
 
@@ -200,7 +200,7 @@ def test_every_width_of_the_network_is_in_the_graph(crnn: SpectralCrnnConfig) ->
 
 def agrees(original: Original) -> None:
     exported = Exported.parse(Path("model.onnx"), seal(build(original, int8=False).SerializeToString()))
-    assert largest_difference(exported, original) < (1e-3 if original.recogniser.ears[0].store.dtype == "float16" else 1e-4)
+    assert largest_difference(exported, original) < (1e-3 if original.recogniser.inputs[0].store.dtype == "float16" else 1e-4)
 
 
 # what the file says of itself

@@ -18,8 +18,8 @@ from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.features.backbone_files import PINNED
 from ser.features.base import ClipError
+from ser.features.registry import get_family
 from ser.features.store import FeatureStore
-from ser.inference import header as rebuild
 from ser.inference.clip_output import Clip
 from ser.inference.recogniser import Recogniser
 from ser.runs.checkpoint import load_checkpoint, save_checkpoint
@@ -261,7 +261,7 @@ def test_a_clip_that_the_backbone_cannot_hear_is_named_by_its_place(
     def refuse(index: int, _: float) -> None:
         raise ClipError("not finite", index)
 
-    ear = next(ear for ear in recogniser.ears if ear.store.name == "ssl")
+    ear = next(ear for ear in recogniser.inputs if ear.store.name == "ssl")
     monkeypatch.setattr(ear.extractor, "refuse_unstorable", refuse)
     with pytest.raises(ClipError) as error:
         recogniser.trace_clips([noise(2.0), noise(1.0), noise(0.5)])
@@ -375,9 +375,9 @@ def test_odd_content_about_a_backbone_is_one_line_too(mixture: tuple[Workspace, 
     assert len(str(error.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["SPECTRAL_VERSION", "BACKBONE_VERSION"])
+@pytest.mark.parametrize("name", ["spectral", "ssl"])
 def test_features_of_another_version_are_refused(mixture: tuple[Workspace, Run], monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(rebuild, name, 99)
+    monkeypatch.setattr(type(get_family(name)), "code_version", 99)
     with pytest.raises(ArtefactError, match="features of version 1; this program computes version 99"):
         Recogniser.load(mixture[1].best)
 

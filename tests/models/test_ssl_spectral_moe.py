@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ser.config import SSL, SpectralExpertConfig, SslExpertConfig, SslSpectralMoeConfig, TrainConfig
+from ser.config import SpectralExpertConfig, SslExpertConfig, SslSpectralMoeConfig, TrainConfig
+from ser.families import SSL
 from ser.features.base import FeatureShape
 from ser.models.base import ModelOutput
 from ser.models.pooling import frame_mask

@@ -261,7 +261,7 @@ def test_a_damaged_fold_is_one_line_and_never_a_result(what: str, measured: tupl
 
 def test_folds_of_other_features_are_not_mixed(measured: tuple[Workspace, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     space, folder = measured
-    monkeypatch.setattr("ser.pipeline.stores.CODE_VERSION", 999)
+    monkeypatch.setattr("ser.features.spectral_family.SpectralFamily.code_version", 999)
     with pytest.raises(DataError, match="were trained on features of another version"):
         run_protocol(space.config(*QUICK), "savee/loso", folds=["JK"], incomplete=True)
     assert len(results_of(folder)["folds"]) == 2, "the results are still those of before"

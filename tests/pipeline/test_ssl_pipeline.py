@@ -219,7 +219,7 @@ def test_an_extractor_that_the_model_does_not_ask_for_is_not_looked_for(
     (folder,) = space.processed.glob(f"features/{other}-*")
     shutil.rmtree(folder)
     if other == "ssl":
-        monkeypatch.setattr(stores, "find_backbone", pytest.fail)
+        monkeypatch.setattr("ser.features.ssl_family.find_backbone", pytest.fail)
     setting = f"model.features={features}"
     space.run("load", setting)
     space.train("part", ONE_EPOCH, setting)

@@ -17,11 +17,15 @@ from ser.audio.waveform import prepare
 from ser.config import ExperimentConfig
 from ser.corpora.manifest import Manifest, Utterance, read_manifest, write_manifest
 from ser.errors import ArtefactError, DataError, LockedError
+from ser.families import SPECTRAL
+from ser.features.family import AUDIO_KEYS
+from ser.features.registry import get_family
 from ser.features.spectral import SpectralExtractor
+from ser.features.spectral_family import CONFIG_KEYS
 from ser.features.store import FeatureStore
 from ser.pipeline import paths, stores
 from ser.pipeline import transform as step
-from ser.pipeline.stores import SPECTRAL, augmented_spec, store_folder, store_spec
+from ser.pipeline.stores import augmented_spec, store_folder, store_spec
 from ser.pipeline.transform import plan, transform
 from ser.system import files
 from ser.system.parallel import START_METHOD
@@ -194,18 +198,18 @@ def test_a_store_of_an_earlier_version_is_found_again(monkeypatch: pytest.Monkey
 
 
 def test_every_setting_is_an_ingredient_or_known_to_change_no_number() -> None:
-    """A new one belongs into the keys of `ser.pipeline.stores`, where its default must not appear, or into this list."""
+    """A new one belongs into the keys of `ser.features.spectral_family`, where its default must not appear, or into this list."""
     config = ExperimentConfig()
-    assert set(dict(config.audio)) == stores.AUDIO_KEYS
+    assert set(dict(config.audio)) == AUDIO_KEYS
     assert set(dict(config.augmentations)) == stores.AUGMENTATION_KEYS | {"copies", "speed"}, "speed is an ingredient where it is set"
-    assert set(dict(config.features)) == {*stores.SPECTRAL_KEYS, "types", "dtype", "shard_clips"}
+    assert set(dict(config.features)) == {*CONFIG_KEYS, "types", "dtype", "shard_clips"}
     for part in ("mel", "mfcc", "chroma"):
-        assert set(dict(getattr(config.features, part))) == stores.SPECTRAL_KEYS[part]
+        assert set(dict(getattr(config.features, part))) == CONFIG_KEYS[part]
 
 
 def test_another_code_version_gets_another_store(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     before = store_folder(config)
-    monkeypatch.setattr(stores, "CODE_VERSION", -1)
+    monkeypatch.setattr(type(get_family(SPECTRAL)), "code_version", -1)
     assert store_folder(config) != before
 
 

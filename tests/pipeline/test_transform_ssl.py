@@ -20,15 +20,17 @@ from processes import dying_at, in_a_child
 from ser.audio.augment import Augmenter
 from ser.audio.decode import read_audio
 from ser.audio.waveform import Waveform, prepare
-from ser.config import SSL, ExperimentConfig
+from ser.config import ExperimentConfig
 from ser.corpora.manifest import Manifest, Utterance, read_manifest
 from ser.errors import ConfigError, DataError
+from ser.families import SPECTRAL, SSL
 from ser.features.backbone import BackboneExtractor, one_thread
 from ser.features.backbone_files import PINNED
+from ser.features.registry import get_family
 from ser.features.store import FeatureStore
 from ser.pipeline import paths
 from ser.pipeline import transform as step
-from ser.pipeline.stores import SPECTRAL, augmented_folder, resolve_precision, store_folder, store_folders, store_spec
+from ser.pipeline.stores import augmented_folder, store_folder, store_folders, store_spec
 from ser.pipeline.transform import plan, transform
 from ser.system.parallel import START_METHOD
 from trees import write_trees
@@ -180,7 +182,7 @@ def test_on_a_gpu_this_process_computes_and_holds_as_many_clips_as_seconds_allow
         return extract(extractor, waveforms)
 
     monkeypatch.setattr(BackboneExtractor, "extract", noting)
-    monkeypatch.setattr(step, "on_gpu", lambda config: True)
+    monkeypatch.setattr("ser.features.ssl_family.on_gpu", lambda config: True)
     other = elsewhere(changed(config, batch_seconds=2.0), tmp_path / "aside", workers=2)
     assert [snapshot(folder) for folder in transform(other)] == [snapshot(folder) for folder in alone]
     assert set(groups) == {4, 5, 3}, "clips of 0.36 to 0.48 s in shards of 8"
@@ -193,7 +195,8 @@ def test_on_a_gpu_this_process_computes_and_holds_as_many_clips_as_seconds_allow
 def test_a_second_run_computes_nothing(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = transform(config)
     before = list(map(snapshot, folders))
-    monkeypatch.setattr(step, "make_extractor", None)
+    monkeypatch.setattr("ser.features.ssl_family.SslFamily.make", None)
+    monkeypatch.setattr("ser.features.spectral_family.SpectralExtractor.extract", None)
     assert transform(config) == folders
     assert list(map(snapshot, folders)) == before
 
@@ -302,7 +305,7 @@ def test_no_clip_is_longer_than_estimated_and_neither_is_a_slower_copy(config: E
             item = step.Item(utterance, copy)
             seconds = len(step.waveform_of(config, item, augmenter if copy else None)) / config.audio.sampling_rate
             assert seconds <= step.seconds_of(config, item) + 2 / config.audio.sampling_rate, "but for rounding"
-    todo = [store for store in plan(config) if store.extractor == SSL]
+    todo = [store for store in plan(config) if store.family.name == SSL]
     transform(config)
     for store in todo:
         assert store.estimated_bytes >= sum(path.stat().st_size - 128 for path in store.folder.glob("*.npy")) > 0
@@ -323,7 +326,7 @@ from ser.config_file import load_config
 from ser.pipeline import transform as step
 build = step.build
 def watched(config, store_plan):
-    print(store_plan.extractor, "torch" in sys.modules, "transformers" in sys.modules)
+    print(store_plan.family.name, "torch" in sys.modules, "transformers" in sys.modules)
     build(config, store_plan)
 step.build = watched
 step.transform(load_config(sys.argv[1], sys.argv[2:]))
@@ -388,11 +391,11 @@ def test_what_the_machine_or_the_audio_lacks_is_told_before_anything_is_written(
 
 def test_a_device_is_asked_about_in_another_process_where_torch_is_not_loaded(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("ser.pipeline.stores.find_precision", lambda config: f"told by {os.getpid()}")
+    monkeypatch.setattr("ser.features.ssl_family.find_precision", lambda config: f"told by {os.getpid()}")
     config = space.config(*settings(tiny_backbone("wavlm")), "ssl.precision=auto")
-    assert resolve_precision(config).ssl.precision == f"told by {os.getpid()}"
+    assert get_family(SSL).settle(config).ssl.precision == f"told by {os.getpid()}"
     monkeypatch.delitem(sys.modules, "torch")
-    asked = resolve_precision(config).ssl.precision
+    asked = get_family(SSL).settle(config).ssl.precision
     assert asked.startswith("told by ")
     assert asked != f"told by {os.getpid()}"
 
@@ -410,7 +413,7 @@ def test_weights_that_cannot_be_loaded_leave_no_store(config: ExperimentConfig, 
 def test_a_number_that_cannot_be_stored_is_told_with_the_clip(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch, gpu: bool) -> None:
     """The sixth of a shard's eight clips, which are of several lengths."""
     frames_of = BackboneExtractor.frames_of
-    items = next(todo for todo in plan(config) if todo.extractor == SSL).shards[1]
+    items = next(todo for todo in plan(config) if todo.family.name == SSL).shards[1]
     spoilt = prepared(config, items[5].utterance)
 
     def spoil(extractor: BackboneExtractor, clips: Sequence[Waveform]) -> list[Any]:
@@ -420,9 +423,9 @@ def test_a_number_that_cannot_be_stored_is_told_with_the_clip(config: Experiment
         ]
 
     monkeypatch.setattr(BackboneExtractor, "frames_of", spoil)
-    monkeypatch.setattr(step, "on_gpu", lambda config: gpu)
+    monkeypatch.setattr("ser.features.ssl_family.on_gpu", lambda config: gpu)
     with pytest.raises(DataError, match=rf"{items[5].id}: .* gave a number that is not finite"):
-        list(step.shard_features(config, SSL, items))
+        list(step.shard_features(config, get_family(SSL), items))
 
 
 @pytest.mark.parametrize("values", [{"layers": 3}, {"layers": [0, 7]}], ids=str)

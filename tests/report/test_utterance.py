@@ -18,8 +18,9 @@ from conftest import Ser
 from places import ROOT
 from ser.audio.waveform import Waveform, prepare
 from ser.commands.visualize import Subject, copies, copies_title, find_subject, listen, panels, safe_name, visualize
-from ser.config import SSL, AudioConfig, FeaturesConfig, MelConfig
+from ser.config import AudioConfig, FeaturesConfig, MelConfig
 from ser.errors import ArtefactError, ConfigError, DataError
+from ser.families import SSL
 from ser.features.spectral import SpectralExtractor, mel_filters
 from ser.features.store import FeatureStore
 from ser.pipeline.load import open_all, read_normalisers

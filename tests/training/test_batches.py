@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ser.config import SSL, TrainConfig
+from ser.config import TrainConfig
 from ser.errors import ArtefactError, DataError
+from ser.families import SSL
 from ser.features.normaliser import MIN_DEVIATION, Normaliser, fit_normalisers
 from ser.features.source import FeatureSource, Stores
 from ser.models.base import FRAME_STEP

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ser.config import SSL
+from ser.families import SSL
 from ser.training import predict_split as inference
 from ser.training.batches import SpeechDataset
 from ser.training.predict_split import predict_dataset

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ser.config import SSL, ExperimentConfig, SpecAugmentConfig, TrainConfig
+from ser.config import ExperimentConfig, SpecAugmentConfig, TrainConfig
 from ser.errors import ArtefactError, DataError
+from ser.families import SSL
 from ser.runs.checkpoint import digest, load_checkpoint
 from ser.runs.run import HISTORY_COLUMNS, Run
 from ser.system.files import write_text

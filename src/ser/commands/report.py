@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ser.config import SSL, ExperimentConfig, ProjectConfig
+from ser.config import ExperimentConfig, ProjectConfig
 from ser.config_file import override
 from ser.corpora.manifest import Manifest, read_manifest
 from ser.errors import ArtefactError, ConfigError, DataError, SerError
+from ser.features.registry import backbone_of
 from ser.pipeline import paths
 from ser.report.build import build_page
 from ser.report.card import model_card
@@ -124,9 +125,8 @@ def load_recogniser(facts: RunFacts, config: ExperimentConfig) -> tuple["Recogni
     best = facts.run.best
     if digest(load_checkpoint(best).get("weights")) != facts.outcome.weights:
         raise ArtefactError(f"{best} holds other weights than those that {facts.run.metrics} was measured with")
-    backbone = config.ssl.model_id if SSL in config.model.features else None
     try:
-        return Recogniser.load(best, backbone, config.train.device), None
+        return Recogniser.load(best, backbone_of(config), config.train.device), None
     except SerError as error:
         log.warning("the model cannot be asked here: %s", error)
         return None, "the model cannot be asked here; a warning of ser report says why."

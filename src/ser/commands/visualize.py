@@ -12,11 +12,12 @@ import numpy as np
 
 from ser.audio.augment import Augmenter
 from ser.audio.waveform import Stages
-from ser.config import SSL, ExperimentConfig
+from ser.config import ExperimentConfig
 from ser.config_file import suggestion
 from ser.corpora.manifest import Utterance, read_manifest
 from ser.errors import ConfigError, DataError
 from ser.features.normaliser import Normalisers
+from ser.features.registry import backbone_of, family_of
 from ser.features.source import FeatureSource
 from ser.features.spectral import SpectralExtractor
 from ser.pipeline import paths
@@ -28,7 +29,6 @@ from ser.report.utterance import (
     Listening,
     Panel,
     Rows,
-    Values,
     chroma_rows,
     copies_figure,
     features_figure,
@@ -52,11 +52,6 @@ if TYPE_CHECKING:
 
 MOST_PREVIEWS = 20
 """As many as augmentations.copies may be."""
-NAMES = {"mel": "log-mel", "mfcc": "MFCC", "chroma": "chroma"}
-UNITS = {"mel": "dB", "mfcc": "dB", "chroma": "share of largest", SSL: "backbone's own"}
-"""Before normalisation."""
-HEIGHTS = {"mel": 1.8, "mfcc": 1.35, "chroma": 1.75, SSL: 1.5}
-"""Inches."""
 LONGEST_NAME = 100
 """Of a folder: the name of a file in it says split and figure besides."""
 
@@ -203,36 +198,36 @@ def safe_name(utterance_id: str) -> str:
 def panels(config: ExperimentConfig, subject: Subject, ssl_dims: int, normalised: bool) -> Iterator[Panel]:
     """Every feature in the stores that the model draws on, the spectral ones first."""
     groups = subject.source.groups
-    for name in sorted(subject.source.shapes, key=lambda feature: feature == SSL):
+    for name in sorted(subject.source.shapes, key=lambda feature: family_of(feature).loads_torch):
         extractor, group = next((extractor, group) for extractor, group in groups.items() if name in group.features)
         rows = np.array(group.rows(subject.entry.id), np.float32)
         if normalised:
             subject.normalisers[extractor].apply(group.rows(subject.entry.id), rows)
         first, last = group.features[name]
-        values, title, axis = choose(config, name, rows[:, first:last], group.stores[0].spec.layers, ssl_dims)
+        view = family_of(name).view(name, group.stores[0].spec, ssl_dims)
+        values = rows[:, first:last][:, slice(*view.rows)]
         yield Panel(
-            title=f"{title}, {'normalised' if normalised else 'as stored'}",
+            title=f"{view.title}, {'normalised' if normalised else 'as stored'}",
             values=values,
             frame_rate=group.frame_rate,
-            first=0.0 if name == SSL else -0.5 / group.frame_rate,  # a spectral frame stands centred on its time
-            rows=axis,
-            unit="std. dev." if normalised else UNITS[name],
+            first=-0.5 / group.frame_rate if view.centred else 0.0,
+            rows=axis_of(config, name, view.row_label, values.shape[1]),
+            unit="std. dev." if normalised else view.unit,
             limits=DEVIATIONS if normalised else None,
-            height=HEIGHTS[name],
+            height=view.height,
         )
 
 
-def choose(config: ExperimentConfig, name: str, rows: Values, states: list[int], ssl_dims: int) -> tuple[Values, str, Rows]:
-    """What of a feature is shown, with its title and its vertical axis. Of a backbone the first dimensions of the last stored hidden state:
-    a mean over all would have other deviations than each of them.
-    """
-    if name == "mel":
-        return rows, NAMES[name], mel_rows(config.features.mel, config.audio.sampling_rate)
-    if name != SSL:
-        return rows, NAMES[name], {"mfcc": mfcc_rows, "chroma": chroma_rows}[name](rows.shape[1])
-    dim = rows.shape[1] // len(states)
-    shown = min(ssl_dims, dim)
-    return rows[:, -dim:][:, :shown], f"SSL, hidden state {states[-1]}", numbered(f"dimension (of {dim})", shown)
+def axis_of(config: ExperimentConfig, name: str, label: str, number: int) -> Rows:
+    """The vertical axis of a feature of which `number` rows are shown; numbers, but for mel bands and pitch classes."""
+    match name:
+        case "mel":
+            return mel_rows(config.features.mel, config.audio.sampling_rate)
+        case "mfcc":
+            return mfcc_rows(number)
+        case "chroma":
+            return chroma_rows(number)
+    return numbered(label, number)
 
 
 # -- altered copies -----------------------------------------------------------------------
@@ -294,7 +289,7 @@ def listen(config: ExperimentConfig, subject: Subject, run: str) -> Listening:
     best = Run(Path(run)).best
     if not best.is_file():
         raise DataError(f"{run} is no folder of a trained run: it has no {best.name}")
-    recogniser = Recogniser.load(best, config.ssl.model_id if SSL in config.model.features else None)
+    recogniser = Recogniser.load(best, backbone_of(config))
     differing = [key for key, value in recogniser.audio if value != getattr(config.audio, key)]
     if differing:
         raise ConfigError(f"{run} was trained with other audio.{', audio.'.join(differing)} than this config: their times do not fit")

@@ -10,8 +10,8 @@ from ser import __version__
 from ser.corpora.licences import model_licence
 from ser.errors import ArtefactError, ConfigError
 from ser.export.graph.backbone import add_frames
-from ser.export.graph.base import Feature, Graph, NotExportable, Port, Verdict
-from ser.export.graph.networks import NETWORKS, add_ear
+from ser.export.graph.base import Feature, Graph, NetworkNodes, NotExportable, Port
+from ser.export.graph.networks import NETWORKS, add_input
 from ser.export.original import Original, read_original
 from ser.export.parity import by_torch, largest_difference, trial_waveforms
 from ser.inference.exported import ATTENTION, FRAMES, GATES, INPUTS, OUTPUTS, Exported
@@ -73,12 +73,12 @@ def build(original: Original, int8: bool, head_only: bool = False) -> "ModelProt
     from onnx import checker
 
     graph = Graph(int8)
-    verdict = add_model(graph, original, head_only)
-    cooled = graph.add("Div", verdict.logits, graph.number(original.calibration.temperature or 1))
+    nodes = add_model(graph, original, head_only)
+    cooled = graph.add("Div", nodes.logits, graph.number(original.calibration.temperature or 1))
     probabilities = graph.add("Softmax", cooled, axis=-1)
     refuse_too_large(graph, head_only)
-    outputs = outputs_of(original, verdict)
-    values = [probabilities, verdict.embedding, *verdict.attention.values(), *([verdict.gates] if verdict.gates else [])]
+    outputs = outputs_of(original, nodes)
+    values = [probabilities, nodes.embedding, *nodes.attention.values(), *([nodes.gates] if nodes.gates else [])]
     for port, value in zip(outputs, values, strict=True):
         graph.add("Identity", value, output=port.name)
     metadata = facts_of(original, int8, head_only).metadata()
@@ -87,23 +87,25 @@ def build(original: Original, int8: bool, head_only: bool = False) -> "ModelProt
     return built
 
 
-def add_model(graph: Graph, original: Original, head_only: bool) -> Verdict:
+def add_model(graph: Graph, original: Original, head_only: bool) -> NetworkNodes:
     """Features and network; errors as of `export_run`."""
     features: dict[str, Feature] = {}
     names, least = original.recogniser.features, getattr(original.network, "time_pool", 1)
-    for ear in original.recogniser.ears:
-        heard = [name for name in names if name in ear.store.features]
-        if not heard:
+    for source in original.recogniser.inputs:
+        wanted = [name for name in names if name in source.store.features]
+        if not wanted:
             continue
-        if head_only and ear is original.backbone:
-            features |= add_frames(graph, ear, FRAMES[0], graph.no_longer(FRAMES[1], FRAMES[0]))
+        if head_only and source is original.backbone:
+            features |= add_frames(graph, source, FRAMES[0], graph.no_longer(FRAMES[1], FRAMES[0]))
             continue
         try:
-            features |= add_ear(graph, ear, heard, INPUTS[0], graph.no_longer(INPUTS[1], INPUTS[0]), least)
+            features |= add_input(graph, source, wanted, INPUTS[0], graph.no_longer(INPUTS[1], INPUTS[0]), least)
         except NotExportable as error:
+            if source is not original.backbone:
+                raise
             raise ConfigError(f"the backbone cannot be written as a graph: {error}; {WAY_OUT}") from None
         except AttributeError as error:  # the parts of a backbone are found by the names that transformers gives them
-            if ear is not original.backbone:
+            if source is not original.backbone:
                 raise
             known = f"ser {__version__} does not know it as transformers {version('transformers')} has it ({error})"
             raise ConfigError(f"the backbone cannot be written as a graph: {known}; {WAY_OUT}") from error
@@ -132,11 +134,11 @@ def inputs_of(original: Original, head_only: bool) -> list[Port]:
     return ports
 
 
-def outputs_of(original: Original, verdict: Verdict) -> list[Port]:
+def outputs_of(original: Original, nodes: NetworkNodes) -> list[Port]:
     linear: list[Any] = [layer for layer in original.network.classifier if hasattr(layer, "in_features")]
     shapes: dict[str, str | int] = {OUTPUTS[0]: linear[-1].out_features, OUTPUTS[1]: linear[0].in_features}
-    shapes |= {ATTENTION + name: f"steps_{name}" for name in verdict.attention}
-    if verdict.gates:
+    shapes |= {ATTENTION + name: f"steps_{name}" for name in nodes.attention}
+    if nodes.gates:
         shapes[GATES] = len(original.recogniser.features)
     return [Port(name, np.float32, ("clips", size)) for name, size in shapes.items()]
 

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 from ser.errors import DataError
 from ser.evaluation.calibration import Calibration, calibration_of
-from ser.features.backbone import BackboneExtractor
-from ser.features.backbone_files import read_licence
+from ser.features.family import FeatureFamily
+from ser.features.registry import get_family
 from ser.inference.exported_facts import BackboneFacts
 from ser.inference.header import read_header
-from ser.inference.recogniser import Ear, Recogniser
+from ser.inference.recogniser import FeatureInput, Recogniser
 from ser.runs.checkpoint import load_checkpoint
 from ser.runs.run import Run
 from ser.splits.certificate import read_certificate
@@ -30,33 +29,23 @@ class Original:
 
     @property
     def network(self) -> Any:
-        """Of torch."""
+        """Of torch; its layers are found by their names."""
         return self.recogniser.model
 
     @property
-    def backbone(self) -> Ear | None:
-        """The ear that hears with a speech backbone, if there is one."""
-        return next((ear for ear in self.recogniser.ears if isinstance(ear.extractor, BackboneExtractor)), None)
+    def backbone(self) -> FeatureInput | None:
+        """The input that a speech backbone computes, if there is one."""
+        return next((source for source in self.recogniser.inputs if family_of_input(source).runs_backbone), None)
 
     def backbone_facts(self, inside: bool) -> BackboneFacts | None:
         """None for a model without."""
-        ear = self.backbone
-        if ear is None:
-            return None
-        assert isinstance(ear.extractor, BackboneExtractor)
-        found, config = ear.extractor.backbone, ear.extractor.config
-        facts = {
-            "where": "inside" if inside else "absent",
-            "kind": found.kind,
-            **found.identity,
-            "layers": list(ear.extractor.states),
-            "sample_rate": found.sample_rate,
-            "frame_rate": ear.extractor.frame_rate,
-            "time_pool": config.time_pool,
-            "trained_in": ear.store.ingredients.get("precision"),
-            "licence": read_licence(Path(found.location)),
-        }
-        return cast(BackboneFacts, facts)
+        source = self.backbone
+        facts = family_of_input(source).backbone_facts(source.extractor, source.store) if source else None
+        return None if facts is None else cast(BackboneFacts, {"where": "inside" if inside else "absent", **facts})
+
+
+def family_of_input(source: FeatureInput) -> FeatureFamily:
+    return get_family(source.extractor.name)
 
 
 def read_original(run: Run, backbone: str | None = None) -> Original:
@@ -73,17 +62,14 @@ def read_original(run: Run, backbone: str | None = None) -> Original:
         raise DataError(f"{run.folder} is no finished run: it holds no {run.best.name}")
     family = read_header(run.best, load_checkpoint(run.best)).model.name
     recogniser = Recogniser.load(run.best, backbone, device="cpu")
-    recogniser.ears = tuple(in_fp32(ear) for ear in recogniser.ears)
+    recogniser.inputs = tuple(map(in_fp32, recogniser.inputs))
     return Original(family, recogniser, calibration_of(run.calibration, recogniser.weights), made_with(run, recogniser.corpora))
 
 
-def in_fp32(ear: Ear) -> Ear:
+def in_fp32(source: FeatureInput) -> FeatureInput:
     """A graph computes in fp32, also where the features of the training were computed in bf16."""
-    extractor = ear.extractor
-    if not isinstance(extractor, BackboneExtractor) or extractor.precision == "fp32":
-        return ear
-    config = extractor.config.model_copy(update={"precision": "fp32"})
-    return replace(ear, extractor=BackboneExtractor(config, extractor.backbone.sample_rate))
+    extractor = family_of_input(source).exact(source.extractor)
+    return source if extractor is source.extractor else replace(source, extractor=extractor)
 
 
 def made_with(run: Run, trained_on: Iterable[str]) -> tuple[str, ...]:

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
-from ser.config import SSL, SslConfig
+from ser.config import SslConfig
 from ser.errors import DataError
+from ser.families import SSL
 from ser.features.backbone_files import fetch_weights, find_backbone, hidden_states, refuse_rate
 from ser.features.base import ClipError, Frames
 from ser.system.device import choose_device, repeat_exactly, use_bf16

@@ -1,30 +1,21 @@
 """The parts of a trained model, from what its checkpoint says of it: configs, normalisers, and extractors as they were in training."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ser import __version__
-from ser.config import SSL, AudioConfig, FeaturesConfig, ModelConfig, SslConfig
-from ser.errors import ArtefactError, ConfigError
-from ser.features.backbone import BackboneExtractor
-from ser.features.backbone_files import CODE_VERSION as BACKBONE_VERSION
-from ser.features.backbone_files import find_backbone
+from ser.config import AudioConfig, ModelConfig
+from ser.errors import ArtefactError
 from ser.features.base import FeatureExtractor, FeatureShape
+from ser.features.family import Device, Trained
 from ser.features.normaliser import Normaliser
-from ser.features.spectral import CODE_VERSION as SPECTRAL_VERSION
-from ser.features.spectral import SpectralExtractor
+from ser.features.registry import get_family
 from ser.features.store import StoreSpec
-from ser.wording import described
-
-log = logging.getLogger(__name__)
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
 
 SHOWN = 200
 """Characters of an error in a message."""
@@ -73,7 +64,7 @@ def read_header(path: Path, content: Mapping[str, Any]) -> Header:
             model=ModelConfig.model_validate(content["model"]),
             audio=AudioConfig.model_validate(content["audio"]),
             stores=stores,
-            normalisers={name: Normaliser(of["mean"].numpy(), of["deviation"].numpy()) for name, of in normalisers.items()},
+            normalisers={name: Normaliser(saved["mean"].numpy(), saved["deviation"].numpy()) for name, saved in normalisers.items()},
             shapes={name: FeatureShape(**shape) for name, shape in content["shapes"].items()},
             classes=tuple(content["classes"]),
             corpora=tuple(content["corpora"]),
@@ -111,60 +102,20 @@ def fits(normaliser: Normaliser, columns: int) -> bool:
 
 def make_extractor(path: Path, header: Header, name: str, backbone: str | None, device: Device) -> FeatureExtractor:
     """As it was when it filled the store; errors as of `Recogniser.load`."""
-    store, extractor = header.stores[name], set_up(path, header, name, backbone, device)
+    store, extractor = header.stores[name], rebuild(path, header, name, backbone, device)
     now = [*extractor.dims.items(), extractor.frame_rate]
     if now != [*store.dims.items(), store.frame_rate]:
         raise ArtefactError(f"{path} was trained on {name} features of other columns than its own settings give: train again")
     return extractor
 
 
-def set_up(path: Path, header: Header, name: str, backbone: str | None, device: Device) -> FeatureExtractor:
+def rebuild(path: Path, header: Header, name: str, backbone: str | None, device: Device) -> FeatureExtractor:
     """Errors as of `Recogniser.load`."""
-    ingredients = header.stores[name].ingredients
-    then, now = ingredients.get("code_version"), BACKBONE_VERSION if name == SSL else SPECTRAL_VERSION
+    store = header.stores[name]
+    with understood(path):
+        family = get_family(name)
+    then, now = store.ingredients.get("code_version"), family.code_version
     if then != now:
         raise ArtefactError(f"{path} was trained on {name} features of version {then}; this program computes version {now}: train again")
-    if name == SSL:
-        return make_backbone(path, header, backbone, device)
     with understood(path):
-        config = FeaturesConfig.model_validate(ingredients["features"])
-    return SpectralExtractor(header.audio, config)
-
-
-def make_backbone(path: Path, header: Header, backbone: str | None, device: Device) -> BackboneExtractor:
-    """Errors as of `Recogniser.load`."""
-    store = header.stores[SSL]
-    with understood(path):
-        trained, precision = store.ingredients["backbone"], store.ingredients["precision"]
-        then = described(trained)
-        config = SslConfig(
-            model_id=where(path, trained, header.backbone, backbone),
-            revision=trained.get("revision"),
-            layers=tuple(store.ingredients["layers"]),
-            time_pool=store.ingredients["time_pool"],
-            precision="fp32" if precision == "fp32" else "auto",  # bf16 only where there are instructions for it
-            dtype=store.dtype,  # type: ignore[arg-type]
-            device=device,
-        )
-    found = find_backbone(config)
-    here = {"kind": found.kind, **found.identity}
-    if here != trained:
-        raise ConfigError(f"{path} was trained with the backbone {then}; {config.model_id} is {described(here)}")
-    extractor = BackboneExtractor(config, header.audio.sampling_rate)
-    if extractor.precision != precision:
-        log.info("the backbone computes in %s, where it was %s in training: numbers differ a little", extractor.precision, precision)
-    return extractor
-
-
-def where(path: Path, trained: Mapping[str, Any], stood: str | None, given: str | None) -> str:
-    """Where to look for a backbone: where one says, else on the hub, which knows its own models, else where its folder stood in training.
-
-    Raises:
-        ConfigError: it is another model of the hub, or no folder.
-    """
-    model_id = trained.get("model_id")
-    location = given or model_id or stood
-    if location is not None and (location == model_id or Path(location).expanduser().is_dir()):
-        return str(location)
-    tried = f"{location} is no folder here" if location else "the checkpoint does not tell its folder"
-    raise ConfigError(f"{path} was trained with the backbone {described(trained)}; {tried}: say where it is")
+        return family.rebuild(Trained(path, header.audio, store, header.backbone, backbone, device))

@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ser.audio.waveform import Stages, Waveform, prepare
-from ser.config import SSL, TrainConfig
+from ser.config import TrainConfig
 from ser.errors import ArtefactError, ConfigError
 from ser.features.base import ClipError, FeatureExtractor, Frames
 from ser.features.batching import batches_by_length, stack
+from ser.features.family import Device
 from ser.features.normaliser import Normaliser
+from ser.features.registry import any_backbone
 from ser.features.store import StoreSpec
 from ser.inference.clip_output import Clip, ClipOutput
-from ser.inference.header import Device, Header, make_extractor, read_header
+from ser.inference.header import Header, make_extractor, read_header
 from ser.models.base import ModelOutput, padded_length
 from ser.models.registry import build_model
 from ser.runs.checkpoint import digest, fitting, load_checkpoint
@@ -49,14 +51,14 @@ class ClipTrace:
 
 
 @dataclass(frozen=True)
-class Ear:
+class FeatureInput:
     """One extractor, set up as it was for the store that the model was trained on."""
 
     extractor: FeatureExtractor
     store: StoreSpec
     normaliser: Normaliser
 
-    def listen(self, waveforms: Sequence[Waveform]) -> Iterator[tuple[dict[str, Frames], dict[str, Frames]]]:
+    def compute(self, waveforms: Sequence[Waveform]) -> Iterator[tuple[dict[str, Frames], dict[str, Frames]]]:
         """The features of each clip, (frames, dim), as stored and normalised.
 
         Raises:
@@ -86,10 +88,10 @@ class Recogniser:
 
     weights = ""
 
-    def __init__(self, header: Header, model: nn.Module, ears: Sequence[Ear], device: torch.device) -> None:
+    def __init__(self, header: Header, model: nn.Module, inputs: Sequence[FeatureInput], device: torch.device) -> None:
         self.classes, self.audio, self.features = header.classes, header.audio, tuple(header.model.features)
         self.corpora, self.certificate = header.corpora, header.certificate
-        self.model, self.ears, self.device = model.to(device).eval(), tuple(ears), device
+        self.model, self.inputs, self.device = model.to(device).eval(), tuple(inputs), device
         self.frame_rate: dict[str, float] = {name: header.shapes[name].frame_rate for name in self.features}
 
     @classmethod
@@ -107,19 +109,19 @@ class Recogniser:
         """
         content = load_checkpoint(path)
         header = read_header(path, content)
-        if backbone is not None and SSL not in header.stores:
+        if backbone is not None and not any_backbone(header.model.features):
             raise ConfigError(f"{path} has no speech backbone: a model of {', '.join(header.model.features)} takes no --backbone")
         repeat_exactly()
-        on = choose_device(TrainConfig(device=device))
+        torch_device = choose_device(TrainConfig(device=device))
         with fitting(path):
             model = build_model(header.model, header.shapes, len(header.classes))
             model.load_state_dict(content["weights"])
         refuse_broken(path, model)
-        ears = [
-            Ear(make_extractor(path, header, name, backbone, device), store, header.normalisers[name])
+        inputs = [
+            FeatureInput(make_extractor(path, header, name, backbone, device), store, header.normalisers[name])
             for name, store in header.stores.items()
         ]
-        recogniser = cls(header, model, ears, on)
+        recogniser = cls(header, model, inputs, torch_device)
         recogniser.weights = digest(content["weights"])
         return recogniser
 
@@ -162,8 +164,8 @@ class Recogniser:
         """Prepared clips, all at once; errors as of `trace_clips`."""
         features: list[dict[str, Frames]] = [{} for _ in stages]
         normalised: list[dict[str, Frames]] = [{} for _ in stages]
-        for ear in self.ears:
-            for clip, (stored, seen) in enumerate(ear.listen([stage.prepared for stage in stages])):
+        for source in self.inputs:
+            for clip, (stored, seen) in enumerate(source.compute([stage.prepared for stage in stages])):
                 features[clip] |= stored
                 normalised[clip] |= seen
         outputs = self.outputs(self.forward(normalised))

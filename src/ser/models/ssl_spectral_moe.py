@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ser.config import SSL, SpectralExpertConfig, SslExpertConfig, SslSpectralMoeConfig
+from ser.config import SpectralExpertConfig, SslExpertConfig, SslSpectralMoeConfig
+from ser.families import entry_of
 from ser.features.base import FeatureShape
 from ser.models.base import ModelOutput
 from ser.models.pooling import AttentiveStatistics, frame_mask
@@ -242,6 +243,6 @@ class SslSpectralMoe(nn.Module):
 
 
 def make_expert(config: SslSpectralMoeConfig, name: str, shape: FeatureShape) -> nn.Module:
-    if name == SSL:
+    if entry_of(name).contextual:
         return SslExpert(config.ssl, shape, config.fusion_dim, config.dropout)
     return SpectralExpert(config.spectral, shape, config.fusion_dim, config.dropout)

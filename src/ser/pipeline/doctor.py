@@ -9,36 +9,33 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ser.audio.search import find_audio
-from ser.config import SSL, ExperimentConfig
+from ser.config import ExperimentConfig
 from ser.corpora.census import find_corpus_folder
 from ser.corpora.manifest import read_manifest
 from ser.corpora.registry import CORPORA
 from ser.errors import ConfigError, DataError, SerError
-from ser.features.backbone_files import NO_WEIGHTS, has_weights
+from ser.families import FAMILIES
+from ser.features.family import FeatureFamily, Finding
+from ser.features.registry import families_of, get_family
 from ser.pipeline import paths
-from ser.pipeline.stores import extractor_names, find_states, frame_bytes, store_spec
+from ser.pipeline.stores import frame_bytes
 from ser.splits.split import read_split
 from ser.system.console import print_table
 from ser.system.cores import available_cores
 from ser.system.optional import install_hint, is_installed
 
-Finding = tuple[str, str, str]
-"""(what was looked at, `ok` / `note` / `missing`, detail)"""
-
 CORE = ("numpy", "scipy", "soundfile", "soxr", "torch", "pydantic", "rich", "ruamel.yaml", "typer")
-EXTRAS: dict[str, tuple[str, Callable[[ExperimentConfig], object]]] = {
-    "augment": ("audiomentations", lambda config: config.augmentations.copies and config.augmentations.needs_library),
-    "ssl": ("transformers", lambda config: SSL in config.features.types),
-    "viz": ("matplotlib", lambda _config: False),
-    "track": ("tensorboard", lambda config: config.tracking.tensorboard),
-}
-"""extra -> its module, and whether a config needs it."""
-ALL_CLIPS, CLIP_SECONDS = 12_154, 2.4
-"""Of all four corpora together, and the mean after silence is cut."""
+Asked = Callable[[ExperimentConfig], object]
+"""Whether a config needs something."""
+ALL_CLIPS = 12_154
+"""Of all four corpora together."""
+CLIP_SECONDS = 2.4
+"""Mean duration of a clip after silence is cut."""
 TRAIN_SHARE = 0.6
 """Of the clips, about, where there is no split yet: of them alone there are copies."""
 
@@ -49,7 +46,7 @@ def doctor(config: ExperimentConfig) -> None:
     Raises:
         DataError: something is missing without which the pipeline cannot run.
     """
-    findings = [*environment(config), *hardware(config), *backbone(config), *disk(config), *corpora(config), *earlier_steps(config)]
+    findings = [*environment(config), *hardware(config), *families(config), *disk(config), *corpora(config), *earlier_steps(config)]
     print_table("doctor", ("", "state", "detail"), findings, text_columns=3)
     missing = [what for what, state, _ in findings if state == "missing"]
     if missing:
@@ -64,11 +61,29 @@ def environment(config: ExperimentConfig) -> Iterator[Finding]:
             yield name, "ok", version(name)
         except PackageNotFoundError:
             yield name, "missing", f"pip install {name}"
-    for extra, (module, asked) in EXTRAS.items():
+    for extra, (module, asked) in extras().items():
         if is_installed(module):
             yield f"extra {extra}", "ok", version(module)
         else:
             yield f"extra {extra}", "missing" if asked(config) else "note", f"{install_hint(extra)} when a config asks for it"
+
+
+def extras() -> dict[str, tuple[str, Asked]]:
+    """extra -> its module, and whether a config needs it."""
+    found: dict[str, tuple[str, Asked]] = {
+        "augment": ("audiomentations", lambda config: config.augmentations.copies and config.augmentations.needs_library)
+    }
+    for family in map(get_family, FAMILIES):
+        if family.extra:
+            found[family.extra.name] = (family.extra.module, partial(asks_for, family))
+    found["viz"] = ("matplotlib", lambda _config: False)
+    found["track"] = ("tensorboard", lambda config: config.tracking.tensorboard)
+    return found
+
+
+def asks_for(family: FeatureFamily, config: ExperimentConfig) -> bool:
+    """Whether a feature of the family is to be computed."""
+    return family in families_of(config.features.types)
 
 
 def hardware(config: ExperimentConfig) -> Iterator[Finding]:
@@ -86,21 +101,10 @@ def hardware(config: ExperimentConfig) -> Iterator[Finding]:
     yield "device", "ok", f"{device}, {available_cores()} cores, training in {precision}, torch {torch.__version__}"
 
 
-def backbone(config: ExperimentConfig) -> Iterator[Finding]:
-    """The model that makes the feature `ssl`, and whether its weights are here, where the config asks for it."""
-    if SSL not in config.features.types:
-        return
-    from ser.features.backbone import resolved_precision
-
-    try:
-        found, states = find_states(config)
-        precision, here = resolved_precision(config.ssl), has_weights(found)
-    except SerError as error:
-        yield "backbone", "missing", str(error)
-        return
-    stored = f"{len(states)} of {found.num_states} hidden states of {found.dim} numbers"
-    detail = f"{found.kind} at {found.location}: {stored}, computed in {precision}"
-    yield ("backbone", "ok", detail) if here else ("backbone", "note", f"{detail}; {NO_WEIGHTS}")
+def families(config: ExperimentConfig) -> Iterator[Finding]:
+    """What each family of features needs besides packages: the files of a backbone."""
+    for family in families_of(config.features.types):
+        yield from family.findings(config)
 
 
 def disk(config: ExperimentConfig) -> Iterator[Finding]:
@@ -127,9 +131,9 @@ def train_share(config: ExperimentConfig) -> float:
 def bytes_per_second(config: ExperimentConfig) -> float:
     """Of all features of a second of audio; without those of a backbone that is not here."""
     total = 0.0
-    for name in extractor_names(config.features.types):
+    for family in families_of(config.features.types):
         with suppress(SerError):
-            spec = store_spec(config, name)
+            spec = family.spec(config)
             total += spec.frame_rate * frame_bytes(spec)
     return total
 

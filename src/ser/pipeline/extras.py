@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from ser.config import SSL, ExperimentConfig
+from ser.config import ExperimentConfig
+from ser.features.registry import families_of
 from ser.system.optional import require
 from ser.training.tracking import check_installed
 
@@ -15,7 +16,8 @@ def check_extras(config: ExperimentConfig, steps: Collection[str]) -> None:
     if "transform" in steps:
         if config.augmentations.copies and config.augmentations.needs_library:
             require("this config", ["audiomentations"], "augment", "--set augmentations.copies=0")
-        if SSL in config.features.types:
-            require("this config", ["transformers"], "ssl", "leave ssl out of features.types and model.features")
+        for family in families_of(config.features.types):
+            if family.extra:
+                require("this config", [family.extra.module], family.extra.name, family.extra.way_out)
     if "train" in steps:
         check_installed(config.tracking)

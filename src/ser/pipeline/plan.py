@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ser.config import SSL, ExperimentConfig
+from ser.config import ExperimentConfig
 from ser.corpora.census import find_files
 from ser.errors import SerError
+from ser.features.family import FeatureFamily
 from ser.pipeline import paths
 from ser.system.console import say
 
 TRIAL_SECONDS = 1.0
-"""For which a backbone runs, to see how fast it is."""
+"""For which an extractor runs, to see how fast it is."""
 TRIAL_CLIP_SECONDS = 2.5
 """About the mean of the four corpora."""
 
@@ -46,33 +47,30 @@ def plan_extract(config: ExperimentConfig) -> list[str]:
 
 def plan_transform(config: ExperimentConfig) -> Iterator[str]:
     """A line for each store. Of a backbone that is here also the time: it is loaded, and runs for about a second."""
-    from ser.features.backbone_files import NO_WEIGHTS, has_weights
-    from ser.pipeline.stores import find_states
     from ser.pipeline.transform import number_of_workers
     from ser.pipeline.transform import plan as plan_stores
 
-    alone = 0.0  # seconds of audio a second, of one worker
+    speeds: dict[str, float] = {}  # seconds of audio a second, of one worker of a family
     for store in plan_stores(config):
+        family = store.family
         line = f"{store.folder}: {len(store.stored)} clips stored, {store.to_compute} to compute in {len(store.shards)} shards, "
         line += f"at most {store.estimated_bytes / 1e9:.2f} GB"
-        if store.extractor == SSL and store.shards and not has_weights(find_states(config)[0]):
-            line += f"; {NO_WEIGHTS}"
-        elif store.extractor == SSL and store.shards:
-            workers = min(number_of_workers(config, SSL), len(store.shards))
-            alone = alone or measure_backbone(config)
-            speed = workers * alone
+        missing = family.missing_files(config) if store.shards else ""
+        if missing:
+            line += f"; {missing}"
+        elif family.counts_audio and store.shards:
+            workers = min(number_of_workers(config, family), len(store.shards))
+            speeds[family.name] = speeds.get(family.name) or measure_speed(config, family)
+            speed = workers * speeds[family.name]
             line += f" and about {timedelta(seconds=round(sum(store.seconds) / speed))} ({speed:.0f} x real time, workers {workers})"
         yield line
 
 
-def measure_backbone(config: ExperimentConfig) -> float:
-    """Seconds of audio that one process computes in a second. Errors as of `make_extractor`."""
-    from ser.pipeline.stores import make_extractor
-    from ser.pipeline.transform import threads_of
-
+def measure_speed(config: ExperimentConfig, family: FeatureFamily) -> float:
+    """Seconds of audio that one process computes in a second. Errors as of `FeatureFamily.make`."""
     clip = np.random.default_rng(0).standard_normal(round(TRIAL_CLIP_SECONDS * config.audio.sampling_rate)).astype(np.float32)
-    with threads_of(SSL):
-        extractor = make_extractor(config, SSL)
+    with family.threads():
+        extractor = family.make(config)
         extractor.extract([clip])  # the first call prepares what later ones use
         start, clips = time.perf_counter(), 0
         while time.perf_counter() - start < TRIAL_SECONDS:

@@ -6,12 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 from ser import __version__
-from ser.config import SSL, ExperimentConfig
+from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, DataError
 from ser.evaluation.calibration import Calibration, calibrate, write_calibration
 from ser.evaluation.perception import perceived_scores
 from ser.evaluation.predictions import Predictions, write_predictions
 from ser.evaluation.scores import score, summarise_gates, write_confusion_matrix
+from ser.families import SSL
+from ser.features.registry import backbone_of
 from ser.models.registry import build_model
 from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.pipeline.load import Loaded, read_loaded, write_normalisers
@@ -128,7 +130,7 @@ def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, Any]:
         "shapes": {name: asdict(shape) for name, shape in loaded.source.shapes.items()},
         "classes": list(loaded.split.classes),
         "corpora": sorted({entry.corpus for entry in loaded.split.splits["train"]}),
-        "backbone": config.ssl.model_id if SSL in config.model.features else None,  # where to look first; what it is, its store says
+        "backbone": backbone_of(config),  # where to look first; what it is, its store says
         "certificate": loaded.split.certificate.split_digest,
         "normalisers": {
             name: {"mean": torch.from_numpy(normaliser.mean), "deviation": torch.from_numpy(normaliser.deviation)}

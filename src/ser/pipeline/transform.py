@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,24 +11,16 @@ from pathlib import Path
 from ser.audio.augment import Augmenter
 from ser.audio.decode import audio_hash, read_audio
 from ser.audio.waveform import Stages, Waveform, fix_duration, normalise_peak, prepare
-from ser.config import SSL, AugmentationsConfig, ExperimentConfig
+from ser.config import AugmentationsConfig, ExperimentConfig
 from ser.corpora.manifest import Manifest, Utterance, copy_id, original_id, read_manifest
 from ser.errors import AudioError, DataError
-from ser.features.backbone_files import fetch_weights
 from ser.features.base import ClipError, Frames
+from ser.features.family import FeatureFamily
+from ser.features.registry import families_of
 from ser.features.shards import Clip, read_sidecar, shard_name, sidecar_path, write_shard
 from ser.features.store import StoreSpec, finish_store, inventory
 from ser.pipeline import paths
-from ser.pipeline.stores import (
-    augmented_spec,
-    extractor_names,
-    find_states,
-    frame_bytes,
-    make_extractor,
-    on_gpu,
-    resolve_precision,
-    store_spec,
-)
+from ser.pipeline.stores import augmented_spec, frame_bytes
 from ser.splits.split import CERTIFICATE_FILE, read_split
 from ser.system.cores import available_cores
 from ser.system.files import exclusive_lock
@@ -38,9 +30,6 @@ from ser.system.progress import AUDIO, track
 from ser.system.tables import read_table
 
 log = logging.getLogger(__name__)
-
-GROUP_CLIPS = 8
-"""Waveforms that a worker holds at once for the spectral features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +52,7 @@ class Item:
 class StorePlan:
     """What stands in a store already, and what is to be computed."""
 
-    extractor: str
-    """Its name."""
+    family: FeatureFamily
     folder: Path
     spec: StoreSpec
     stored: tuple[Clip, ...]
@@ -99,12 +87,13 @@ def transform(config: ExperimentConfig, repair: bool = False) -> list[Path]:
     keep_memory()
     try:
         with exclusive_lock(paths.lock_file(config.project)):
-            if SSL in config.features.types:
-                config = resolve_precision(config)
+            for family in families_of(config.features.types):
+                config = family.settle(config)
             plans = list(plan(config, repair))
-            if any(store_plan.extractor == SSL and store_plan.shards for store_plan in plans):
-                fetch_weights(find_states(config)[0])
-            for store_plan in plans:  # whatever the backbone lacks was said before minutes of work on other features
+            for store_plan in plans:  # whatever a later family lacks is said before minutes of work on an earlier one
+                if store_plan.shards:
+                    store_plan.family.fetch(config)
+            for store_plan in plans:
                 build(config, store_plan)
     except OSError as error:
         raise DataError(
@@ -116,16 +105,17 @@ def transform(config: ExperimentConfig, repair: bool = False) -> list[Path]:
 def plan(config: ExperimentConfig, repair: bool = False) -> Iterator[StorePlan]:
     """What `transform` would do, one plan for each store; writes nothing. Errors as of `transform`.
 
-    The spectral stores come first: what a backbone lacks does not hide them. torch is loaded only to learn what `ssl.precision: auto` is.
+    The families that load torch come last: what a backbone lacks does not hide the others. torch is loaded only to learn what
+    `ssl.precision: auto` is.
     """
     manifest = read_manifest(paths.manifest_file(config.project))
     if (paths.split_folder(config) / CERTIFICATE_FILE).exists():
         read_split(paths.split_folder(config), manifest)  # a broken certificate stops every step
-    for extractor in extractor_names(config.features.types):
-        wanted = [(store_spec(config, extractor), [Item(utterance) for utterance in manifest])]
+    for family in families_of(config.features.types):
+        wanted = [(family.spec(config), [Item(utterance) for utterance in manifest])]
         if config.augmentations.copies:
-            wanted.append((augmented_spec(config, extractor), training_copies(config, manifest)))
-        yield from [plan_store(config, extractor, spec, manifest, items, repair) for spec, items in wanted]
+            wanted.append((augmented_spec(config, family.name), training_copies(config, manifest)))
+        yield from [plan_store(config, family, spec, manifest, items, repair) for spec, items in wanted]
 
 
 def training_copies(config: ExperimentConfig, manifest: Manifest) -> list[Item]:
@@ -144,7 +134,7 @@ def training_copies(config: ExperimentConfig, manifest: Manifest) -> list[Item]:
 
 
 def plan_store(
-    config: ExperimentConfig, extractor: str, spec: StoreSpec, manifest: Manifest, wanted: Sequence[Item], repair: bool
+    config: ExperimentConfig, family: FeatureFamily, spec: StoreSpec, manifest: Manifest, wanted: Sequence[Item], repair: bool
 ) -> StorePlan:
     """Keep what finished shards hold of clips that the manifest still has; what is wanted besides makes new shards.
 
@@ -154,10 +144,10 @@ def plan_store(
     known = {(utterance.id, utterance.audio_hash) for utterance in manifest}
     clips = {(clip.id, clip.audio_hash): clip for shard in inventory(folder, repair) for clip in shard.clips}
     missing = [item for item in wanted if item.key not in clips]
-    shards = tuple(cut(config, extractor, missing))
+    shards = tuple(cut(config, family, missing))
     seconds = tuple(sum(seconds_of(config, item) for item in shard) for shard in shards)
     return StorePlan(
-        extractor=extractor,
+        family=family,
         folder=folder,
         spec=spec,
         stored=tuple(clip for clip in clips.values() if (original_id(clip.id), clip.audio_hash) in known),
@@ -185,12 +175,11 @@ def longest_copy(config: AugmentationsConfig) -> float:
     return math.prod(1 / min(factor, 1.0) for factor in slowest)
 
 
-def cut(config: ExperimentConfig, extractor: str, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """Shards: neighbours in the order given; of a backbone the longest clips first, so that all workers come to the end together."""
-    if extractor != SSL:
-        return chunks(items, config.features.shard_clips)
-    by_length = sorted(items, key=lambda item: (-seconds_of(config, item), item.id))
-    return chunks(by_length, config.ssl.shard_clips)
+def cut(config: ExperimentConfig, family: FeatureFamily, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Shards: neighbours in the order given, or the longest clips first."""
+    if family.longest_first:
+        items = sorted(items, key=lambda item: (-seconds_of(config, item), item.id))
+    return chunks(items, family.shard_clips(config))
 
 
 def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
@@ -200,15 +189,15 @@ def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
 
 def build(config: ExperimentConfig, store_plan: StorePlan) -> None:
     """Compute the plan's shards over processes, then make them and what stood there before the content of the store."""
-    folder, spec, shards = store_plan.folder, store_plan.spec, store_plan.shards
-    with threads_of(store_plan.extractor):
+    family, folder, spec, shards = store_plan.family, store_plan.folder, store_plan.spec, store_plan.shards
+    with family.threads():
         if shards:
-            make_extractor(config, store_plan.extractor)  # whatever it lacks shows before anything is written, and forked workers share it
+            family.make(config)  # whatever it lacks shows before anything is written, and forked workers share it
         folder.mkdir(parents=True, exist_ok=True)
         log.info("%s: %d clips stored, %d to compute", folder, len(store_plan.stored), store_plan.to_compute)
-        task = partial(compute_shard, config, store_plan.extractor, folder, spec)
-        results = run_tasks(task, shards, number_of_workers(config, store_plan.extractor), name=describe)
-        amounts, unit = (store_plan.seconds, AUDIO) if store_plan.extractor == SSL else (tuple(map(len, shards)), "clips")
+        task = partial(compute_shard, config, family, folder, spec)
+        results = run_tasks(task, shards, number_of_workers(config, family), name=shard_label)
+        amounts, unit = (store_plan.seconds, AUDIO) if family.counts_audio else (tuple(map(len, shards)), "clips")
         with closing(results), track(f"transform {spec.name}", sum(amounts), unit) as advance:
             for index, _ in results:
                 advance(amounts[index])
@@ -217,64 +206,49 @@ def build(config: ExperimentConfig, store_plan: StorePlan) -> None:
     finish_store(folder, spec, [*store_plan.stored, *fresh])
 
 
-def number_of_workers(config: ExperimentConfig, extractor: str) -> int:
-    """One on a GPU, which is then this process: a forked one could not use it."""
-    return 1 if extractor == SSL and on_gpu(config) else config.runtime.workers or available_cores()
+def number_of_workers(config: ExperimentConfig, family: FeatureFamily) -> int:
+    return family.workers(config) or config.runtime.workers or available_cores()
 
 
-def threads_of(extractor: str) -> AbstractContextManager[None]:
-    """The workers share the cores: where torch computes, it takes one in each."""
-    if extractor != SSL:
-        return nullcontext()
-    from ser.features.backbone import one_thread
-
-    return one_thread()
-
-
-def describe(shard: Sequence[Item]) -> str:
+def shard_label(shard: Sequence[Item]) -> str:
     return f"the shard of {shard[0].id} to {shard[-1].id}"
 
 
-def compute_shard(config: ExperimentConfig, extractor: str, folder: Path, spec: StoreSpec, items: Sequence[Item]) -> None:
+def compute_shard(config: ExperimentConfig, family: FeatureFamily, folder: Path, spec: StoreSpec, items: Sequence[Item]) -> None:
     """A worker's task."""
-    keys, features = [item.key for item in items], shard_features(config, extractor, items)
-    with threads_of(extractor):
+    keys, features = [item.key for item in items], shard_features(config, family, items)
+    with family.threads():
         write_shard(folder, spec.fingerprint, keys, features, spec.dtype, spec.columns)
 
 
-def shard_features(config: ExperimentConfig, name: str, items: Sequence[Item]) -> Iterator[Frames]:
+def shard_features(config: ExperimentConfig, family: FeatureFamily, items: Sequence[Item]) -> Iterator[Frames]:
     """(frames, sum of dims) of each item.
 
     Raises:
         DataError: a file is not what the extract step saw, or a number cannot be stored; the clip is named.
     """
-    extractor = make_extractor(config, name)
+    extractor = family.make(config)
     augmenter = Augmenter(config.augmentations, config.audio.sampling_rate) if items[0].copy else None
-    for group in groups(config, name, items):
+    for group in groups(config, family, items):
         try:
             yield from extractor.extract([waveform_of(config, item, augmenter) for item in group])
         except ClipError as error:
             raise DataError(f"{group[error.index].id}: {error}") from error
 
 
-def groups(config: ExperimentConfig, extractor: str, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """Clips whose waveforms and features a worker holds at once: of a backbone as many seconds as fill a GPU, on a processor one clip.
-
-    On a GPU, clips of a group share a batch only where they have equally many frames once silence is trimmed; the shards' order is that of
-    the untrimmed durations, so of neighbours few do.
-    """
-    if extractor != SSL:
-        yield from chunks(items, GROUP_CLIPS)
-        return
-    room = config.ssl.batch_seconds if on_gpu(config) else 0.0
+def groups(config: ExperimentConfig, family: FeatureFamily, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Clips whose waveforms and features a worker holds at once: neighbours, as many as the family's limit allows."""
+    limit = family.group_limit(config)
+    most_clips, most_seconds = limit.clips or math.inf, limit.seconds or math.inf
     group: list[Item] = []
     held = 0.0
     for item in items:
-        held += seconds_of(config, item)
-        if group and held > room:
+        seconds = seconds_of(config, item)
+        if group and (len(group) >= most_clips or held + seconds > most_seconds):
             yield group
-            group, held = [], seconds_of(config, item)
+            group, held = [], 0.0
         group.append(item)
+        held += seconds
     yield group
 
 

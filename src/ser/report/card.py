@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ser.config import SSL
 from ser.corpora.licences import model_licence, short_title
 from ser.corpora.registry import CORPORA
 from ser.evaluation.fairness import measure_fairness
+from ser.features.registry import any_backbone
 from ser.report.build import headline
 from ser.report.facts import RunFacts
 from ser.report.model import told_of_temperature, told_of_threshold
@@ -50,7 +50,7 @@ def model_card(facts: RunFacts, robustness: Mapping[str, Any] | str) -> str:
         accents=listed(sorted({ACCENTS[corpus] for corpus in facts.corpora(*SPLIT_NAMES)})),
         longest=config.audio.duration,
         val_corpora=listed([short_title(corpus) for corpus in facts.corpora("val")]),
-        backbone=backbone_name(facts) if SSL in config.model.features else None,
+        backbone=backbone_name(facts) if any_backbone(config.model.features) else None,
         selection=facts.outcome.selection,
         best_epoch=facts.outcome.best_epoch,
         scores=[(part, of.get("n", ""), of.get("speakers", ""), *metrics(of)) for part, of in distinct_parts(facts.scores)],

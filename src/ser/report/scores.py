@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ser.config import SSL
 from ser.corpora.votes import HEARD
 from ser.errors import ConfigError
 from ser.evaluation.fairness import UNKNOWN, measure_fairness
 from ser.evaluation.metrics import METRICS
 from ser.evaluation.predictions import Predictions
 from ser.evaluation.scores import gender_of
+from ser.features.registry import any_backbone, masked_features
 from ser.report import plots
 from ser.report.facts import RunFacts
 from ser.report.page import Facts, Item, Note, Picture, Section, Table
@@ -71,7 +71,7 @@ def essentials(facts: RunFacts) -> dict[str, str]:
     config, outcome, merged = facts.config, facts.outcome, facts.config.labels.merge
     return {
         "model": f"{config.model.name} on {listed(config.model.features)}",
-        "backbone": backbone_name(facts) if SSL in config.model.features else "none",
+        "backbone": backbone_name(facts) if any_backbone(config.model.features) else "none",
         "classes": listed(facts.test.classes),
         "labels merged": listed([f"{source} counts as {target}" for source, target in merged.items()]) if merged else "none",
         "training": training(facts),
@@ -208,7 +208,7 @@ def caution(facts: RunFacts) -> str:
     config = facts.config
     masks = config.specaugment.freq_masks + config.specaugment.time_masks
     harder = {
-        "masked features": masks and set(config.model.features) - {SSL},
+        "masked features": masks and masked_features(config.model.features),
         "altered copies": config.augmentations.copies,
         "smoothed targets": config.train.label_smoothing,
     }

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ser.config import SSL, ExperimentConfig, TrainConfig
+from ser.config import ExperimentConfig, TrainConfig
 from ser.errors import DataError
 from ser.evaluation.calibration import log_loss
 from ser.evaluation.metrics import confusion_matrix, macro_f1, uar, wa
+from ser.features.registry import masked_features
 from ser.runs.checkpoint import digest, fitting, load_checkpoint, save_checkpoint
 from ser.runs.run import Run, contrast, flatten, write_history
 from ser.system.device import choose_device, resolved, use_bf16
@@ -64,6 +65,7 @@ class Trainer:
         header: dict[str, Any],
     ) -> None:
         self.config, self.specaugment, self.seed, self.header = config.train, config.specaugment, config.project.seed, header
+        self.masked_names = masked_features(config.model.features)
         self.extra_losses, self.tensorboard = ExtraLosses.of(config.model), config.tracking.tensorboard
         self.device = choose_device(self.config)
         self.bf16 = use_bf16(self.config, self.device)
@@ -172,9 +174,10 @@ class Trainer:
         return value, output.logits.detach().argmax(dim=-1).cpu()
 
     def masked(self, batch: Batch, masks: torch.Generator) -> Batch:
-        """SpecAugment on the spectral features; the backbone's frames stay as they are."""
+        """SpecAugment on the features that their family lets be masked; a backbone's frames stay as they are."""
         features = {
-            name: x if name == SSL else spec_augment(x, batch.lengths[name], self.specaugment, masks) for name, x in batch.features.items()
+            name: spec_augment(frames, batch.lengths[name], self.specaugment, masks) if name in self.masked_names else frames
+            for name, frames in batch.features.items()
         }
         return replace(batch, features=features)
 

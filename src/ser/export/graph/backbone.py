@@ -4,31 +4,33 @@ Group norm, convolutions and the log-mel's floor would see the padding of a batc
 processor this costs nothing: a batch saves no time there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ser.config import SSL
 from ser.export.graph.base import SINGLE, Feature, Graph, Steps
 from ser.export.graph.normaliser import add_normaliser
 from ser.export.graph.spectral import clean
 from ser.export.graph.wav2vec import add_wav2vec
 from ser.export.graph.whisper import add_whisper
+from ser.families import SSL
 from ser.features.backbone import BackboneExtractor, WaveformNetwork, WhisperNetwork
 from ser.features.backbone_files import Backbone
 
 if TYPE_CHECKING:
-    from ser.inference.recogniser import Ear
+    from ser.inference.recogniser import FeatureInput
 
 
-def add_backbone(graph: Graph, ear: "Ear", waveforms: str, lengths: str) -> Feature:
+def add_backbone(
+    graph: Graph, source: "FeatureInput", names: Sequence[str], waveforms: str, lengths: str, _least: int
+) -> dict[str, Feature]:
     """
     Shape:
-        waveforms (B, samples), lengths (B,) -> (B, T, states x dim)
+        waveforms (B, samples), lengths (B,) -> {the one name: (B, T, states x dim)}
 
     Raises:
         NotExportable: something in the backbone.
     """
-    extractor = ear.extractor
+    extractor = source.extractor
     assert isinstance(extractor, BackboneExtractor)
     backbone, pool = extractor.backbone, extractor.config.time_pool
     rows = graph.fill(clean(graph, waveforms, lengths), graph.constant(backbone.min_samples), 1, of=2)
@@ -41,10 +43,11 @@ def add_backbone(graph: Graph, ear: "Ear", waveforms: str, lengths: str) -> Feat
         frames = add_pooled(inner, add_stretches(inner, extractor, clip, length), pool)
         return inner.fill(frames, inner.add("Sub", steps.count, inner.size(frames, 0)), 0, of=2)
 
-    return Feature(add_normaliser(graph, graph.each(graph.size(waveforms, 0), turn), ear.store, ear.normaliser, SSL), steps)
+    (name,), frames = names, graph.each(graph.size(waveforms, 0), turn)
+    return {name: Feature(add_normaliser(graph, frames, source.store, source.normaliser, name), steps)}
 
 
-def add_frames(graph: Graph, ear: "Ear", frames: str, lengths: str) -> dict[str, Feature]:
+def add_frames(graph: Graph, source: "FeatureInput", frames: str, lengths: str) -> dict[str, Feature]:
     """Instead of a backbone: its frames, whatever stands behind the end of a clip.
 
     Shape:
@@ -52,7 +55,7 @@ def add_frames(graph: Graph, ear: "Ear", frames: str, lengths: str) -> dict[str,
     """
     steps = Steps.of(graph, graph.size(frames, 1), lengths)
     known = graph.add("Where", graph.unsqueeze(steps.real, 2), frames, graph.number(0))
-    return {SSL: Feature(add_normaliser(graph, known, ear.store, ear.normaliser, SSL), steps)}
+    return {SSL: Feature(add_normaliser(graph, known, source.store, source.normaliser, SSL), steps)}
 
 
 def whole_frames(graph: Graph, lengths: str, backbone: Backbone) -> str:

@@ -230,8 +230,8 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a network's graph gives, as `ser.models.base.ModelOutput`."""
+class NetworkNodes:
+    """The outputs of a network's nodes, as `ser.models.base.ModelOutput`."""
 
     logits: str
     """(B, C)"""

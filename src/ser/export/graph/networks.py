@@ -1,25 +1,30 @@
-"""Which file writes the nodes of which family and extractor."""
+"""Which file writes the nodes of which network, and of which family of features."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ser.config import SSL
 from ser.export.graph.backbone import add_backbone
-from ser.export.graph.base import Feature, Graph, Verdict
+from ser.export.graph.base import Feature, Graph, NetworkNodes, NotExportable
 from ser.export.graph.spectral import add_spectral
 from ser.export.graph.spectral_crnn import add_network as add_spectral_crnn
 from ser.export.graph.ssl_spectral_moe import add_network as add_ssl_spectral_moe
+from ser.families import SPECTRAL, SSL
 
 if TYPE_CHECKING:
-    from ser.inference.recogniser import Ear
+    from ser.inference.recogniser import FeatureInput
 
-AddNetwork = Callable[[Graph, Any, Mapping[str, Feature]], Verdict]
-"""(graph, model, {name: normalised feature}) -> what the network gives"""
+AddNetwork = Callable[[Graph, Any, Mapping[str, Feature]], NetworkNodes]
+"""(graph, model of the family, {name: normalised feature}) -> outputs of the network"""
 NETWORKS: Mapping[str, AddNetwork] = {"spectral_crnn": add_spectral_crnn, "ssl_spectral_moe": add_ssl_spectral_moe}
-"""{family: what writes its network}"""
+"""{model family: what writes its network}"""
+
+AddFeatures = Callable[[Graph, "FeatureInput", Sequence[str], str, str, int], dict[str, Feature]]
+"""As `add_input`."""
+FEATURES: Mapping[str, AddFeatures] = {SPECTRAL: add_spectral, SSL: add_backbone}
+"""{family of features: what writes its extractor}"""
 
 
-def add_ear(graph: Graph, ear: "Ear", names: Sequence[str], waveforms: str, lengths: str, least: int) -> dict[str, Feature]:
+def add_input(graph: Graph, source: "FeatureInput", names: Sequence[str], waveforms: str, lengths: str, least: int) -> dict[str, Feature]:
     """Features of one extractor.
 
     Args:
@@ -28,7 +33,11 @@ def add_ear(graph: Graph, ear: "Ear", names: Sequence[str], waveforms: str, leng
 
     Shape:
         waveforms (B, samples), lengths (B,) -> {name: (B, T, dim)}
+
+    Raises:
+        NotExportable: nobody has written the extractor as nodes, or something in a backbone.
     """
-    if SSL in names:
-        return {SSL: add_backbone(graph, ear, waveforms, lengths)}
-    return add_spectral(graph, ear, names, waveforms, lengths, least)
+    family = source.extractor.name
+    if family not in FEATURES:
+        raise NotExportable(f"no nodes were written for {', '.join(names)}: a model with features of the family {family} is not exported")
+    return FEATURES[family](graph, source, names, waveforms, lengths, least)

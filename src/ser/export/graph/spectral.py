@@ -19,13 +19,15 @@ from ser.export.graph.normaliser import add_normaliser
 from ser.features.spectral import POWER_FLOOR, SpectralExtractor, hann
 
 if TYPE_CHECKING:
-    from ser.inference.recogniser import Ear
+    from ser.inference.recogniser import FeatureInput
 
 DECIBELS = 10 / math.log(10)
 """Times the natural logarithm of a power."""
 
 
-def add_spectral(graph: Graph, ear: "Ear", names: Sequence[str], waveforms: str, lengths: str, least: int) -> dict[str, Feature]:
+def add_spectral(
+    graph: Graph, source: "FeatureInput", names: Sequence[str], waveforms: str, lengths: str, least: int
+) -> dict[str, Feature]:
     """
     Args:
         least: frames of a batch, so that the network's pooling leaves one step.
@@ -33,11 +35,11 @@ def add_spectral(graph: Graph, ear: "Ear", names: Sequence[str], waveforms: str,
     Shape:
         waveforms (B, samples), lengths (B,) -> {name: (B, T, dim)}
     """
-    assert isinstance(ear.extractor, SpectralExtractor)
-    config = ear.extractor.config
+    assert isinstance(source.extractor, SpectralExtractor)
+    config = source.extractor.config
     frames, steps = add_frames(graph, clean(graph, waveforms, lengths), lengths, config.n_fft, config.hop_length, least)
-    found = add_features(graph, frames, names, ear.extractor)
-    return {name: Feature(add_normaliser(graph, found[name], ear.store, ear.normaliser, name), steps) for name in names}
+    found = add_features(graph, frames, names, source.extractor)
+    return {name: Feature(add_normaliser(graph, found[name], source.store, source.normaliser, name), steps) for name in names}
 
 
 def add_features(graph: Graph, frames: str, names: Sequence[str], extractor: SpectralExtractor) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.export.graph.base import INT32, Feature, Graph, Verdict
+from ser.export.graph.base import INT32, Feature, Graph, NetworkNodes
 from ser.export.graph.layers import add_pooling, add_product, add_sequence, numbers
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ CHANNEL_BLOCK = 16
 idle channels fill it up and go after the pool."""
 
 
-def add_network(graph: Graph, model: "SpectralCrnn", features: Mapping[str, Feature]) -> Verdict:
+def add_network(graph: Graph, model: "SpectralCrnn", features: Mapping[str, Feature]) -> NetworkNodes:
     """
     Shape:
-        features {name: (B, T, dim)}, on one grid of frames -> as of `Verdict`
+        features {name: (B, T, dim)}, on one grid of frames -> as of `NetworkNodes`
     """
     branches: dict[str, Any] = dict(model.branches.items())
     blocks = next(iter(branches.values()))
@@ -37,7 +37,7 @@ def add_network(graph: Graph, model: "SpectralCrnn", features: Mapping[str, Feat
     sequence = add_sequence(graph, model.bottleneck, graph.add("Concat", *parts, axis=-1))
     sequence = add_recurrence(graph, model.gru, sequence, steps.lengths)
     embedding, attention = add_pooling(graph, model.pooling, sequence, steps)
-    return Verdict(add_sequence(graph, model.classifier, embedding), embedding, {"spectral": attention})
+    return NetworkNodes(add_sequence(graph, model.classifier, embedding), embedding, {"spectral": attention})
 
 
 def add_branch(graph: Graph, branch: "CnnBranch", feature: str, half_real: str) -> str:

@@ -3,25 +3,43 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ser.config import SSL
-from ser.export.graph.base import Feature, Graph, Steps, Verdict
+from ser.export.graph.base import Feature, Graph, NetworkNodes, NotExportable, Steps
 from ser.export.graph.layers import add_convolution, add_norm, add_sequence, add_statistics, add_transformer, swap
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ser.models.ssl_spectral_moe import LayerMix, SpectralExpert, SslExpert, SslSpectralMoe
 
 
-def add_network(graph: Graph, model: "SslSpectralMoe", features: Mapping[str, Feature]) -> Verdict:
+def add_network(graph: Graph, model: "SslSpectralMoe", features: Mapping[str, Feature]) -> NetworkNodes:
     """
     Shape:
-        features {name: (B, T, dim)} -> as of `Verdict`
+        features {name: (B, T, dim)} -> as of `NetworkNodes`
     """
-    experts: dict[str, Any] = dict(model.experts.items())
-    results = {name: (add_ssl if name == SSL else add_spectral)(graph, expert, features[name]) for name, expert in experts.items()}
+    results = {name: add_expert(graph, expert, features[name]) for name, expert in model.experts.items()}
     mixture, gates = add_fusion(graph, model, [vector for vector, _ in results.values()])
     embedding = add_norm(graph, model.norm, mixture)
     logits = add_sequence(graph, model.classifier, embedding)
-    return Verdict(logits, embedding, {name: attention for name, (_, attention) in results.items()}, gates)
+    return NetworkNodes(logits, embedding, {name: attention for name, (_, attention) in results.items()}, gates)
+
+
+def add_expert(graph: Graph, expert: "nn.Module", feature: Feature) -> tuple[str, str]:
+    """
+    Shape:
+        (B, T, dim) -> vector (B, fusion_dim), attention (B, T')
+
+    Raises:
+        NotExportable: no node was written for this kind of expert.
+    """
+    from ser.models.ssl_spectral_moe import SpectralExpert, SslExpert
+
+    match expert:
+        case SslExpert():
+            return add_ssl(graph, expert, feature)
+        case SpectralExpert():
+            return add_spectral(graph, expert, feature)
+    raise NotExportable(f"no node was written for {type(expert).__name__}")
 
 
 def add_ssl(graph: Graph, expert: "SslExpert", feature: Feature) -> tuple[str, str]:
