@@ -4,6 +4,16 @@ import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from places import SHARED
+from ser.corpora.votes import HEARD
+
+REAL = SHARED / "data/crema-tables"
+real_tables = pytest.mark.skipif(not REAL.is_dir(), reason="the owners' tables are not here")
+
 LETTERS = "ADFHNS"
 COLUMNS = ("", *LETTERS, "fileName", "numResponses", "agreement", "emoVote")
 KINDS = {"voice": 1, "face": 2, "both": 3}
@@ -39,3 +49,7 @@ def write_answers(path: Path, answers: Mapping[str, Answers]) -> Path:
     for number, (name, of) in enumerate(answers.items(), start=1):
         rows += [row("voice", number, name, of), row("face", number, name, {"A": 9}), row("both", number, name, {"A": 10})]
     return write_owners_table(path, rows)
+
+
+def counts(**answers: int) -> NDArray[np.int64]:
+    return np.array([answers.get(emotion, 0) for emotion in HEARD])

@@ -12,7 +12,6 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_decode import BAD_FILES, FLAC, FLOATS, MP3, OPUS, RATE, VORBIS, aiff, chunk, encode, wave, wave_format, without_length
 
 from ser.audio import recording
 from ser.config import AudioConfig, ExperimentConfig, ProjectConfig, RuntimeConfig
@@ -22,6 +21,7 @@ from ser.evaluation.calibration import Calibration
 from ser.inference.clip_output import Clip, ClipOutput
 from ser.inference.predictor import Predictor
 from ser.reasons import SKIP_REASONS, WARN_REASONS
+from sound_files import BAD_FILES, FLAC, FLOATS, MP3, OPUS, RATE, VORBIS, aiff, chunk, encode, wave, wave_format, without_length
 
 Judgement = tuple[str, str] | tuple[str, ...]
 """Reason and detail, or warnings."""

@@ -9,7 +9,6 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_decode import DATA, SAME_SAMPLES, encode, wave, wave_format, with_sizes, write
 
 from ser.audio import reader, spool
 from ser.audio import recording as recording_module
@@ -21,6 +20,7 @@ from ser.audio.scan import Scan, cut, scan
 from ser.audio.spool import spool_recording
 from ser.audio.waveform import hop_energy, mix_down
 from ser.errors import AudioError
+from sound_files import DATA, SAME_SAMPLES, encode, wave, wave_format, with_sizes, write
 
 RATE = 16_000
 EXACT = {"mp3": 1e-6}

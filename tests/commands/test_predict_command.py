@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from test_decode import DATA, wave, wave_format
 
 from conftest import Ser
 from processes import PATIENCE
@@ -29,6 +28,7 @@ from ser.inference.predictor import Predictor
 from ser.reasons import SKIP_REASONS
 from ser.runs.run import Run
 from ser.system import progress
+from sound_files import DATA, wave, wave_format
 from test_imports import loaded_by
 from workspace import Workspace, printed_rows
 

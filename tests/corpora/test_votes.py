@@ -2,15 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from listeners import row, write_answers, write_owners_table
-from places import SHARED
+from listeners import REAL, counts, real_tables, row, write_answers, write_owners_table
 from ser.config import LabelsConfig
 from ser.corpora.manifest import copy_id
 from ser.corpora.votes import HEARD, find_votes, on_classes, plurality, read_owners_table, read_votes, write_votes
@@ -19,17 +17,10 @@ from ser.splits.certificate import Entry
 from ser.system.tables import read_table
 from ser.training.targets import vote_targets
 
-REAL = SHARED / "data/crema-tables"
-real_tables = pytest.mark.skipif(not REAL.is_dir(), reason="the owners' tables are not here")
-
 CLIP = "1001_DFA_ANG_XX"
 ID = f"crema_{CLIP}"
 ANSWERS = {CLIP: {"A": 6, "D": 2, "N": 1}, "1002_IEO_SAD_LO": {"N": 5, "S": 5}}
 PLAIN = LabelsConfig()
-
-
-def counts(**answers: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.array([answers.get(emotion, 0) for emotion in HEARD])
 
 
 # -- reading ---------------------------------------------------------------------

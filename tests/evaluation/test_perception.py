@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_votes import REAL, counts, real_tables
 
+from listeners import REAL, counts, real_tables
 from ser.config import LabelsConfig
 from ser.corpora.crema import LABELS
 from ser.corpora.votes import HEARD, read_owners_table
