@@ -9,7 +9,7 @@ export const here = (path) => new URL(`../${path}`, import.meta.url).href;
  * @property {number | null} threshold of the confidence, below which the answer is unknown
  * @property {string} weights their digest
  * @property {Record<string, string>} digests of the large files beside the page
- * @property {import("./audio.js").AudioConfig} audio
+ * @property {import("./waveform.js").AudioConfig} audio
  * @property {Record<string, number>} attention_rate Hz
  * @property {number} window seconds
  * @property {number} hop seconds

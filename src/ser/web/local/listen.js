@@ -1,7 +1,7 @@
 /** From a decoded recording to its record: `Predictor.hear` of `ser.inference.predictor`. */
 
 import { curves } from "./attention.js";
-import { mixDown, prepare } from "./audio.js";
+import { mixDown, prepare } from "./waveform.js";
 import { layOut, weigh } from "./plan.js";
 import { recordOf } from "./record.js";
 import { recordingOf } from "./recording.js";
@@ -14,7 +14,7 @@ const VOICE_SHARE = 0.3;
  * @typedef {object} Ear
  * @property {import("./files.js").Facts} facts
  * @property {(waveform: Float32Array) => Promise<import("./network.js").Heard>} network
- * @property {import("./silero.js").Detector | null} silero null: energy tells speech from silence
+ * @property {import("./vad_silero.js").Detector | null} silero null: energy tells speech from silence
  */
 
 /**

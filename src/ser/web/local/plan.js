@@ -9,9 +9,9 @@
  * @property {number[]} least hops of speech for which each cell is answered
  */
 
-import { HOP_SECONDS } from "./audio.js";
+import { HOP_SECONDS } from "./waveform.js";
 import { secondsToSamples } from "./units.js";
-import { counter, findSpeech } from "./voice.js";
+import { counter, findSpeech } from "./vad_energy.js";
 import { cellEdges, smooth, windowStarts } from "./windows.js";
 
 /** Seconds of speech that a window, or a cell, needs to be answered; half of it if that is less. */

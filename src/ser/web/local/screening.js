@@ -1,7 +1,7 @@
 /** Recordings that cannot be used, and those that are used with a warning: the codes and limits of `ser.audio.screening`. */
 
 import { PredictionError } from "../errors.js";
-import { framePower, HOP_SECONDS, hopEnergy, mixDown } from "./audio.js";
+import { framePower, HOP_SECONDS, hopEnergy, mixDown } from "./waveform.js";
 import { secondsToSamples } from "./units.js";
 
 const LEAST_SECONDS = 0.1;

@@ -4,7 +4,7 @@ import { PredictionError } from "../errors.js";
 import { listen } from "./listen.js";
 import { readFacts } from "./files.js";
 import { loadNetwork } from "./network.js";
-import { loadSilero } from "./silero.js";
+import { loadSilero } from "./vad_silero.js";
 
 const loading = load();
 loading.catch(() => {}); // whoever asks is told

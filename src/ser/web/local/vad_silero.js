@@ -1,6 +1,6 @@
 /** Where somebody speaks, told by silero-vad as `ser.audio.vad_silero` runs it. All lengths are samples at 16 kHz, but where another rate is named. */
 
-import { mixDown } from "./audio.js";
+import { mixDown } from "./waveform.js";
 import { resample } from "./resample.js";
 import { openSession, tensor } from "./runtime.js";
 

@@ -1,6 +1,6 @@
 /** Where somebody speaks, by energy: `ser.audio.vad_energy`. */
 
-import { HOP_SECONDS, SILENT_POWER } from "./audio.js";
+import { HOP_SECONDS, SILENT_POWER } from "./waveform.js";
 
 /** Loud is what this share of a recording exceeds, or so many seconds of a long one: a slammed door does not make all speech silence. */
 const LOUD_SHARE = 0.01;
