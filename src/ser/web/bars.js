@@ -18,7 +18,11 @@ export function barTable(probabilities, emotion, threshold, moments) {
     head.lastChild.prepend(make("span", { className: "swatch" }));
   }
   head.children[1].setAttribute("aria-hidden", "true");
-  const line = make("span", { className: "soft" }, threshold === null ? "" : `from the line at ${percent(threshold)} on, the model answers`);
+  const line = make(
+    "span",
+    { className: "soft" },
+    threshold === null ? "" : `from the line at ${percent(threshold)} on, the model answers`,
+  );
   const caption = make("caption", {}, "Probability of each emotion ", line);
   const body = make("tbody", {}, ...rows.map(({ element }) => element));
   const element = make("table", { className: "bars" }, caption, make("thead", {}, head), body);

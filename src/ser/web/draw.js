@@ -24,7 +24,11 @@ export function drawWaveform(canvas, peaks, record) {
   const { pen, width, height, colour } = fit(canvas);
   const end = (peaks.seconds / record.seconds) * width;
   const up = highest(peaks.high, end, width);
-  const down = highest(peaks.low.map((value) => -value), end, width);
+  const down = highest(
+    peaks.low.map((value) => -value),
+    end,
+    width,
+  );
   const loudest = Math.max(1e-3, ...up, ...down);
   const spoken = reached(record.timeline, () => 1, record.seconds, width);
   const inks = [colour("wave-pale"), colour("wave")];
@@ -64,7 +68,13 @@ export function drawAttention(canvas, attention, seconds, most) {
   const { pen, width, height, colour } = fit(canvas);
   const end = (attention.weights.length / attention.rate / seconds) * width;
   const heights = highest(attention.weights, end, width);
-  bars(pen, heights.map((value) => value / most), height, colour("attention"), { opacity: 0.85 });
+  bars(
+    pen,
+    heights.map((value) => value / most),
+    height,
+    colour("attention"),
+    { opacity: 0.85 },
+  );
   pen.strokeStyle = colour("ink");
   pen.lineWidth = Math.max(1, window.devicePixelRatio);
   pen.setLineDash([4 * pen.lineWidth, 4 * pen.lineWidth]);

@@ -57,9 +57,11 @@ export const SENTENCES = {
   "failed": "Something went wrong that has nothing to do with your recording.",
   "unavailable": "The model could not be loaded in this browser.",
 
-  "microphone-insecure": "A browser lets only a page with https, or of this very machine (localhost), use the microphone. Choose a file instead.",
+  "microphone-insecure":
+    "A browser lets only a page with https, or of this very machine (localhost), use the microphone. Choose a file instead.",
   "microphone-unsupported": "This browser cannot record. Choose a file instead.",
-  "recorder-missing": "The part of this page that records could not be loaded: its server does not answer. Load the page again when it does.",
+  "recorder-missing":
+    "The part of this page that records could not be loaded: its server does not answer. Load the page again when it does.",
   "microphone-refused": "The microphone is not allowed. Allow it in the browser's settings for this page, and try again, or choose a file.",
   "microphone-missing": "There is no microphone. Connect one and try again, or choose a file.",
   "microphone-busy": "The microphone cannot be used. Perhaps another program has it.",

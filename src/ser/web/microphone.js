@@ -85,9 +85,12 @@ function drawLevels(levels) {
   const { pen, width, height, colour } = fit(find("#level"));
   const step = 4 * (window.devicePixelRatio || 1);
   pen.fillStyle = colour("accent");
-  levels.slice(-Math.floor(width / step)).reverse().forEach((peak, index) => {
-    const share = Math.max(0, 1 - (20 * Math.log10(Math.max(peak, 1e-9))) / FLOOR);
-    const high = Math.max(step / 2, share * height);
-    pen.fillRect(width - (index + 1) * step, (height - high) / 2, step * 0.6, high);
-  });
+  levels
+    .slice(-Math.floor(width / step))
+    .reverse()
+    .forEach((peak, index) => {
+      const share = Math.max(0, 1 - (20 * Math.log10(Math.max(peak, 1e-9))) / FLOOR);
+      const high = Math.max(step / 2, share * height);
+      pen.fillRect(width - (index + 1) * step, (height - high) / 2, step * 0.6, high);
+    });
 }

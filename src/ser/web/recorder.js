@@ -83,7 +83,10 @@ function collect(node, rate, heard) {
       if (!block) return resolve(blocks);
       blocks.push(block);
       count += block.length;
-      heard(block.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0), count / rate);
+      heard(
+        block.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0),
+        count / rate,
+      );
     };
   });
 }

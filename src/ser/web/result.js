@@ -70,7 +70,8 @@ function showBars(record) {
 
 /** @returns {string} what the answer means, in a sentence or two */
 function meaning(record) {
-  if (!record.timeline.length) return "Nobody speaks in the recording, as far as can be told. Without speech there is no emotion in a voice to tell.";
+  if (!record.timeline.length)
+    return "Nobody speaks in the recording, as far as can be told. Without speech there is no emotion in a voice to tell.";
   const [[likeliest, share], [second, other]] = [...ranked(record.probabilities), ["", 0]];
   const over = record.timeline.length > 1 ? `, over ${spoken(record.speech_seconds)} of speech` : "";
   if (record.emotion !== UNKNOWN) return second ? `Next is ${second} with ${percent(other)}${over}.` : "";
@@ -138,7 +139,9 @@ function momentText(cell) {
 /** @returns {string} all probabilities that are seen as more than nothing */
 function inFull(cell) {
   if (!cell) return "no speech";
-  const parts = ranked(cell.probabilities).filter(([, share]) => share >= 0.005).map(([name, share]) => `${name} ${percent(share)}`);
+  const parts = ranked(cell.probabilities)
+    .filter(([, share]) => share >= 0.005)
+    .map(([name, share]) => `${name} ${percent(share)}`);
   return `${cell.emotion === UNKNOWN ? "unknown; " : ""}${parts.join(", ")}`;
 }
 
@@ -152,7 +155,9 @@ function caption(record) {
     "Silence is left out.",
     curves ? "Below, where the model listened: the higher, the more that moment weighed; the dashed line is the average." : "",
     curves > 1 ? "Each part of the model listens for itself; how much a part counts for the answer is not shown." : "",
-  ].filter(Boolean).join(" ");
+  ]
+    .filter(Boolean)
+    .join(" ");
 }
 
 /** The table is made when it is opened. */
@@ -166,9 +171,15 @@ function showPassages(record) {
 
 function passageTable(record) {
   const head = ["from", "to", "emotion", "confidence"].map((name) => make("th", { scope: "col" }, name));
-  const rows = record.segments.slice(0, MOST_ROWS).map((segment) =>
-    make("tr", {}, ...[clock(segment.start), clock(segment.end), segment.emotion, percent(segment.confidence)].map((text) => make("td", {}, text))),
-  );
+  const rows = record.segments
+    .slice(0, MOST_ROWS)
+    .map((segment) =>
+      make(
+        "tr",
+        {},
+        ...[clock(segment.start), clock(segment.end), segment.emotion, percent(segment.confidence)].map((text) => make("td", {}, text)),
+      ),
+    );
   const more = record.segments.length - rows.length;
   const title = `Neighbouring moments with the same answer are one row.${more > 0 ? ` ${more} more are in the saved answer.` : ""}`;
   return make("table", {}, make("caption", {}, title), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));

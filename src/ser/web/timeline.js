@@ -53,7 +53,9 @@ function lane(name, className, draw, described) {
 function soundLane(record, peaks) {
   if (peaks) return [lane("sound", "wave", (canvas) => drawWaveform(canvas, peaks, record), `Waveform of ${spoken(record.seconds)}`)];
   const why = `This browser cannot show the sound of this file (${record.container ?? "unknown format"}). The answer does not need it.`;
-  return [{ name: make("div", { className: "lane-name" }, "sound"), picture: make("p", { className: "lane wave none" }, why), draw: () => {} }];
+  return [
+    { name: make("div", { className: "lane-name" }, "sound"), picture: make("p", { className: "lane wave none" }, why), draw: () => {} },
+  ];
 }
 
 /** One for each answer, and for what is likeliest where the answer is unknown. */
@@ -62,7 +64,12 @@ function emotionLanes(record) {
   const order = [...Object.keys(record.probabilities), UNKNOWN].filter((name) => answers.has(name));
   return order.map((name) => {
     const share = record.timeline.filter((cell) => cell.emotion === name).reduce((sum, cell) => sum + cell.end - cell.start, 0);
-    const made = lane(name, "emotion", (canvas) => drawEmotion(canvas, name, record), `${name}: ${share ? `the answer for ${spoken(share)}` : "never the answer"}`);
+    const made = lane(
+      name,
+      "emotion",
+      (canvas) => drawEmotion(canvas, name, record),
+      `${name}: ${share ? `the answer for ${spoken(share)}` : "never the answer"}`,
+    );
     made.name.dataset.emotion = made.picture.dataset.emotion = name;
     made.name.prepend(make("span", { className: "swatch" }));
     return made;

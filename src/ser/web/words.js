@@ -41,8 +41,15 @@ export function spoken(seconds) {
   const tenths = Math.round(10 * seconds) / 10;
   if (tenths < 60) return `${tenths} second${tenths === 1 ? "" : "s"}`;
   const whole = Math.round(seconds);
-  const parts = [[Math.floor(whole / 3600), "hour"], [Math.floor(whole / 60) % 60, "minute"], [whole % 60, "second"]];
-  return parts.filter(([count]) => count).map(([count, unit]) => `${count} ${unit}${count === 1 ? "" : "s"}`).join(" ");
+  const parts = [
+    [Math.floor(whole / 3600), "hour"],
+    [Math.floor(whole / 60) % 60, "minute"],
+    [whole % 60, "second"],
+  ];
+  return parts
+    .filter(([count]) => count)
+    .map(([count, unit]) => `${count} ${unit}${count === 1 ? "" : "s"}`)
+    .join(" ");
 }
 
 /** @param {number} bytes */

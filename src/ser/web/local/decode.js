@@ -29,11 +29,13 @@ export async function decode(bytes, { name, rate, promised }) {
  * @returns {Promise<AudioBuffer>}
  */
 async function decodeAt(bytes, name, rate) {
-  if (!document.createElement("audio").canPlayType(TYPES[name])) throw new PredictionError("unsupported-codec", `this browser knows no ${name}; convert it to WAV`);
+  if (!document.createElement("audio").canPlayType(TYPES[name]))
+    throw new PredictionError("unsupported-codec", `this browser knows no ${name}; convert it to WAV`);
   try {
     return await new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes.buffer);
   } catch (error) {
-    if (error.name === "NotSupportedError") throw new PredictionError("unsupported-codec", `this browser decodes nothing at ${rate} Hz; convert it to WAV`);
+    if (error.name === "NotSupportedError")
+      throw new PredictionError("unsupported-codec", `this browser decodes nothing at ${rate} Hz; convert it to WAV`);
     throw new PredictionError(name === "flac" ? "truncated" : "bad-header", `the browser's decoder refuses it: ${error.message}`);
   }
 }

@@ -40,7 +40,10 @@ export async function listen(opened, fileName, { facts, network, silero }, progr
     heard.push({ ...(await network(waveform)), start: from + start, reach: [from, last / recording.rate] });
   }
   await progress(1);
-  const cells = weigh(heard.map(({ probabilities }) => probabilities), plan);
+  const cells = weigh(
+    heard.map(({ probabilities }) => probabilities),
+    plan,
+  );
   const attention = curves(heard, recording.length / recording.rate, facts.attention_rate);
   return { ...recordOf(recording, found, plan, cells, facts), voice: voiced ? "silero" : "energy", attention };
 }

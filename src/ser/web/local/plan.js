@@ -42,7 +42,12 @@ export function layOut({ rate, length }, { hop: step, power }, voiced, { audio, 
   const spoken = speech.includes(1);
   const [begin, end] = bounds(spoken ? speech : loud, step, length);
   const beyond = VOICE_MARGIN_HOPS * step;
-  for (const [some, margin] of audio.trim_silence ? [[loud, MARGIN_HOPS], [speech, VOICE_MARGIN_HOPS]] : []) {
+  for (const [some, margin] of audio.trim_silence
+    ? [
+        [loud, MARGIN_HOPS],
+        [speech, VOICE_MARGIN_HOPS],
+      ]
+    : []) {
     const [first, last] = bounds(some, step, length);
     if (last - first > window || begin < first - beyond || last + beyond < end) continue; // a door that slams, and no speech
     return oneSpan(Math.max(0, Math.min(first - margin * step, begin)), Math.min(length, Math.max(last + margin * step, end)));
@@ -108,7 +113,12 @@ function fullest(counts) {
  */
 export function weigh(answers, { spans, window, edges, speech, least }) {
   if (speech.length === 1) return { answers, speech };
-  const cells = smooth(answers, spans.map(([first]) => first), window, edges);
+  const cells = smooth(
+    answers,
+    spans.map(([first]) => first),
+    window,
+    edges,
+  );
   const most = Math.max(...speech.filter((_, cell) => cells[cell]));
   const held = speech.map((hops, cell) => (cells[cell] && hops >= Math.min(least[cell], most) ? Math.max(hops, 1) : 0));
   return { answers: cells.map((cell) => cell ?? answers[0].map(() => 0)), speech: held };

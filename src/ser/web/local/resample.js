@@ -195,7 +195,7 @@ function kernelOf({ cutoff, reach, beta }) {
   return Float64Array.from({ length: Math.floor(reach * STEPS) + 1 }, (_, index) => {
     const time = index / STEPS;
     const angle = Math.PI * cutoff * time;
-    return ((cutoff * (angle ? Math.sin(angle) / angle : 1)) * bessel(beta * Math.sqrt(1 - (time / reach) ** 2))) / whole;
+    return (cutoff * (angle ? Math.sin(angle) / angle : 1) * bessel(beta * Math.sqrt(1 - (time / reach) ** 2))) / whole;
   });
 }
 

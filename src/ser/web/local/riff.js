@@ -73,7 +73,8 @@ function readFormat(source, { start, length }) {
   }
   const width = frame / channels;
   const [code, widths] = CODECS[tag];
-  if (!widths.includes(width) || bits < 8) throw new PredictionError("unsupported-codec", `WAVE codec ${tag} with ${bits} bits in ${width} bytes`);
+  if (!widths.includes(width) || bits < 8)
+    throw new PredictionError("unsupported-codec", `WAVE codec ${tag} with ${bits} bits in ${width} bytes`);
   if (bits > 8 * width) throw new PredictionError("bad-header", `${bits} bits in ${width} bytes`);
   return { rate, channels, width, code };
 }
