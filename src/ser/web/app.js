@@ -1,12 +1,12 @@
 /** The page: what was given, what is being worked on, what came of it. */
 
 import { find, make, withCode } from "./dom.js";
-import { PredictionError, asPredictionError, mayPass, sentence } from "./errors.js";
+import { asPredictionError, mayPass, PredictionError, sentence } from "./errors.js";
 import { startMicrophone } from "./microphone.js";
-import { WHERE, about, predict } from "./predictor.js";
+import { about, predict, WHERE } from "./predictor.js";
 import { hideResult, pausePlayer, showResult } from "./result.js";
 import { decodePeaks } from "./waveform.js";
-import { UNKNOWN, listed, percent, size, spoken } from "./words.js";
+import { listed, percent, size, spoken, UNKNOWN } from "./words.js";
 
 /**
  * @typedef {object} Entry
@@ -15,7 +15,7 @@ import { UNKNOWN, listed, percent, size, spoken } from "./words.js";
  * @property {boolean} recorded here, with the microphone
  * @property {boolean} folder
  * @property {"waiting" | "working" | "done" | "failed" | "cancelled"} state
- * @property {any} [record]
+ * @property {import("./result.js").Answer} [record]
  * @property {PredictionError} [error]
  * @property {import("./waveform.js").Peaks | null} [peaks]
  */
@@ -28,6 +28,7 @@ const entries = [];
 let shown = null;
 /** @type {AbortController | null} */
 let work = null;
+/** @type {Awaited<ReturnType<typeof about>>} */
 let model = { classes: [], licence: "", threshold: null, maxBytes: null, maxSeconds: null, where: WHERE };
 
 /** @type {"idle" | "asking" | "recording" | "working"} asking: whether the microphone may be used. One at a time: what is given meanwhile waits. */
@@ -48,6 +49,7 @@ function turnTo(next) {
   if (inside) find(FIRST[state]).focus();
 }
 
+/** @param {string} text */
 function say(text) {
   find("#status").textContent = text;
 }
@@ -57,6 +59,7 @@ function say(text) {
  * @param {{recorded?: boolean, folders?: Set<string>}} [known] folders: names of those that are none
  */
 function give(files, { recorded = false, folders = new Set() } = {}) {
+  /** @type {Entry[]} */
   const given = files.map((blob) => ({ name: blob.name, blob, recorded, folder: folders.has(blob.name), state: "waiting" }));
   entries.push(...given);
   if (given.length) show(given[0]);
@@ -67,14 +70,15 @@ function goOn() {
   if (state === "idle" && entries.some(waits)) handle();
 }
 
+/** @param {Entry} entry */
 const waits = (entry) => entry.state === "waiting";
 
 /** One after the other. */
 async function handle() {
   work = new AbortController();
   turnTo("working");
-  say(`${entries.find(waits).name}: listening`);
-  for (let entry; (entry = entries.find(waits)); ) {
+  say(`${entries.find(waits)?.name}: listening`);
+  for (let entry = entries.find(waits); entry; entry = entries.find(waits)) {
     entry.state = "working";
     list();
     await listen(entry, work.signal);
@@ -97,7 +101,7 @@ async function listen(entry, signal) {
       throw new PredictionError("too-large", `${size(entry.blob.size)}; at most ${size(model.maxBytes)}`);
     }
     advance(entry, 0);
-    entry.record = await predict(entry.blob, { signal, progress: (fraction) => advance(entry, fraction) });
+    entry.record = await predict(entry.blob, { signal, progress: (/** @type {number} */ fraction) => advance(entry, fraction) });
     entry.peaks = await decodePeaks(entry.blob, entry.record);
     entry.state = "done";
   } catch (error) {
@@ -108,6 +112,7 @@ async function listen(entry, signal) {
 
 /**
  * Here, because an upload of what cannot be read looks as if the service were gone.
+ * @param {Entry} entry
  * @throws {PredictionError}
  */
 async function checkFile({ blob, folder }) {
@@ -118,6 +123,10 @@ async function checkFile({ blob, folder }) {
   });
 }
 
+/**
+ * @param {Entry} entry
+ * @param {number} fraction of the work
+ */
 function advance(entry, fraction) {
   const bar = find("#progress");
   const sending = model.where === "service" && fraction < 1;
@@ -132,9 +141,9 @@ function show(entry) {
   find("#alert").replaceChildren();
   hideResult();
   if (entry.state === "done") {
-    showResult(entry);
+    showResult(/** @type {import("./result.js").Answered} */ (entry));
     say(`${entry.name}: ${summary(entry)}`);
-  } else if (entry.state === "failed") {
+  } else if (entry.state === "failed" && entry.error) {
     complain(entry.error, entry.name, mayPass(entry.error) ? () => retry(entry) : undefined);
   } else {
     say(`${entry.name}: ${summary(entry)}`);
@@ -142,6 +151,7 @@ function show(entry) {
   list();
 }
 
+/** @param {Entry} entry */
 function retry(entry) {
   entry.state = "waiting";
   show(entry);
@@ -150,8 +160,9 @@ function retry(entry) {
 
 /** @param {Entry} entry */
 function summary({ state, record }) {
+  /** @type {Record<string, string>} */
   const states = { waiting: "waiting", working: "listening", failed: "no answer", cancelled: "cancelled" };
-  if (state !== "done") return states[state];
+  if (state !== "done" || !record) return states[state];
   if (!record.timeline.length) return "nobody speaks";
   return record.emotion === UNKNOWN ? UNKNOWN : `${record.emotion}, ${percent(record.confidence)} confident`;
 }
@@ -165,7 +176,7 @@ function complain(error, name, again) {
   const parts = [make("p", {}, ...(name ? [make("strong", {}, name), ": "] : []), ...withCode(sentence(error)))];
   if (error.detail) parts.push(make("p", { className: "soft" }, `${error.reason}: ${error.detail}`));
   const onclick = async () => {
-    await again();
+    await again?.();
     if (document.activeElement === document.body) find(FIRST[state]).focus(); // the button that had it is gone
   };
   if (again) parts.push(make("button", { type: "button", onclick }, "Try again"));
@@ -196,13 +207,18 @@ function cancel() {
 /** Files may be let fall anywhere. */
 function acceptDrops() {
   let depth = 0; // of elements entered and not yet left
-  const cover = (by) => (find("#drop").hidden = (depth = Math.max(0, depth + by)) === 0);
+  /** @param {number} by */
+  const cover = (by) => {
+    depth = Math.max(0, depth + by);
+    find("#drop").hidden = depth === 0;
+  };
+  /** @param {DragEvent} event */
   const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
   window.addEventListener("dragenter", (event) => hasFiles(event) && cover(1));
   window.addEventListener("dragleave", (event) => hasFiles(event) && cover(-1));
   window.addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
   window.addEventListener("drop", (event) => {
-    if (!hasFiles(event)) return;
+    if (!event.dataTransfer || !hasFiles(event)) return;
     event.preventDefault();
     cover(-depth);
     give([...event.dataTransfer.files], { folders: foldersOf(event.dataTransfer) });
@@ -211,8 +227,8 @@ function acceptDrops() {
 
 /** @param {DataTransfer} dropped */
 function foldersOf(dropped) {
-  const found = [...dropped.items].map((item) => item.webkitGetAsEntry?.()).filter((each) => each?.isDirectory);
-  return new Set(found.map(({ name }) => name));
+  const found = [...dropped.items].map((item) => item.webkitGetAsEntry?.());
+  return new Set(found.flatMap((each) => (each?.isDirectory ? [each.name] : [])));
 }
 
 async function introduce() {
@@ -235,7 +251,7 @@ async function introduce() {
       : `It runs on the service at ${location.host}: recordings go there, and nowhere else.`;
 }
 
-find("#file").addEventListener("change", (event) => {
+find("#file").addEventListener("change", (/** @type {any} */ event) => {
   give([...event.target.files]);
   event.target.value = ""; // the same file may be chosen again
 });

@@ -30,10 +30,21 @@ export function barTable(probabilities, emotion, threshold, moments) {
   return { element, choose: (cell) => rows.forEach((each) => each.choose(cell)) };
 }
 
+/**
+ * @param {string} text
+ * @param {string} [className]
+ */
 function column(text, className = "number") {
   return make("th", { scope: "col", className }, text);
 }
 
+/**
+ * @param {string} name of an emotion
+ * @param {number} share of 1
+ * @param {boolean} isAnswer
+ * @param {boolean} moments as of `barTable`
+ * @returns {{element: HTMLTableRowElement, choose: (cell: {probabilities: Record<string, number>} | undefined) => void}}
+ */
 function row(name, share, isAnswer, moments) {
   const label = make("th", { scope: "row", className: "name" }, make("span", { className: "swatch", data: { emotion: name } }), name);
   const whole = make("div", { className: "whole" });
@@ -46,6 +57,7 @@ function row(name, share, isAnswer, moments) {
   const number = make("td", { className: "number here" }, "–");
   bar.append(here);
   element.append(number);
+  /** @param {{probabilities: Record<string, number>} | undefined} cell */
   const choose = (cell) => {
     const now = cell?.probabilities[name];
     here.style.width = `${100 * (now ?? 0)}%`;

@@ -15,7 +15,7 @@ export function find(selector) {
  * @returns {any}
  */
 export function make(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
+  const element = /** @type {HTMLElement & Record<string, any>} */ (document.createElement(tag));
   for (const [name, value] of Object.entries(properties)) {
     if (name === "data") Object.assign(element.dataset, value);
     else if (name === "role" || name.startsWith("aria-")) element.setAttribute(name, value);

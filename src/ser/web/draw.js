@@ -8,10 +8,12 @@ import { highest, reached } from "./columns.js";
  */
 export function fit(canvas) {
   const scale = window.devicePixelRatio || 1;
-  const width = (canvas.width = Math.max(1, Math.round(canvas.clientWidth * scale)));
-  const height = (canvas.height = Math.max(1, Math.round(canvas.clientHeight * scale)));
+  const width = Math.max(1, Math.round(canvas.clientWidth * scale));
+  const height = Math.max(1, Math.round(canvas.clientHeight * scale));
+  Object.assign(canvas, { width, height });
   const style = getComputedStyle(canvas);
-  return { pen: canvas.getContext("2d"), width, height, colour: (name) => style.getPropertyValue(`--${name}`) };
+  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")); // null only where it has another context
+  return { pen, width, height, colour: (name) => style.getPropertyValue(`--${name}`) };
 }
 
 /**

@@ -18,7 +18,10 @@ let broken = null;
 worker.onmessage = ({ data: { id, progress, record, error } }) => {
   const request = waiting.get(id);
   if (!request) return; // cancelled
-  if (progress !== undefined) return request.progress(progress);
+  if (progress !== undefined) {
+    request.progress(progress);
+    return;
+  }
   waiting.delete(id);
   if (record) request.resolve(record);
   else request.reject(new PredictionError(error.reason, error.detail));
@@ -42,7 +45,7 @@ export async function about() {
 /**
  * @param {Blob} blob a whole file
  * @param {{signal?: AbortSignal, progress?: (fraction: number) => void}} [options] progress: of what was heard
- * @returns {Promise<object>} the record of `POST /v1/predict`
+ * @returns {Promise<import("./result.js").Answer>} the record of `POST /v1/predict`
  * @throws {PredictionError} and an AbortError where the signal says so
  */
 export async function predict(blob, { signal, progress = () => {} } = {}) {
@@ -51,7 +54,8 @@ export async function predict(blob, { signal, progress = () => {} } = {}) {
   signal?.throwIfAborted();
   if (broken) throw broken;
   const id = requests++;
-  const buffers = (recording.decoded ?? [recording.bytes]).map((array) => array.buffer);
+  const arrays = recording.decoded ?? (recording.bytes ? [recording.bytes] : []);
+  const buffers = arrays.map((array) => array.buffer);
   return new Promise((resolve, reject) => {
     waiting.set(id, { resolve, reject, progress });
     signal?.addEventListener("abort", () => {

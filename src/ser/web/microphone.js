@@ -16,6 +16,7 @@ const FLOOR = -60; // dBFS, the lowest level that is drawn
 export function startMicrophone(page) {
   /** @type {Awaited<ReturnType<typeof record>> | null} */
   let running = null;
+  /** @type {number[]} */
   const levels = [];
   const end = () => {
     const ended = running;
@@ -24,10 +25,12 @@ export function startMicrophone(page) {
     return ended;
   };
   const finish = async () => {
-    if (!running) return;
-    const blob = await end().stop();
+    const recording = running && end();
+    if (!recording) return;
+    const blob = await recording.stop();
     page.done(new File([blob], `recording-${stamp(new Date())}.wav`, { type: blob.type }));
   };
+  /** @type {(peak: number, seconds: number) => void} */
   const heard = (peak, seconds) => {
     if (!running) return;
     levels.push(peak);
@@ -69,10 +72,15 @@ function begin(limit) {
   find("#stop").focus(); // the disabled button has lost it
 }
 
+/** @param {Date} date */
 function stamp(date) {
   return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, "0")).join("-");
 }
 
+/**
+ * @param {number[]} levels
+ * @param {number} seconds
+ */
 function hush(levels, seconds) {
   const recent = levels.slice(Math.floor(levels.length * Math.max(0, 1 - HUSH / seconds)));
   const faint = seconds >= HUSH && Math.max(...recent) < FAINT;
@@ -80,7 +88,10 @@ function hush(levels, seconds) {
   if (find("#hush").textContent !== text) find("#hush").textContent = text;
 }
 
-/** The last levels as columns, the newest at the right. */
+/**
+ * The last levels as columns, the newest at the right.
+ * @param {number[]} levels
+ */
 function drawLevels(levels) {
   const { pen, width, height, colour } = fit(find("#level"));
   const step = 4 * (window.devicePixelRatio || 1);

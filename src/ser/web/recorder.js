@@ -6,6 +6,7 @@ import { encodeWav } from "./wav.js";
 /** As it sounds, and not as a telephone call would clean it: the model was trained on untouched speech. */
 const UNTOUCHED = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
 
+/** @type {Record<string, string>} name of an error -> code */
 const REFUSALS = {
   NotAllowedError: "microphone-refused",
   SecurityError: "microphone-refused",
@@ -34,7 +35,13 @@ export async function record(heard, lost) {
   }
 }
 
-/** As `record`, of an open microphone; closing it after an error is left to the caller. */
+/**
+ * As `record`, of an open microphone; closing it after an error is left to the caller.
+ * @param {MediaStream} stream
+ * @param {AudioContext} context
+ * @param {(peak: number, seconds: number) => void} heard
+ * @param {() => void} lost
+ */
 async function begin(stream, context, heard, lost) {
   stream.getAudioTracks()[0].onended = lost;
   await context.audioWorklet.addModule(new URL("recorder-worklet.js", import.meta.url).href).catch((error) => {
@@ -65,7 +72,8 @@ async function open() {
   try {
     return await navigator.mediaDevices.getUserMedia({ audio: UNTOUCHED });
   } catch (error) {
-    throw new PredictionError(REFUSALS[error.name] ?? "microphone-busy", error.message);
+    const { name, message } = /** @type {Error} */ (error);
+    throw new PredictionError(REFUSALS[name] ?? "microphone-busy", message);
   }
 }
 
@@ -76,10 +84,11 @@ async function open() {
  * @returns {Promise<Float32Array[]>} all blocks, when the node says that it was the last
  */
 function collect(node, rate, heard) {
+  /** @type {Float32Array[]} */
   const blocks = [];
   let count = 0;
   return new Promise((resolve) => {
-    node.port.onmessage = ({ data: block }) => {
+    node.port.onmessage = (/** @type {MessageEvent<Float32Array | null>} */ { data: block }) => {
       if (!block) return resolve(blocks);
       blocks.push(block);
       count += block.length;

@@ -1,11 +1,38 @@
-/** One record on the page: the answer, its probabilities, its time. */
+/**
+ * One record on the page: the answer, its probabilities, its time.
+ *
+ * @typedef {object} Judgement
+ * @property {string} emotion
+ * @property {number} confidence
+ * @property {Record<string, number>} probabilities in the model's order
+ *
+ * @typedef {Judgement & {start: number, end: number}} Passage from some second to another
+ *
+ * @typedef {object} Facts
+ * @property {number} seconds
+ * @property {number} speech_seconds
+ * @property {number} sample_rate Hz
+ * @property {number} channels
+ * @property {string | null} container
+ * @property {string | null} voice who told speech from silence
+ * @property {string[]} warnings
+ * @property {Passage[]} segments neighbouring passages with the same answer as one
+ * @property {Passage[]} timeline
+ * @property {Record<string, {rate: number, weights: number[]}> | null} attention
+ * @property {null} reason
+ * @property {null} detail
+ * @property {{classes: string[], licence: string, threshold: number | null, weights: string}} model
+ *
+ * @typedef {Judgement & Facts} Answer the record of `POST /v1/predict`
+ * @typedef {{name: string, blob: Blob, recorded: boolean, record: Answer, peaks: import("./waveform.js").Peaks | null}} Answered
+ */
 
 import { barTable } from "./bars.js";
 import { passageAt } from "./columns.js";
 import { find, make, save } from "./dom.js";
 import { makePlayer } from "./player.js";
 import { said, timeChart } from "./timeline.js";
-import { UNKNOWN, clock, percent, percentsApart, ranked, spoken, warning } from "./words.js";
+import { clock, percent, percentsApart, ranked, spoken, UNKNOWN, warning } from "./words.js";
 
 const MOST_ROWS = 2000;
 const ANNOUNCE_AFTER = 500; // ms without another move
@@ -29,7 +56,7 @@ export function pausePlayer() {
   pause();
 }
 
-/** @param {{name: string, blob: Blob, recorded: boolean, record: any, peaks: import("./waveform.js").Peaks | null}} entry */
+/** @param {Answered} entry */
 export function showResult(entry) {
   hideResult();
   const { record } = entry;
@@ -45,9 +72,10 @@ export function showResult(entry) {
   find("#save-sound").onclick = () => save(entry.blob, `${stem(entry.name)}.wav`);
 }
 
+/** @param {string} name of a file */
 const stem = (name) => name.replace(/\.[^.]*$/, "") || "recording";
 
-/** @param {any} record */
+/** @param {Answer} record */
 function showAnswer(record) {
   find("#answer").dataset.emotion = record.emotion;
   find("#answer strong").textContent = record.emotion;
@@ -55,35 +83,52 @@ function showAnswer(record) {
   find("#meaning").textContent = meaning(record);
 }
 
-/** That nobody speaks, the meaning of the answer says where it has no timeline. */
+/**
+ * That nobody speaks, the meaning of the answer says where it has no timeline.
+ * @param {Answer} record
+ */
 function showWarnings({ warnings, timeline }) {
   const told = warnings.filter((code) => timeline.length || code !== "no-speech");
   find("#warnings").replaceChildren(...told.map((code) => make("li", {}, warning(code))));
 }
 
-/** None where nobody speaks: what the model makes of noise means nothing. */
+/**
+ * None where nobody speaks: what the model makes of noise means nothing.
+ * @param {Answer} record
+ */
 function showBars(record) {
   const bars = barTable(record.probabilities, record.emotion, record.model.threshold, record.timeline.length > 1);
   find("#bars").replaceChildren(...(record.timeline.length ? [bars.element] : []));
   return bars;
 }
 
-/** @returns {string} what the answer means, in a sentence or two */
+/**
+ * @param {Answer} record
+ * @returns {string} what the answer means, in a sentence or two
+ */
 function meaning(record) {
   if (!record.timeline.length)
     return "Nobody speaks in the recording, as far as can be told. Without speech there is no emotion in a voice to tell.";
-  const [[likeliest, share], [second, other]] = [...ranked(record.probabilities), ["", 0]];
+  /** @type {[string, number]} */
+  const none = ["", 0];
+  const [[likeliest, share], [second, other]] = [...ranked(record.probabilities), none];
   const over = record.timeline.length > 1 ? `, over ${spoken(record.speech_seconds)} of speech` : "";
   if (record.emotion !== UNKNOWN) return second ? `Next is ${second} with ${percent(other)}${over}.` : "";
   const [reached, least] = percentsApart(share, record.model.threshold ?? 1);
   return `The likeliest is ${likeliest} with ${reached}${over}: less than the ${least} that this model needs for an answer. Unknown means that the model does not know, and not that there is no emotion.`;
 }
 
-/** Chart and player, which move each other. */
+/**
+ * Chart and player, which move each other.
+ * @param {Answered} entry
+ * @param {{choose: (cell: Passage | undefined) => void}} bars
+ */
 function showTime(entry, bars) {
   const { record } = entry;
   const announcer = makeAnnouncer();
+  /** @type {(seconds: number, playing: boolean) => void} */
   const moved = (seconds, playing) => {
+    /** @type {Passage | undefined} */
     const cell = passageAt(record.timeline, seconds);
     chart.show(seconds, playing);
     bars.choose(cell);
@@ -109,6 +154,7 @@ function showTime(entry, bars) {
   };
 }
 
+/** @param {boolean} playing */
 function changed(playing) {
   find("#play").textContent = playing ? "Pause" : "Play";
 }
@@ -120,10 +166,15 @@ function unplayable() {
 
 /** Tells the chosen moment to those who do not see it, once it stays. */
 function makeAnnouncer() {
-  let timer = 0;
-  const say = (text) => (find("#moment-status").textContent = text);
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** @param {string} text */
+  const say = (text) => {
+    find("#moment-status").textContent = text;
+  };
   say("");
   return {
+    /** @type {(seconds: number, cell: Passage | undefined) => void} */
     tell: (seconds, cell) => {
       clearTimeout(timer);
       timer = setTimeout(() => say(`${spoken(seconds)}: ${inFull(cell)}`), ANNOUNCE_AFTER);
@@ -132,11 +183,15 @@ function makeAnnouncer() {
   };
 }
 
+/** @param {Passage | undefined} cell */
 function momentText(cell) {
   return cell ? `${clock(cell.start)} to ${clock(cell.end)}: ${said(cell)}` : "No speech here.";
 }
 
-/** @returns {string} all probabilities that are seen as more than nothing */
+/**
+ * @param {Passage | undefined} cell
+ * @returns {string} all probabilities that are seen as more than nothing
+ */
 function inFull(cell) {
   if (!cell) return "no speech";
   const parts = ranked(cell.probabilities)
@@ -145,6 +200,7 @@ function inFull(cell) {
   return `${cell.emotion === UNKNOWN ? "unknown; " : ""}${parts.join(", ")}`;
 }
 
+/** @param {Answer} record */
 function caption(record) {
   if (!record.timeline.length) return "";
   const likeliest = new Set(record.timeline.map((cell) => ranked(cell.probabilities)[0][0]));
@@ -160,7 +216,10 @@ function caption(record) {
     .join(" ");
 }
 
-/** The table is made when it is opened. */
+/**
+ * The table is made when it is opened.
+ * @param {Answer} record
+ */
 function showPassages(record) {
   const details = find("#passages");
   details.hidden = !record.timeline.length;
@@ -169,6 +228,7 @@ function showPassages(record) {
   find("#passages .scroll").replaceChildren();
 }
 
+/** @param {Answer} record */
 function passageTable(record) {
   const head = ["from", "to", "emotion", "confidence"].map((name) => make("th", { scope: "col" }, name));
   const rows = record.segments
@@ -185,8 +245,10 @@ function passageTable(record) {
   return make("table", {}, make("caption", {}, title), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
 }
 
+/** @type {Record<string, string>} */
 const DETECTORS = { silero: "Silero VAD", energy: "loudness" };
 
+/** @param {Answer} record */
 function showFacts(record) {
   const facts = {
     "length": spoken(record.seconds),

@@ -4,6 +4,7 @@ import { PredictionError } from "./errors.js";
 
 export const WHERE = "service";
 
+/** @param {string} path */
 const here = (path) => new URL(path, import.meta.url).href;
 
 /**
@@ -22,7 +23,7 @@ export async function about() {
 /**
  * @param {Blob} blob a whole file
  * @param {{signal?: AbortSignal, progress?: (fraction: number) => void}} [options] progress: of what was sent; 1 while the model listens
- * @returns {Promise<object>} the record of `POST /v1/predict`
+ * @returns {Promise<import("./result.js").Answer>} the record of `POST /v1/predict`
  * @throws {PredictionError} and an AbortError where the signal says so
  */
 export function predict(blob, { signal, progress = () => {} } = {}) {
@@ -59,6 +60,7 @@ function parsed(text) {
  * @param {{reason?: string, detail?: string} | null} said application/problem+json; without it the status has to do
  */
 function problem(status, said) {
+  /** @type {Record<number, string>} */
   const codes = { 413: "too-large", 429: "busy", 503: "busy", 504: "timeout" };
   return new PredictionError(said?.reason ?? codes[status] ?? "failed", said?.detail ?? `HTTP ${status}`);
 }

@@ -27,6 +27,7 @@ export function encodeWav(blocks, rate) {
  * @param {number} rate Hz
  */
 function writeHeader(view, count, rate) {
+  /** @type {(offset: number, word: string) => void} */
   const text = (offset, word) => [...word].forEach((letter, index) => view.setUint8(offset + index, letter.charCodeAt(0)));
   text(0, "RIFF");
   view.setUint32(4, HEADER - 8 + 2 * count, true);

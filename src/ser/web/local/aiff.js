@@ -4,7 +4,7 @@ import { PredictionError } from "../errors.js";
 import { checkLength } from "./lengths.js";
 import { MOST_CHUNKS } from "./riff.js";
 
-/** Compression type: code, bytes of one sample (0: as COMM says), lowest byte first, no sign. */
+/** @type {Record<string, [string, number, boolean, boolean]>} compression type -> code, bytes of one sample (0: as COMM says), lowest byte first, no sign */
 const CODECS = {
   "NONE": ["integer", 0, false, false],
   "twos": ["integer", 0, false, false],

@@ -53,6 +53,7 @@ function curve(windows, name, seconds, stepRate) {
  * @param {[number, number]} reach
  */
 function add(listened, heard, rate, { start, end, until }, [from, to]) {
+  /** @type {(time: number, low: number, high: number) => number} */
   const clamp = (time, low, high) => Math.min(Math.max(time, low), high);
   for (let cell = Math.floor(from * rate); cell < Math.min(heard.length, Math.ceil(to * rate)); cell++) {
     const [left, right] = [clamp(cell / rate, from, to), clamp((cell + 1) / rate, from, to)];
@@ -73,6 +74,7 @@ function integral(weights, start, rate) {
   const length = weights.length / rate;
   const sums = new Float64Array(weights.length + 1);
   weights.forEach((weight, step) => (sums[step + 1] = sums[step] + weight));
+  /** @param {number} time */
   const until = (time) => {
     const position = Math.min(Math.max((time - start) * rate, 0), weights.length);
     const step = Math.min(Math.floor(position), weights.length - 1);

@@ -15,8 +15,8 @@ import { identifyAiff } from "./aiff.js";
 import { identifyFlac } from "./flac.js";
 import { id3Bytes, identifyMpeg } from "./mpeg.js";
 import { identifyOgg } from "./ogg.js";
-import { Source } from "./source.js";
 import { identifyWav } from "./riff.js";
+import { Source } from "./source.js";
 
 const LEAST_RATE = 4000;
 const MOST_RATE = 1 << 22;
@@ -24,7 +24,7 @@ const MOST_CHANNELS = 1024;
 /** Samples times channels of 16 ms. */
 const MOST_VALUES = 1 << 21;
 
-/** First bytes, and what they begin. */
+/** @type {Record<string, string>} first bytes -> what they begin */
 const OTHERS = {
   "RF64": "RF64",
   "RIFX": "RIFX",

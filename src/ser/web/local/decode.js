@@ -5,6 +5,7 @@ import { checkMissing } from "./lengths.js";
 import { BRICK_WALL, resample } from "./resample.js";
 
 const OPUS_RATE = 48_000;
+/** @type {Record<string, string>} */
 const TYPES = { flac: "audio/flac", ogg: 'audio/ogg; codecs="vorbis"', opus: 'audio/ogg; codecs="opus"', mp3: "audio/mpeg" };
 
 /**
@@ -32,10 +33,11 @@ async function decodeAt(bytes, name, rate) {
   if (!document.createElement("audio").canPlayType(TYPES[name]))
     throw new PredictionError("unsupported-codec", `this browser knows no ${name}; convert it to WAV`);
   try {
-    return await new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes.buffer);
+    return await new OfflineAudioContext(1, 1, rate).decodeAudioData(/** @type {ArrayBuffer} */ (bytes.buffer));
   } catch (error) {
-    if (error.name === "NotSupportedError")
+    const { name: kind, message } = /** @type {Error} */ (error);
+    if (kind === "NotSupportedError")
       throw new PredictionError("unsupported-codec", `this browser decodes nothing at ${rate} Hz; convert it to WAV`);
-    throw new PredictionError(name === "flac" ? "truncated" : "bad-header", `the browser's decoder refuses it: ${error.message}`);
+    throw new PredictionError(name === "flac" ? "truncated" : "bad-header", `the browser's decoder refuses it: ${message}`);
   }
 }

@@ -1,5 +1,6 @@
 /** What lies beside the page. */
 
+/** @param {string} path beside the page */
 export const here = (path) => new URL(`../${path}`, import.meta.url).href;
 
 /**
@@ -21,7 +22,8 @@ let facts;
 
 /** @returns {Promise<Facts>} of the page as it is published now */
 export function readFacts() {
-  return (facts ??= get("model.json", { cache: "no-cache" }).then((response) => response.json()));
+  facts ??= get("model.json", { cache: "no-cache" }).then((response) => response.json());
+  return facts;
 }
 
 /**

@@ -1,11 +1,11 @@
 /** From a decoded recording to its record: `Predictor.hear` of `ser.inference.predictor`. */
 
 import { curves } from "./attention.js";
-import { mixDown, prepare } from "./waveform.js";
 import { layOut, weigh } from "./plan.js";
 import { recordOf } from "./record.js";
 import { recordingOf } from "./recording.js";
 import { scan } from "./screening.js";
+import { mixDown, prepare } from "./waveform.js";
 
 /** Of the work, where silero tells speech from silence. */
 const VOICE_SHARE = 0.3;
@@ -22,7 +22,7 @@ const VOICE_SHARE = 0.3;
  * @param {string} fileName
  * @param {Ear} ear
  * @param {(fraction: number) => Promise<void>} progress rejects where the work is to stop
- * @returns {Promise<object>} the record
+ * @returns {Promise<import("../result.js").Answer>} the record
  * @throws {import("../errors.js").PredictionError}
  */
 export async function listen(opened, fileName, { facts, network, silero }, progress) {
@@ -32,6 +32,7 @@ export async function listen(opened, fileName, { facts, network, silero }, progr
   const voiced = silero && (await silero(recording, found.hop, found.power.length, (fraction) => progress(share * fraction)));
   if (voiced && !voiced.includes(1)) found.warnings.push("no-speech");
   const plan = layOut(recording, found, voiced, facts);
+  /** @type {(import("./attention.js").Window & import("./network.js").Heard)[]} */
   const heard = [];
   for (const [first, last] of plan.spans) {
     await progress(share + ((1 - share) * heard.length) / plan.spans.length);

@@ -26,12 +26,14 @@ export async function loadNetwork(facts) {
  * @throws {PredictionError} not-finite
  */
 async function run(session, waveform, names) {
+  /** @type {Record<string, object>} */
   const values = {
     waveforms: tensor(waveform, 1, waveform.length),
     lengths: tensor(BigInt64Array.of(BigInt(waveform.length)), 1),
   };
-  const feeds = Object.fromEntries(session.inputNames.map((name) => [name, values[name]]));
+  const feeds = Object.fromEntries(session.inputNames.map((/** @type {string} */ name) => [name, values[name]]));
   const found = await session.run(feeds, ["probabilities", ...names.map((name) => `attention_${name}`)]);
+  /** @type {number[]} */
   const probabilities = Array.from(found.probabilities.data);
   if (!probabilities.every(Number.isFinite)) {
     throw new PredictionError("not-finite", "the model's own numbers are too large for the precision of its features");

@@ -50,9 +50,10 @@ function reader(view, { width, code, little, unsigned }) {
 export class PcmRecording {
   /**
    * @param {Uint8Array} bytes of the whole file
-   * @param {import("./containers.js").Container} container with a layout
+   * @param {import("./containers.js").Container} container
+   * @param {Layout} layout of the container
    */
-  constructor(bytes, { name, rate, channels, layout }) {
+  constructor(bytes, { name, rate, channels }, layout) {
     this.name = name;
     this.rate = rate;
     this.channels = channels;

@@ -1,5 +1,5 @@
 /**
- * What of a recording is heard, and for which stretches of time it is answered: `lay_out` of `ser.inference.predictor`.
+ * What of a recording is heard, and for which stretches of time it is answered: `lay_out` of `ser.inference.plan`.
  *
  * @typedef {object} Plan all numbers are samples of the recording
  * @property {[number, number][]} spans heard, each on its own, in the order of their starts
@@ -9,9 +9,9 @@
  * @property {number[]} least hops of speech for which each cell is answered
  */
 
-import { HOP_SECONDS } from "./waveform.js";
 import { secondsToSamples } from "./units.js";
 import { counter, findSpeech } from "./vad_energy.js";
+import { HOP_SECONDS } from "./waveform.js";
 import { cellEdges, smooth, windowStarts } from "./windows.js";
 
 /** Seconds of speech that a window, or a cell, needs to be answered; half of it if that is less. */
@@ -35,6 +35,7 @@ export function layOut({ rate, length }, { hop: step, power }, voiced, { audio, 
   const loud = findSpeech(power, audio.trim_top_db);
   const speech = voiced ?? loud;
   const hops = counter(speech);
+  /** @type {(first: number, last: number) => Plan} */
   const oneSpan = (first, last) => {
     return { spans: [[first, last]], window: last - first, edges: bounds(speech, step, length), speech: [hops(0, length)], least: [1] };
   };
@@ -42,12 +43,11 @@ export function layOut({ rate, length }, { hop: step, power }, voiced, { audio, 
   const spoken = speech.includes(1);
   const [begin, end] = bounds(spoken ? speech : loud, step, length);
   const beyond = VOICE_MARGIN_HOPS * step;
-  for (const [some, margin] of audio.trim_silence
-    ? [
-        [loud, MARGIN_HOPS],
-        [speech, VOICE_MARGIN_HOPS],
-      ]
-    : []) {
+  const trims = [
+    { some: loud, margin: MARGIN_HOPS },
+    { some: speech, margin: VOICE_MARGIN_HOPS },
+  ];
+  for (const { some, margin } of audio.trim_silence ? trims : []) {
     const [first, last] = bounds(some, step, length);
     if (last - first > window || begin < first - beyond || last + beyond < end) continue; // a door that slams, and no speech
     return oneSpan(Math.max(0, Math.min(first - margin * step, begin)), Math.min(length, Math.max(last + margin * step, end)));
@@ -96,7 +96,13 @@ function spokenStarts(starts, window, hops, step) {
   return enough.length ? enough : [starts[fullest(counts)]];
 }
 
-/** Hops of speech in each window; arguments as of `spokenStarts`. */
+/**
+ * @param {number[]} starts
+ * @param {number} window
+ * @param {(first: number, last: number) => number} hops of speech
+ * @param {number} step samples of a hop
+ * @returns {number[]} hops of speech in each window
+ */
 function held(starts, window, hops, step) {
   return starts.map((start) => hops(Math.floor(start / step), Math.floor((start + window) / step)));
 }

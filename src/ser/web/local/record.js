@@ -3,6 +3,8 @@
 import { rounded } from "./units.js";
 import { stretches, weightedMean } from "./windows.js";
 
+/** @typedef {import("../result.js").Answer} Answer */
+
 const UNKNOWN = "unknown";
 
 /**
@@ -11,12 +13,13 @@ const UNKNOWN = "unknown";
  * @param {import("./plan.js").Plan} plan
  * @param {{answers: number[][], speech: number[]}} cells
  * @param {import("./files.js").Facts} facts
- * @returns {object} without `voice` and `attention`
+ * @returns {Omit<Answer, "voice" | "attention">}
  */
 export function recordOf({ name, rate, channels, length }, found, plan, { answers, speech }, facts) {
   const spoken = speech.flatMap((hops, cell) => (hops ? [cell] : []));
-  const whole = answers.length === 1 ? answers[0] : weightedMean(answers, speech);
+  const whole = answers.length === 1 ? answers[0] : meanOf(answers, speech);
   const seconds = plan.edges.map((edge) => edge / rate);
+  /** @type {(first: number, last: number) => import("../result.js").Passage} */
   const passage = (first, last) => passageOf(seconds, answers, first, last, facts);
   const replies = answers.map((row, cell) => (speech[cell] ? answer(row, facts) : null));
   const hops = plan.speech.reduce((sum, count) => sum + count, 0);
@@ -38,6 +41,15 @@ export function recordOf({ name, rate, channels, length }, found, plan, { answer
 }
 
 /**
+ * @param {number[][]} rows
+ * @param {number[]} weights of which one at least is not 0
+ * @returns {number[]}
+ */
+function meanOf(rows, weights) {
+  return /** @type {number[]} */ (weightedMean(rows, weights));
+}
+
+/**
  * @param {number[]} seconds edges of the cells
  * @param {number[][]} answers of the cells
  * @param {number} first cell
@@ -46,7 +58,7 @@ export function recordOf({ name, rate, channels, length }, found, plan, { answer
  */
 function passageOf(seconds, answers, first, last, facts) {
   const lengths = answers.slice(first, last).map((_, index) => seconds[first + index + 1] - seconds[first + index]);
-  const mean = last - first === 1 ? answers[first] : weightedMean(answers.slice(first, last), lengths);
+  const mean = last - first === 1 ? answers[first] : meanOf(answers.slice(first, last), lengths);
   return { start: rounded(seconds[first]), end: rounded(seconds[last]), ...judgement(mean, facts) };
 }
 

@@ -29,8 +29,8 @@ class DecodedRecording {
 /**
  * @typedef {object} Opened what travels from the page to the thread that listens
  * @property {import("./containers.js").Container} container
- * @property {Uint8Array} [bytes] of the file
- * @property {Float32Array[]} [decoded]
+ * @property {Uint8Array} [bytes] of a file whose container has a layout
+ * @property {Float32Array[]} [decoded] of any other
  */
 
 /**
@@ -38,5 +38,7 @@ class DecodedRecording {
  * @returns {import("./screening.js").Recording}
  */
 export function recordingOf({ container, bytes, decoded }) {
-  return decoded ? new DecodedRecording(decoded, container) : new PcmRecording(bytes, container);
+  if (decoded) return new DecodedRecording(decoded, container);
+  if (bytes && container.layout) return new PcmRecording(bytes, container, container.layout);
+  throw new TypeError("neither samples nor a layout of them");
 }

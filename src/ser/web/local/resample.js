@@ -73,7 +73,7 @@ export function resample(waveform, rate, target, shape) {
  */
 function run(waveform, passes, length) {
   if (!passes.length) return waveform;
-  const { up, down, reach, weights } = passes.at(-1);
+  const { up, down, reach, weights } = passes[passes.length - 1];
   const last = Math.floor(((length - 1) * down) / up) + reach;
   const input = run(waveform, passes.slice(0, -1), last + 1);
   const padded = new Float32Array(last + reach + 1);
@@ -160,6 +160,7 @@ function free(up, down, stopped, passed, odd = false) {
 function prepare({ up, down, scale, shape }) {
   const kernel = kernelOf(shape);
   const reach = Math.ceil(shape.reach / scale);
+  /** @param {number} phase */
   const compute = (phase) =>
     Float32Array.from({ length: 2 * reach }, (_, tap) => scale * at(kernel, Math.abs((tap - reach + 1 - phase / up) * scale) * STEPS));
   return { up, down, scale, shape, reach, weights: up * 2 * reach <= MOST_KEPT ? remember(compute) : compute };
@@ -171,8 +172,12 @@ function prepare({ up, down, scale, shape }) {
  * @returns {(key: number) => T}
  */
 function remember(compute) {
+  /** @type {T[]} */
   const known = [];
-  return (key) => (known[key] ??= compute(key));
+  return (key) => {
+    known[key] ??= compute(key);
+    return known[key];
+  };
 }
 
 /**
@@ -199,7 +204,10 @@ function kernelOf({ cutoff, reach, beta }) {
   });
 }
 
-/** Modified Bessel function of the first kind and order 0, by its power series (Abramowitz and Stegun 9.6.12). */
+/**
+ * Modified Bessel function of the first kind and order 0, by its power series (Abramowitz and Stegun 9.6.12).
+ * @param {number} value
+ */
 function bessel(value) {
   let term = 1;
   let sum = 1;

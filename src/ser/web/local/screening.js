@@ -1,8 +1,8 @@
 /** Recordings that cannot be used, and those that are used with a warning: the codes and limits of `ser.audio.screening`. */
 
 import { PredictionError } from "../errors.js";
-import { framePower, HOP_SECONDS, hopEnergy, mixDown } from "./waveform.js";
 import { secondsToSamples } from "./units.js";
+import { framePower, HOP_SECONDS, hopEnergy, mixDown } from "./waveform.js";
 
 const LEAST_SECONDS = 0.1;
 /** Hz; at this rate and below nothing above 4 kHz was recorded. */
@@ -16,7 +16,7 @@ const FULL_SCALE = 0.9999;
 const CLIPPED_SAMPLES = 3;
 const DC_OFFSET = 0.02;
 const BLOCK_SECONDS = 10;
-/** Suffix: what a file of that name holds. */
+/** @type {Record<string, string[]>} suffix -> what a file of that name holds */
 const SUFFIXES = { wav: ["wav"], aiff: ["aiff"], aif: ["aiff"], flac: ["flac"], ogg: ["ogg", "opus"], opus: ["opus"], mp3: ["mp3"] };
 
 /**
@@ -88,7 +88,8 @@ function judge({ count, full, sum, squares }, { name, rate, channels }, fileName
   const power = squares / count - mean ** 2;
   const level = power > 0 ? 10 * Math.log10(power) : -Infinity;
   if (level < SILENT_DBFS) throw new PredictionError("silent", Number.isFinite(level) ? `${level.toFixed(0)} dBFS` : "digital silence");
-  const suffix = fileName.includes(".") ? fileName.split(".").pop().toLowerCase() : "";
+  const suffix = fileName.includes(".") ? /** @type {string} */ (fileName.split(".").pop()).toLowerCase() : "";
+  /** @type {Record<string, boolean>} */
   const findings = {
     "clipped": full >= CLIPPED_SAMPLES,
     "dc-offset": Math.abs(mean) > DC_OFFSET,

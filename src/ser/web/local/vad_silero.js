@@ -1,8 +1,8 @@
 /** Where somebody speaks, told by silero-vad as `ser.audio.vad_silero` runs it. All lengths are samples at 16 kHz, but where another rate is named. */
 
-import { mixDown } from "./waveform.js";
 import { resample } from "./resample.js";
 import { openSession, tensor } from "./runtime.js";
+import { mixDown } from "./waveform.js";
 
 const RATE = 16_000;
 /** 32 ms have one probability of speech. The network sees the last 4 ms before them too. */
@@ -132,18 +132,21 @@ function inDoubt(probabilities, length) {
  * @returns {[number, number][]} by the rules of silero's `get_speech_timestamps`
  */
 function findStretches(probabilities, length) {
+  /** @type {[number, number][]} */
   const found = [];
+  /** @type {number | null} */
   let start = null;
+  /** @type {number | null} */
   let end = null;
-  probabilities.forEach((probability, at) => {
+  for (const [at, probability] of probabilities.entries()) {
     if (probability >= SPEECH) [start, end] = [start ?? at, null];
     else if (probability < SILENCE && start !== null) {
       end ??= at;
-      if ((at - end) * CHUNK < LEAST_SILENCE) return;
+      if ((at - end) * CHUNK < LEAST_SILENCE) continue;
       found.push([start * CHUNK, end * CHUNK]);
       start = end = null;
     }
-  });
+  }
   if (start !== null) found.push([start * CHUNK, length]);
   const long = found.filter(([first, last]) => last - first > LEAST_SPEECH);
   return long.map(([first, last]) => [Math.max(0, first - MARGIN), Math.min(length, last + MARGIN)]);

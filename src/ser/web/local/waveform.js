@@ -83,6 +83,7 @@ function keptSpan(waveform, rate, topDb) {
   const hop = secondsToSamples(HOP_SECONDS, rate);
   const power = framePower(hopEnergy(waveform, hop), hop).map((value) => Math.max(value, SILENT_POWER));
   const least = power.reduce((most, value) => Math.max(most, value)) * 10 ** (-topDb / 10);
+  /** @param {number} value */
   const loud = (value) => value > least;
   const [start, end] = [power.findIndex(loud) * hop, Math.min(waveform.length, (power.findLastIndex(loud) + 1) * hop)];
   return end - start < secondsToSamples(LEAST_SECONDS, rate) ? [0, waveform.length] : [start, end];

@@ -55,10 +55,11 @@ export function weightedMean(rows, weights) {
  * @returns {[number, number][]} neighbouring cells with the same answer, as first and behind the last; those without one are left out
  */
 export function stretches(answers) {
+  /** @type {[number, number][]} */
   const found = [];
   answers.forEach((answer, cell) => {
     if (answer === null) return;
-    if (cell && answers[cell - 1] === answer) found.at(-1)[1] = cell + 1;
+    if (cell && answers[cell - 1] === answer) found[found.length - 1][1] = cell + 1;
     else found.push([cell, cell + 1]);
   });
   return found;

@@ -1,8 +1,8 @@
 /** The thread that listens, so that the page stays responsive. One recording after the other. */
 
 import { PredictionError } from "../errors.js";
-import { listen } from "./listen.js";
 import { readFacts } from "./files.js";
+import { listen } from "./listen.js";
 import { loadNetwork } from "./network.js";
 import { loadSilero } from "./vad_silero.js";
 
@@ -25,7 +25,7 @@ async function load() {
 
 /**
  * @param {number} id of the request
- * @param {object} recording as of `listen`
+ * @param {import("./recording.js").Opened} recording
  * @param {string} fileName
  */
 async function work(id, recording, fileName) {
@@ -33,13 +33,15 @@ async function work(id, recording, fileName) {
     const ear = await loading.catch((error) => {
       throw new PredictionError("unavailable", String(error.message ?? error));
     });
+    /** @param {number} fraction */
     const progress = async (fraction) => {
       self.postMessage({ id, progress: fraction });
       await new Promise((resolve) => setTimeout(resolve)); // a cancellation may have come meanwhile
       if (cancelled.has(id)) throw new DOMException("cancelled", "AbortError");
     };
     self.postMessage({ id, record: await listen(recording, fileName, ear, progress) });
-  } catch (error) {
+  } catch (thrown) {
+    const error = /** @type {Partial<PredictionError>} */ (thrown);
     self.postMessage({ id, error: { reason: error.reason ?? "failed", detail: error.detail ?? String(error.message ?? error) } });
   } finally {
     cancelled.delete(id);
