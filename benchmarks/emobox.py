@@ -36,7 +36,7 @@ from ser.pipeline.extract import extract
 from ser.pipeline.load import Loaded, load
 from ser.pipeline.train import make_trainer, predict
 from ser.pipeline.transform import transform
-from ser.runs.run import create_run
+from ser.runs.create import create_run
 from ser.splits.protocols import find_protocol
 from ser.splits.split import make_split, write_split
 from ser.system.device import prepare_process
@@ -143,7 +143,9 @@ class Bench:
         """UAR on the speakers of another fold, without those of `fold`, after the last epoch."""
         val = self.folds[(fold + step) % len(self.folds)]
         trainer, _ = self.fit("ssl", candidate, 1, split_settings(f"{self.corpus}-{fold + 1}-inner-{step}", self.folds[fold], val))
-        return float(trainer.progress.history[-1]["val_uar"])
+        val_uar = trainer.progress.history[-1]["val_uar"]
+        assert val_uar is not None
+        return val_uar
 
     def choice(self, fold: int) -> Path:
         config = config_of(self.arguments, "ssl", MIX, 1, self.outer(fold))

@@ -14,7 +14,7 @@ from ser.config_file import load_config
 from ser.corpora.manifest import COLUMNS
 from ser.corpora.registry import CORPORA
 from ser.reasons import SKIP_REASONS, WARN_REASONS
-from ser.runs.run import flatten
+from ser.runs.compare import flatten
 
 PAGES = {"configuration.md": "write_configuration.py", "data.md": "write_data_page.py"}
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")

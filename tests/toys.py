@@ -180,7 +180,7 @@ def make_trainer(
     )
     torch.manual_seed(seed)
     network = build_model(config.model, SHAPES, num_classes)
-    return Trainer(network, train, val, config, {"classes": [f"class{i}" for i in range(num_classes)]})
+    return Trainer(network, train, val, config, num_classes, {"classes": [f"class{i}" for i in range(num_classes)]})
 
 
 def new_run(folder: Path) -> Run:

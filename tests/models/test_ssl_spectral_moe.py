@@ -348,7 +348,7 @@ def test_every_parameter_gets_a_gradient(aux: str | None, fusion: str) -> None:
     config = with_layers(1, 1, fusion=fusion, aux_expert=aux, gate_balance=0.1)
     model = tiny_moe(config=config, seed=5)
     output = run(model, make_clips([150, 420, 700]))
-    losses = ExtraLosses.of(moe_config(config=config))
+    losses = ExtraLosses.from_config(moe_config(config=config))
     torch.autograd.backward(losses.total(make_loss(TrainConfig()), output, torch.tensor([0, 1, 2])))
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name

@@ -21,7 +21,7 @@ from ser import cli
 from ser.features.store import FeatureStore
 from ser.pipeline.paths import lock_file
 from ser.pipeline.stores import store_folder
-from ser.runs import run as runs
+from ser.runs import create
 from ser.runs.checkpoint import digest, load_checkpoint
 from ser.runs.run import Run
 from ser.system.files import exclusive_lock, sha256_file
@@ -316,10 +316,10 @@ def test_ten_runs_of_one_second_get_ten_folders(workspace: Workspace, monkeypatc
         def now(cls, tz: Any = None) -> Any:
             return cls(2026, 1, 2, 3, 4, 5)
 
-    monkeypatch.setattr(runs, "datetime", Stopped)
+    monkeypatch.setattr(create, "datetime", Stopped)
     config = workspace.config()
     with ThreadPoolExecutor(10) as pool:
-        made = list(pool.map(lambda _: runs.create_run(config, None), range(10)))
+        made = list(pool.map(lambda _: create.create_run(config, None), range(10)))
     assert len({run.folder for run in made}) == 10
     assert {run.folder.name for run in made} == {"20260102-030405_spectral_crnn"} | {
         f"20260102-030405_spectral_crnn-{number}" for number in range(2, 11)

@@ -27,7 +27,8 @@ from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
 from ser.pipeline.stores import store_folder
 from ser.runs.checkpoint import load_checkpoint
-from ser.runs.run import HISTORY_COLUMNS, Run
+from ser.runs.history import HISTORY_COLUMNS
+from ser.runs.run import Run
 from ser.splits.certificate import make_statistic, read_certificate
 from ser.training.batches import SpeechDataset
 from ser.training.predict_split import predict_dataset

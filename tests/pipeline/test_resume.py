@@ -23,7 +23,8 @@ from ser.models.registry import build_model
 from ser.pipeline import train as train_step
 from ser.pipeline.load import read_loaded
 from ser.runs.checkpoint import digest, load_checkpoint
-from ser.runs.run import Run, create_run
+from ser.runs.create import create_run
+from ser.runs.run import Run
 from ser.splits.certificate import read_certificate
 from ser.system.files import exclusive_lock
 from ser.training.trainer import Trainer

@@ -155,11 +155,11 @@ def test_a_model_learns_the_shares_of_the_answers_and_elsewhere_the_labels(ready
     monkeypatch.setattr(train_step, "make_trainer", remembered)
     run = ready.train("votes", VOTES, SPEED_ALONE, SHORT)
     (trainer,) = trainers
-    assert trainer.train.targets is not None
-    assert trainer.val is not None
-    assert trainer.val.targets is None
+    assert trainer.train_data.targets is not None
+    assert trainer.val_data is not None
+    assert trainer.val_data.targets is None
     classes = load_checkpoint(run.best)["classes"]
-    for entry, target in zip(trainer.train.entries, trainer.train.targets, strict=True):
+    for entry, target in zip(trainer.train_data.entries, trainer.train_data.targets, strict=True):
         code = original_id(entry.id).split("_")[3] if entry.corpus == "crema" else ""
         expected = {entry.emotion: 1.0}
         if entry.corpus == "crema":

@@ -12,8 +12,12 @@ import pytest
 
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, ConfigError, DataError
-from ser.runs import run as runs
-from ser.runs.run import HISTORY_COLUMNS, Run, contrast, create_run, differences, find_run, write_history
+from ser.runs import create
+from ser.runs.compare import contrast, differences
+from ser.runs.create import create_run
+from ser.runs.find import find_run
+from ser.runs.history import HISTORY_COLUMNS, write_history
+from ser.runs.run import Run
 from ser.system.files import read_json, write_json
 from ser.system.tables import read_table
 
@@ -39,7 +43,7 @@ class StoppedClock(datetime):
 
 
 def test_runs_of_the_same_second_get_folders_of_their_own(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "datetime", StoppedClock)
+    monkeypatch.setattr(create, "datetime", StoppedClock)
     with ThreadPoolExecutor(10) as pool:
         made = list(pool.map(lambda _: create_run(config, None), range(10)))
     names = {run.folder.name for run in made}
@@ -71,13 +75,13 @@ def test_cfg_json_names_the_packages_of_extras_that_are_installed(
     config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch, installed: tuple[str, ...]
 ) -> None:
     def version(name: str) -> str:
-        if name in runs.OF_EXTRAS and name not in installed:
+        if name in create.OPTIONAL_PACKAGES and name not in installed:
             raise PackageNotFoundError(name)
         return "1.2.3"
 
-    monkeypatch.setattr(runs, "version", version)
+    monkeypatch.setattr(create, "version", version)
     environment = read_json(create_run(config, "mine").config)["environment"]
-    assert environment.keys() - {"python", "system", *runs.PACKAGES} == set(installed)
+    assert environment.keys() - {"python", "system", *create.PACKAGES} == set(installed)
 
 
 def test_a_run_is_found_by_its_name(config: ExperimentConfig) -> None:

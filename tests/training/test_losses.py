@@ -177,7 +177,7 @@ def test_a_model_without_gate_and_auxiliary_classifier_has_the_loss_of_its_logit
 )
 def test_the_additional_losses_follow_the_config(name: str, moe: dict[str, object], expected: ExtraLosses) -> None:
     config = ModelConfig(name=name, ssl_spectral_moe=SslSpectralMoeConfig.model_validate(moe))  # type: ignore[arg-type]
-    assert ExtraLosses.of(config) == expected
+    assert ExtraLosses.from_config(config) == expected
 
 
 # shares of the classes in place of a label

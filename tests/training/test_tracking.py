@@ -12,7 +12,8 @@ from conftest import Ser
 from processes import in_a_child
 from ser.config import TrackingConfig
 from ser.errors import ConfigError
-from ser.runs.run import HISTORY_COLUMNS, Run
+from ser.runs.history import HISTORY_COLUMNS
+from ser.runs.run import Run
 from ser.training.tracking import EventFile, check_installed
 from ser.training.trainer import Trainer
 from workspace import Workspace, history_of, rows_of, weights_of

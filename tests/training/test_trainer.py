@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from ser.config import ExperimentConfig, SpecAugmentConfig, TrainConfig
 from ser.errors import ArtefactError, DataError
 from ser.families import SSL
 from ser.runs.checkpoint import digest, load_checkpoint
-from ser.runs.run import HISTORY_COLUMNS, Run
+from ser.runs.history import HISTORY_COLUMNS, TrainingScores
+from ser.runs.run import Run
 from ser.system.files import write_text
 from ser.system.tables import read_table
 from ser.training.batches import SpeechDataset
@@ -114,13 +115,17 @@ def test_eight_utterances_are_learnt_by_heart(tmp_path: Path, run: Run) -> None:
     last = trainer.fit(run).history[-1]
     assert last["train_loss"] < 0.02
     assert (last["train_uar"], last["val_uar"], last["val_wa"], last["val_macro_f1"]) == (1, 1, 1, 1)
+    assert last["val_loss"] is not None
     assert last["val_loss"] < 0.05
 
 
 def test_what_was_learnt_holds_for_other_clips(train: SpeechDataset, val: SpeechDataset, run: Run) -> None:
     progress = make_trainer(train, val, epochs=15, learning_rate=1e-2, patience=15).fit(run)
     assert progress.best_uar == 1.0
-    assert progress.history[0]["val_loss"] > progress.history[-1]["val_loss"]
+    first, last = (row["val_loss"] for row in (progress.history[0], progress.history[-1]))
+    assert first is not None
+    assert last is not None
+    assert first > last
 
 
 @pytest.mark.parametrize(
@@ -215,7 +220,7 @@ def test_the_same_seed_gives_the_same_run(train: SpeechDataset, val: SpeechDatas
     assert without_seconds(one.progress.history) == without_seconds(two.progress.history)
 
 
-def without_seconds(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def without_seconds(history: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
 
 
@@ -350,7 +355,7 @@ def test_a_nan_on_val_stops_the_run_and_the_best_stays(train: SpeechDataset, val
     best, last = run.best.read_bytes(), run.last.read_bytes()
     original = trainer.train_epoch
 
-    def diverge(epoch: int) -> dict[str, Any]:
+    def diverge(epoch: int) -> TrainingScores:
         row = original(epoch)
         with torch.no_grad():
             next(trainer.model.parameters()).fill_(math.nan)
@@ -553,7 +558,7 @@ def test_best_checkpoints_hold_the_header_and_contiguous_weights(train: SpeechDa
 def test_a_class_without_a_clip_cannot_be_weighed(train: SpeechDataset) -> None:
     config = ExperimentConfig(train=TrainConfig(device="cpu"))
     with pytest.raises(DataError, match="no clip of class 2"):
-        Trainer(tiny_model(3), train, None, config, {"classes": ["a", "b", "c"]})
+        Trainer(tiny_model(3), train, None, config, 3, {"classes": ["a", "b", "c"]})
 
 
 def test_every_epoch_is_one_line_of_the_log(train: SpeechDataset, val: SpeechDataset, run: Run, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,7 +16,7 @@ from ser.report.card import model_card
 from ser.report.examples import Listener
 from ser.report.facts import RunFacts, read_facts
 from ser.report.page import render_page
-from ser.runs.run import flatten
+from ser.runs.compare import flatten
 from ser.system.console import say
 from ser.system.files import exclusive_lock, remove_leftovers, write_text
 from ser.system.optional import require

@@ -31,7 +31,8 @@ from ser.pipeline.protocol_results import Finished, print_results, write_results
 from ser.pipeline.train import train
 from ser.pipeline.transform import transform
 from ser.runs.checkpoint import first_line
-from ser.runs.run import MAY_DIFFER, Run, differences
+from ser.runs.compare import MAY_DIFFER, differences
+from ser.runs.run import Run
 from ser.splits.certificate import read_certificate
 from ser.splits.protocols import Fold, Protocol, find_protocol
 from ser.splits.split import CERTIFICATE_FILE, Split, drawing_key, make_split, read_split, write_split

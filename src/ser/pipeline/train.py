@@ -18,7 +18,9 @@ from ser.models.registry import build_model
 from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.pipeline.load import Loaded, read_loaded, write_normalisers
 from ser.runs.checkpoint import digest, fitting, load_checkpoint
-from ser.runs.run import Run, create_run, find_run
+from ser.runs.create import create_run
+from ser.runs.find import find_run
+from ser.runs.run import Run
 from ser.splits.certificate import Certificate, record_statistic, speaker_independent, write_certificate
 from ser.splits.split import CERTIFICATE_FILE, write_split
 from ser.system.console import print_table, say
@@ -114,7 +116,7 @@ def make_trainer(config: ExperimentConfig, loaded: Loaded) -> Trainer:
     about = header(config, loaded)
     if datasets["train"].targets is not None:  # what is learned is no longer told by the certificate alone
         about["targets"] = digest(torch.from_numpy(datasets["train"].targets))
-    return Trainer(model, datasets["train"], datasets["val"], config, about)
+    return Trainer(model, datasets["train"], datasets["val"], config, len(loaded.split.classes), about)
 
 
 def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, Any]:

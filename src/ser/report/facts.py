@@ -14,7 +14,9 @@ from ser.errors import ArtefactError, DataError, LeakageError
 from ser.evaluation.calibration import Calibration, calibrate, read_calibration
 from ser.evaluation.predictions import Predictions, read_predictions
 from ser.evaluation.scores import score
-from ser.runs.run import HISTORY_COLUMNS, Run, stored_config
+from ser.runs.compare import stored_config
+from ser.runs.history import HISTORY_COLUMNS
+from ser.runs.run import Run
 from ser.splits.certificate import SPLIT_NAMES, Certificate, Entries, check_rows, demand_disjoint, read_certificate, speaker_independent
 from ser.splits.split import CERTIFICATE_FILE, read_entries
 from ser.system.files import read_json

@@ -14,11 +14,12 @@ from ser.errors import ArtefactError
 from ser.system.files import atomic_write
 
 SCHEMA = 1
-SHOWN = 200
+"""Version of the layout of a checkpoint file."""
+MAX_ERROR_LENGTH = 200
 """Characters of what torch says of tensors that do not fit."""
 
 
-def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, content: dict[str, object]) -> None:
     """Atomic; `content` may hold dicts, lists, tensors, numbers, text, None."""
     with atomic_write(path) as file:
         torch.save({"schema": SCHEMA, "digest": digest(content), "content": content}, file)
@@ -65,7 +66,7 @@ def fitting(path: Path) -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        what = " ".join(str(error).split())[:SHOWN]
+        what = " ".join(str(error).split())[:MAX_ERROR_LENGTH]
         raise ArtefactError(f"{path} does not fit the network of this version, {__version__}: start a new run ({what})") from None
 
 
@@ -73,7 +74,7 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """sha256 over structure, numbers and the bytes of tensors: equal weights, equal digest.
 
     >>> digest({"w": torch.zeros(2)}) == digest({"w": torch.zeros(2)}), digest({"w": torch.ones(2)}) == digest({"w": torch.zeros(2)})
@@ -85,7 +86,7 @@ def digest(value: Any) -> str:
     return sha.hexdigest()
 
 
-def pieces(value: Any) -> Iterator[bytes]:
+def pieces(value: object) -> Iterator[bytes]:
     """The value as a sequence of bytes that says where each part begins."""
     if isinstance(value, torch.Tensor):
         yield f"tensor {value.dtype} {tuple(value.shape)} ".encode()

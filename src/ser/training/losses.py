@@ -68,7 +68,7 @@ class ExtraLosses:
     """Of `gate_imbalance`."""
 
     @classmethod
-    def of(cls, config: ModelConfig) -> "ExtraLosses":
+    def from_config(cls, config: ModelConfig) -> "ExtraLosses":
         """Both weights are 0 for a model without experts."""
         if config.name != "ssl_spectral_moe":
             return cls()

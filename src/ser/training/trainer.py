@@ -3,9 +3,8 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +15,11 @@ from ser.errors import DataError
 from ser.evaluation.calibration import log_loss
 from ser.evaluation.metrics import confusion_matrix, macro_f1, uar, wa
 from ser.features.registry import masked_features
+from ser.models.base import Order
 from ser.runs.checkpoint import digest, fitting, load_checkpoint, save_checkpoint
-from ser.runs.run import Run, contrast, flatten, write_history
+from ser.runs.compare import contrast, flatten
+from ser.runs.history import HistoryRow, TrainingScores, ValidationScores, write_history
+from ser.runs.run import Run
 from ser.system.device import choose_device, resolved, use_bf16
 from ser.system.progress import track
 from ser.training.batches import Batch, SpeechDataset, draw, length_buckets
@@ -28,9 +30,12 @@ from ser.training.tracking import EventFile
 
 log = logging.getLogger(__name__)
 
-Row = dict[str, Any]
+Header = dict[str, object]
+"""What a checkpoint says of its model besides the weights: plain values and tensors under their names."""
+DeviceFacts = Mapping[str, str | int]
+"""Device, precision and threads of a training."""
 
-OF_NO_WEIGHT = {"ser_version", "backbone"}
+NOT_COMPARED = {"ser_version", "backbone"}
 """What may differ between a checkpoint's header and that of the run which goes on: the program's version, and where the backbone's files
 stand. What is in them counts, and stands in `extractors`."""
 
@@ -42,7 +47,7 @@ class Progress:
     epoch: int = 0
     best_epoch: int = 0
     best_uar: float = -1.0
-    history: list[Row] = field(default_factory=list)
+    history: list[HistoryRow] = field(default_factory=list)
 
     def stale(self) -> int:
         """Epochs since the best one."""
@@ -53,28 +58,38 @@ class Trainer:
     """One model, one training set, one val set (None where the split leaves no speaker for it: then the last epoch counts as the best).
 
     Args:
-        header: what a checkpoint says of its model besides the weights.
+        model: the network, with fresh weights.
+        train_data: the training set.
+        val_data: the validation set, or None.
+        experiment: the whole config, of which the sections train, specaugment, model and tracking and the seed are used.
+        num_classes: C.
+        header: stored in every checkpoint.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        train: SpeechDataset,
-        val: SpeechDataset | None,
-        config: ExperimentConfig,
-        header: dict[str, Any],
+        train_data: SpeechDataset,
+        val_data: SpeechDataset | None,
+        experiment: ExperimentConfig,
+        num_classes: int,
+        header: Header,
     ) -> None:
-        self.config, self.specaugment, self.seed, self.header = config.train, config.specaugment, config.project.seed, header
-        self.masked_names = masked_features(config.model.features)
-        self.extra_losses, self.tensorboard = ExtraLosses.of(config.model), config.tracking.tensorboard
+        self.config = experiment.train
+        self.specaugment = experiment.specaugment
+        self.masked_names = masked_features(experiment.model.features)
+        self.seed = experiment.project.seed
+        self.header = header
+        self.num_classes = num_classes
+        self.extra_losses = ExtraLosses.from_config(experiment.model)
+        self.tensorboard = experiment.tracking.tensorboard
         self.device = choose_device(self.config)
         self.bf16 = use_bf16(self.config, self.device)
         self.ran_on = resolved(self.device, self.bf16)
         self.model: nn.Module = model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.train, self.val = train, val
-        self.num_classes = len(header["classes"])
-        learned = torch.from_numpy(train.labels if train.targets is None else train.targets)
-        weights = class_weights(learned, self.num_classes) if self.config.class_weights == "balanced" else None
+        self.train_data, self.val_data = train_data, val_data
+        targets = torch.from_numpy(train_data.labels if train_data.targets is None else train_data.targets)
+        weights = class_weights(targets, num_classes) if self.config.class_weights == "balanced" else None
         self.loss = make_loss(self.config, weights).to(self.device)
         self.optimizer = make_optimizer(self.model, self.config)
         self.steps_per_epoch = len(self.batches(epoch=1))
@@ -86,7 +101,7 @@ class Trainer:
         Raises:
             DataError: the loss is not finite; the last good checkpoint stays.
         """
-        self.announce()
+        self.log_start()
         events = EventFile(run.tensorboard, self.progress.history) if self.tensorboard else None
         while self.progress.epoch < self.config.epochs and not self.exhausted():
             self.run_epoch(run)
@@ -95,15 +110,15 @@ class Trainer:
         return self.progress
 
     def exhausted(self) -> bool:
-        return self.val is not None and self.progress.stale() >= self.config.patience
+        return self.val_data is not None and self.progress.stale() >= self.config.patience
 
-    def announce(self) -> None:
+    def log_start(self) -> None:
         size = sum(parameter.numel() for parameter in self.model.parameters())
         log.info(
             "training on %s in %s: %d utterances, %d batches an epoch, %d parameters",
             self.device,
             self.ran_on["precision"],
-            len(self.train),
+            len(self.train_data),
             self.steps_per_epoch,
             size,
         )
@@ -112,26 +127,29 @@ class Trainer:
         """One epoch, its checkpoints and its line of history. Written in this order, a kill at any moment loses one epoch at most."""
         start = time.monotonic()
         epoch = self.progress.epoch + 1
-        row: Row = {
+        train_scores = self.train_epoch(epoch)
+        val_scores = self.validate()
+        row: HistoryRow = {
             "epoch": epoch,
-            **self.train_epoch(epoch),
-            **self.validate(),
+            **train_scores,
+            **val_scores,
             "learning_rate": self.learning_rate(epoch * self.steps_per_epoch - 1),
+            "seconds": round(time.monotonic() - start, 2),
         }
-        row["seconds"] = round(time.monotonic() - start, 2)
-        better = self.val is None or row["val_uar"] > self.progress.best_uar
+        val_uar = row["val_uar"]
+        better = val_uar is None or val_uar > self.progress.best_uar
         self.progress.epoch = epoch
         self.progress.history.append(row)
         if better:
             self.progress.best_epoch = epoch
-            self.progress.best_uar = row["val_uar"] if self.val is not None else self.progress.best_uar
+            self.progress.best_uar = self.progress.best_uar if val_uar is None else val_uar
             save_checkpoint(run.best, self.best_content(row))
         save_checkpoint(run.last, self.last_content())
         write_history(run, self.progress.history)
-        log.info("%s%s", describe_row(row, self.config.epochs), "  best" if better else "")
+        log.info("%s%s", format_row(row, self.config.epochs), "  best" if better else "")
 
-    def train_epoch(self, epoch: int) -> Row:
-        """Returns train_loss (as the optimiser sees it: weighted, smoothed) and train_uar (of the augmented batches)."""
+    def train_epoch(self, epoch: int) -> TrainingScores:
+        """Update the weights once with every batch of an epoch."""
         epoch_seed = self.seed * 100_003 + epoch
         torch.manual_seed(epoch_seed)
         masks = torch.Generator().manual_seed(epoch_seed)
@@ -141,17 +159,18 @@ class Trainer:
         batches = self.batches(epoch)
         with track(f"epoch {epoch}", sum(map(len, batches)), "clips") as advance:
             for step, indices in enumerate(batches):
-                batch = self.train.batch(indices)
+                batch = self.train_data.batch(indices)
                 loss, predicted = self.step(batch, (epoch - 1) * self.steps_per_epoch + step, masks)
                 total += loss * len(indices)
                 confusion += confusion_matrix(batch.label.numpy(), predicted.numpy(), self.num_classes)
                 advance(len(indices))
         return {"train_loss": total / int(confusion.sum()), "train_uar": float(uar(confusion))}
 
-    def batches(self, epoch: int) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    def batches(self, epoch: int) -> list[Order]:
+        """Positions of the clips of each batch of an epoch."""
         generator = np.random.default_rng([self.seed, epoch])
-        order = draw(self.train.entries, self.config.sampler, self.config.sampler_balance, generator)
-        return length_buckets(order, self.train.lengths, self.config.batch_size, self.config.bucket_clips, generator)
+        order = draw(self.train_data.entries, self.config.sampler, self.config.sampler_balance, generator)
+        return length_buckets(order, self.train_data.lengths, self.config.batch_size, self.config.bucket_clips, generator)
 
     def step(self, batch: Batch, number: int, masks: torch.Generator) -> tuple[float, Tensor]:
         """One update of the weights; returns the loss and the predicted classes."""
@@ -191,24 +210,28 @@ class Trainer:
         share = (step - warmup) / max(self.config.epochs * self.steps_per_epoch - warmup, 1)
         return self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
 
-    def validate(self) -> Row:
-        if self.val is None:
-            return dict.fromkeys(("val_loss", "val_uar", "val_wa", "val_macro_f1"))
-        probabilities = predict_dataset(self.model, self.val, self.device).probabilities
+    def validate(self) -> ValidationScores:
+        """Scores on the validation set, with the present weights."""
+        if self.val_data is None:
+            return {"val_loss": None, "val_uar": None, "val_wa": None, "val_macro_f1": None}
+        probabilities = predict_dataset(self.model, self.val_data, self.device).probabilities
         if not np.isfinite(probabilities).all():
             raise DataError("the model's outputs on val are not finite: lower train.learning_rate")
-        confusion = confusion_matrix(self.val.labels, probabilities.argmax(axis=1), self.num_classes)
-        scores: dict[str, Callable[..., Any]] = {"val_uar": uar, "val_wa": wa, "val_macro_f1": macro_f1}
+        confusion = confusion_matrix(self.val_data.labels, probabilities.argmax(axis=1), self.num_classes)
         return {
-            "val_loss": log_loss(probabilities, self.val.labels),
-            **{name: float(metric(confusion)) for name, metric in scores.items()},
+            "val_loss": log_loss(probabilities, self.val_data.labels),
+            "val_uar": float(uar(confusion)),
+            "val_wa": float(wa(confusion)),
+            "val_macro_f1": float(macro_f1(confusion)),
         }
 
-    def best_content(self, row: Row) -> dict[str, Any]:
+    def best_content(self, row: HistoryRow) -> dict[str, object]:
+        """Content of best.pth: all that is needed to predict."""
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
         return {**self.header, "epoch": row["epoch"], "val_uar": row["val_uar"], "weights": weights}
 
-    def last_content(self) -> dict[str, Any]:
+    def last_content(self) -> dict[str, object]:
+        """Content of last.pth: all that is needed to go on with training."""
         progress = {name: getattr(self.progress, name) for name in ("epoch", "best_epoch", "best_uar", "history")}
         state = {"weights": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "progress": progress}
         return {**self.header, "ran_on": self.ran_on, **state}
@@ -235,17 +258,17 @@ class Trainer:
         write_history(run, self.progress.history)
         log.info("resuming %s after epoch %d", run.folder, self.progress.epoch)
 
-    def warn_of_other_hardware(self, before: Mapping[str, Any]) -> None:
+    def warn_of_other_hardware(self, before: DeviceFacts) -> None:
         """Sums in another order, or of fewer bits: no error, but no longer bit for bit the run that was never stopped."""
         changed = [contrast(key, before[key], now) for key, now in self.ran_on.items() if before.get(key, now) != now]
         if changed:
             log.warning("resuming with another %s: results may differ in the last bits", ", ".join(changed))
 
 
-def header_differences(stored: Mapping[str, Any], header: Mapping[str, Any]) -> list[str]:
-    """In what a checkpoint's header differs from the present one, with both values, except for what `OF_NO_WEIGHT` lists."""
-    then = flatten({key: stored.get(key) for key in header if key not in OF_NO_WEIGHT})
-    now = flatten({key: value for key, value in header.items() if key not in OF_NO_WEIGHT})
+def header_differences(stored: Mapping[str, object], header: Header) -> list[str]:
+    """In what a checkpoint's header differs from the present one, with both values, except for what `NOT_COMPARED` lists."""
+    then = flatten({key: stored.get(key) for key in header if key not in NOT_COMPARED})
+    now = flatten({key: value for key, value in header.items() if key not in NOT_COMPARED})
     return [contrast(key, then.get(key), now.get(key)) for key in then | now if digest(then.get(key)) != digest(now.get(key))]
 
 
@@ -265,7 +288,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
             return torch.optim.AdamW(groups, lr=config.learning_rate)
 
 
-def describe_row(row: Row, epochs: int) -> str:
+def format_row(row: HistoryRow, epochs: int) -> str:
     """One epoch as one line of the log."""
     val = "" if row["val_uar"] is None else f"  val loss {row['val_loss']:.3f} UAR {row['val_uar']:.3f} WA {row['val_wa']:.3f}"
     return f"epoch {row['epoch']}/{epochs}  train loss {row['train_loss']:.3f} UAR {row['train_uar']:.3f}{val}  {row['seconds']:.0f} s"

@@ -1,0 +1,71 @@
+"""In what the config of a run differs from another one."""
+
+import json
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from ser.config import ExperimentConfig
+from ser.errors import ArtefactError
+from ser.runs.run import Run
+from ser.system.files import read_json
+
+MAY_DIFFER = ("project", "protocol", "calibration", "tracking", "runtime")
+"""Sections that do not change what is computed, so a run may be resumed under others. The seed is checked apart."""
+
+
+MAX_VALUE_LENGTH = 200
+"""Characters of a value in a message."""
+
+
+def differences(config: ExperimentConfig, run: Run) -> list[str]:
+    """In what a stored config differs, as far as it changes the result: dotted keys with both values.
+
+    Raises:
+        ArtefactError: cfg.json is damaged, or not one of ours.
+    """
+    stored, current = (flatten(each.model_dump(mode="json")) for each in (stored_config(run), config))
+    keys = sorted(stored.keys() | current.keys())
+    compared = [key for key in keys if key.split(".")[0] not in MAY_DIFFER or key == "project.seed"]
+    return [contrast(key, stored.get(key), current.get(key)) for key in compared if stored.get(key) != current.get(key)]
+
+
+def stored_config(run: Run) -> ExperimentConfig:
+    """The config that a run was made with. A key that it does not know, because it came with a later version, has its default.
+
+    Raises:
+        ArtefactError: cfg.json is damaged, or not one of ours.
+    """
+    content = read_json(run.config)
+    if not isinstance(content, Mapping) or not isinstance(content.get("config"), Mapping):
+        raise ArtefactError(f"{run.config} is no config of a run of this program")
+    try:
+        return ExperimentConfig.model_validate(content["config"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:MAX_VALUE_LENGTH]
+        raise ArtefactError(f"{run.config} holds a config that this version does not know ({what})") from None
+
+
+def contrast(key: str, stored: object, current: object) -> str:
+    """A key with its value in a run and now; of what cannot be told in a few words, as a tensor, the key alone.
+
+    >>> contrast("model.features", ["mel", "mfcc"], ("mel",))
+    'model.features (["mel", "mfcc"] in the run, ["mel"] now)'
+    """
+    try:
+        then, now = (json.dumps(value, ensure_ascii=False) for value in (stored, current))
+    except TypeError:
+        return key
+    return f"{key} ({then[:MAX_VALUE_LENGTH]} in the run, {now[:MAX_VALUE_LENGTH]} now)"
+
+
+def flatten(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """
+    >>> flatten({"a": {"b": 1}, "c": [2]})
+    {'a.b': 1, 'c': [2]}
+    """
+    flat: dict[str, object] = {}
+    for key, value in values.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat

@@ -1,0 +1,49 @@
+"""The run to resume, found by its name or by its config."""
+
+import logging
+from pathlib import Path
+
+from ser.config import ExperimentConfig
+from ser.errors import ArtefactError, ConfigError, DataError
+from ser.runs.compare import differences
+from ser.runs.run import Run
+
+log = logging.getLogger(__name__)
+
+
+def find_run(config: ExperimentConfig, name: str | None) -> Run:
+    """The run to resume: the one called `name`, or the latest one with this config.
+
+    Raises:
+        DataError: there is none.
+        ConfigError: the run, or without a name every run, was made with another config; the keys that differ are named, with both values.
+        ArtefactError: the run's cfg.json is damaged.
+    """
+    root = Path(config.project.runs_dir)
+    if name is not None:
+        run = Run(root / name)
+        if not run.config.is_file():
+            raise DataError(f"{run.folder} is no run: there is nothing to resume")
+        differing = differences(config, run)
+        if differing:
+            raise ConfigError(f"{run.folder} was trained with another config; these differ: {', '.join(differing)}")
+        return run
+    return find_latest(config, root)
+
+
+def find_latest(config: ExperimentConfig, root: Path) -> Run:
+    """The latest run with this config; errors as of `find_run`."""
+    paths = sorted(root.glob("*/cfg.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    if not paths:
+        raise DataError(f"there is no run below {root}: there is nothing to resume")
+    nearest = ""
+    for run in (Run(path.parent) for path in paths):
+        try:
+            differing = differences(config, run)
+        except ArtefactError as error:
+            log.warning("%s", error)
+            continue
+        if not differing:
+            return run
+        nearest = nearest or f"; {run.folder}, the latest, differs in {', '.join(differing)}"
+    raise ConfigError(f"no run below {root} has this config{nearest}: there is nothing to resume")
