@@ -17,10 +17,11 @@ from sklearn.preprocessing import StandardScaler
 from ser.config_file import load_config
 from ser.evaluation.metrics import uar
 from ser.evaluation.predictions import Predictions
+from ser.evaluation.records import size_cells
 from ser.evaluation.scores import score
 from ser.pipeline.load import read_loaded
 from ser.training.batches import SpeechDataset
-from ser.wording import score_parts
+from ser.wording import percent
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 
@@ -59,8 +60,8 @@ def main() -> None:
         "| test | clips | UAR % | WA % | macro-F1 % |",
         "|---|---|---|---|---|",
         *(
-            f"| {name} | {of.get('n', '')} | " + " | ".join(f"{100 * of[metric]:.1f}" for metric in ("uar", "wa", "macro_f1")) + " |"
-            for name, of in score_parts(scores)
+            f"| {name} | {size_cells(part)[0] or ''} | " + " | ".join(percent(found.value) for found in part.by_metric().values()) + " |"
+            for name, part in scores.parts()
         ),
     ]
     table = "\n".join(lines) + "\n"

@@ -4,30 +4,28 @@ python benchmarks/scores.py runs/eight runs/six [--out table.md]
 """
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ser.evaluation.predictions import read_predictions
+from ser.evaluation.records import Estimates, size_cells
+from ser.evaluation.run_scores import read_run_scores
 from ser.evaluation.scores import score
-from ser.system.files import read_json
 from ser.system.tables import read_table
-from ser.wording import score_parts, with_interval
-
-METRICS = ("uar", "wa", "macro_f1")
 
 
 def rows(folder: Path) -> Iterator[str]:
     """One row overall, one for each corpus, one for the mean over corpora."""
-    metrics = read_json(folder / "test_metrics.json") | score(read_predictions(folder / "predictions.csv")["test"])
+    run, scores = read_run_scores(folder / "test_metrics.json"), score(read_predictions(folder / "predictions.csv")["test"])
     minutes = sum(float(row["seconds"]) for row in read_table(folder / "history.csv", ("seconds",))) / 60
-    label = f"{folder.name}: {len(metrics['classes'])} classes, seed {metrics['seed']}, {metrics['epochs']} epochs in {minutes:.0f} min"
-    for name, scores in score_parts(metrics):
-        yield row(f"**{label}**" if name == "all" else name, scores)
+    label = f"{folder.name}: {len(scores.classes)} classes, seed {run.seed}, {run.epochs} epochs in {minutes:.0f} min"
+    for name, part in scores.parts():
+        yield row(f"**{label}**" if name == "all" else name, part)
 
 
-def row(name: str, scores: Mapping[str, Any]) -> str:
-    cells = [str(scores.get("n", "")), str(scores.get("speakers", "")), *(with_interval(scores, metric) for metric in METRICS)]
+def row(name: str, scores: Estimates) -> str:
+    sizes = ("" if size is None else str(size) for size in size_cells(scores))
+    cells = [*sizes, *(estimate.in_percent() for estimate in scores.by_metric().values())]
     return f"| {name} | {' | '.join(cells)} |"
 
 

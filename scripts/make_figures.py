@@ -23,9 +23,11 @@ from PIL import Image
 from ser.commands.visualize import visualize
 from ser.config_file import load_config
 from ser.errors import SerError
-from ser.evaluation.calibration import read_calibration, reliability
+from ser.evaluation.calibration import read_calibration
+from ser.evaluation.confidence import reliability
 from ser.evaluation.predictions import Predictions, read_predictions
-from ser.report.plots import confusion, reliability_diagram
+from ser.report.figures.calibration import reliability_diagram
+from ser.report.figures.confusion import confusion
 from ser.report.utterance import save_figure
 from ser.runs.run import Run
 from ser.system.files import atomic_write
@@ -73,7 +75,7 @@ def of_run(run: Run) -> "Iterator[tuple[str, Figure]]":
     crema: Predictions = test.select(np.asarray(test.corpora) == "crema")
     yield "confusion", confusion(crema.confusion, crema.classes)
     calibration = read_calibration(run.calibration)
-    before, after = (reliability(of, crema.truth) for of in (crema.probabilities, calibration.apply(crema.probabilities)))
+    before, after = (reliability(table, crema.truth) for table in (crema.probabilities, calibration.apply(crema.probabilities)))
     yield "reliability", reliability_diagram(before, None if calibration.temperature is None else after)
 
 

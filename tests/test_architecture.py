@@ -34,7 +34,9 @@ NEVER = {"librosa", "sklearn", "pandas"}
 PURE = {
     "evaluation.metrics": {"errors"},
     "evaluation.intervals": {"errors", "evaluation.metrics"},
-    "evaluation.calibration": {"config", "errors", "evaluation.metrics", "system.files"},
+    "evaluation.confidence": {"evaluation.metrics"},
+    "evaluation.calibration": {"config", "errors", "evaluation.confidence", "evaluation.metrics", "system.files"},
+    "evaluation.calibration_fit": {"config", "evaluation.calibration", "evaluation.confidence", "evaluation.metrics"},
     "training.losses": {"config", "errors", "models.base"},
     "training.specaugment": {"config", "errors", "units"},
 }

@@ -19,25 +19,25 @@ from sklearn.metrics import log_loss as reference_log_loss
 from ser.config import CalibrationConfig
 from ser.errors import ArtefactError
 from ser.evaluation.calibration import (
+    Calibration,
+    StoredCalibration,
+    apply_temperature,
+    read_calibration,
+    write_calibration,
+    write_with_digest,
+)
+from ser.evaluation.calibration_fit import (
     AT_BOUND,
     HIGHEST,
     LOWEST,
     NO_VAL,
     NONE_WRONG,
-    Calibration,
-    apply_temperature,
-    brier_score,
     calibrate,
-    expected_calibration_error,
     fit_temperature,
     least_answers,
-    log_loss,
-    read_calibration,
-    reliability,
-    risk_coverage,
     threshold_for,
-    write_calibration,
 )
+from ser.evaluation.confidence import brier_score, expected_calibration_error, log_loss, reliability, risk_coverage
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -296,8 +296,9 @@ def test_the_threshold_keeps_val_at_the_error_and_no_smaller_one_does(table: Tab
 
 def test_calibrate_fits_on_val_and_measures_on_both() -> None:
     val, test = sampled(800, 2.0, seed=1), sampled(600, 2.0, seed=2)
-    content = calibrate(val, test, CalibrationConfig(max_error=0.3, bins=10))
-    assert content["temperature"] == fit_temperature(val.probabilities, val.truth)
+    found = calibrate(val, test, CalibrationConfig(max_error=0.3, bins=10))
+    content = found.model_dump(mode="json")
+    assert found.temperature == fit_temperature(val.probabilities, val.truth)
     assert {key: content[key] for key in ("max_error", "fitted_on", "n", "reason", "temperature_reason", "bins", "weights")} == {
         "max_error": 0.3,
         "fitted_on": "val",
@@ -307,27 +308,31 @@ def test_calibrate_fits_on_val_and_measures_on_both() -> None:
         "bins": 10,
         "weights": None,
     }
-    for part, table in ((content["val"], val), (content["test"], test)):
-        assert part["n"] == len(table.truth)
-        assert set(part["before"]) == {"ece", "brier", "log_loss", "aurc"}
-        assert part["before"]["brier"] == brier_score(table.probabilities, table.truth)
-        assert part["after"]["log_loss"] < part["before"]["log_loss"]
-        assert part["after"]["ece"] < part["before"]["ece"]
-        calibrated = apply_temperature(table.probabilities, content["temperature"])
-        answered = calibrated.max(axis=1) >= content["threshold"]
-        assert part["coverage"] == answered.mean()
-        assert part["error"] == (calibrated.argmax(axis=1) != table.truth)[answered].mean()
-    assert content["val"]["error"] <= 0.3
+    assert found.val is not None
+    assert found.temperature is not None
+    for part, table in ((found.val, val), (found.test, test)):
+        assert part.n == len(table.truth)
+        assert part.after is not None
+        assert part.before.model_dump().keys() == {"ece", "brier", "log_loss", "aurc"}
+        assert part.before.brier == brier_score(table.probabilities, table.truth)
+        assert part.after.log_loss < part.before.log_loss
+        assert part.after.ece < part.before.ece
+        calibrated = apply_temperature(table.probabilities, found.temperature)
+        answered = calibrated.max(axis=1) >= found.threshold
+        assert part.coverage == answered.mean()
+        assert part.error == (calibrated.argmax(axis=1) != table.truth)[answered].mean()
+    assert found.val.error is not None
+    assert found.val.error <= 0.3
     json.dumps(content, allow_nan=False)
 
 
 def test_without_val_nothing_is_fitted_and_the_reason_says_so() -> None:
     test = sampled(50, 2.0)
-    content = calibrate(None, test, CalibrationConfig())
-    assert (content["temperature"], content["threshold"], content["fitted_on"], content["n"], content["val"]) == (None, None, None, 0, None)
-    assert content["reason"] == NO_VAL
-    assert content["test"]["before"]["ece"] == expected_calibration_error(test.probabilities, test.truth)
-    assert (content["test"]["after"], content["test"]["coverage"], content["test"]["error"]) == (None, None, None)
+    found = calibrate(None, test, CalibrationConfig())
+    assert (found.temperature, found.threshold, found.fitted_on, found.n, found.val) == (None, None, None, 0, None)
+    assert found.reason == NO_VAL
+    assert found.test.before.ece == expected_calibration_error(test.probabilities, test.truth)
+    assert (found.test.after, found.test.coverage, found.test.error) == (None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -340,31 +345,33 @@ def test_without_val_nothing_is_fitted_and_the_reason_says_so() -> None:
     ],
 )
 def test_a_temperature_that_val_does_not_determine_stays_at_1_and_the_reason_says_so(val: Table, reason: str) -> None:
-    content = calibrate(val, val, CalibrationConfig())
-    assert (content["temperature"], content["temperature_reason"]) == (1, reason)
-    assert content["test"]["after"] == content["test"]["before"]
+    found = calibrate(val, val, CalibrationConfig())
+    assert (found.temperature, found.temperature_reason) == (1, reason)
+    assert found.test.after == found.test.before
 
 
 def test_where_no_answer_on_val_is_wrong_confidences_stay_and_the_threshold_is_chosen_all_the_same() -> None:
     sure = Table(np.tile([0.4, 0.3, 0.3], (20, 1)), zeros(20))
     assert apply_temperature(np.array([0.36, 0.32, 0.32]), fit_temperature(sure.probabilities, sure.truth))[0] > 0.8
-    content = calibrate(sure, sure, CalibrationConfig())
-    assert (content["threshold"], content["reason"], content["val"]["coverage"]) == (0.4, None, 1.0)
+    found = calibrate(sure, sure, CalibrationConfig())
+    assert (found.threshold, found.reason) == (0.4, None)
+    assert found.val is not None
+    assert found.val.coverage == 1.0
 
 
 def test_an_error_that_no_threshold_keeps_to_is_said() -> None:
     chance = Table(np.full((40, 2), 0.5), np.arange(40) % 2)
-    content = calibrate(chance, chance, CalibrationConfig(max_error=0.2))
-    assert content["temperature"] == 1
-    assert content["threshold"] is None
-    assert content["reason"] == "on val no confidence leaves 15 answers or more with at most 20 % of them wrong"
-    assert content["test"]["coverage"] is None
+    found = calibrate(chance, chance, CalibrationConfig(max_error=0.2))
+    assert found.temperature == 1
+    assert found.threshold is None
+    assert found.reason == "on val no confidence leaves 15 answers or more with at most 20 % of them wrong"
+    assert found.test.coverage is None
 
 
 def test_nothing_answered_on_test_has_no_error() -> None:
     sure, unsure = Table(two_classes(*[0.9] * 20), zeros(20)), Table(two_classes(*[0.6] * 20), zeros(20))
-    content = calibrate(sure, unsure, CalibrationConfig())
-    assert (content["test"]["coverage"], content["test"]["error"]) == (0.0, None)
+    found = calibrate(sure, unsure, CalibrationConfig())
+    assert (found.test.coverage, found.test.error) == (0.0, None)
 
 
 def calibration(**values: Any) -> Calibration:
@@ -395,18 +402,19 @@ def test_no_temperature_leaves_the_probabilities_as_they_are() -> None:
 WEIGHTS = "0" * 64
 
 
-def content_of(val: Table | None, test: Table | None = None) -> dict[str, Any]:
+def fitted_on(val: Table | None, test: Table | None = None) -> StoredCalibration:
     return calibrate(val, test or sampled(300, 2.0), CalibrationConfig(), WEIGHTS)
 
 
 @pytest.mark.parametrize("asked", [None, WEIGHTS])
 def test_what_was_written_is_read_back(tmp_path: Path, asked: str | None) -> None:
     val = sampled(300, 2.0)
-    content = content_of(val)
-    write_calibration(tmp_path / "calibration.json", content)
+    written = fitted_on(val)
+    write_calibration(tmp_path / "calibration.json", written)
     found = read_calibration(tmp_path / "calibration.json", asked)
-    assert found == calibration(**{name: content[name] for name in Calibration.model_fields})
-    assert found.answered(val.probabilities).mean() == content["val"]["coverage"]
+    assert found == calibration(**{name: getattr(written, name) for name in Calibration.model_fields})
+    assert written.val is not None
+    assert found.answered(val.probabilities).mean() == written.val.coverage
 
 
 CHANCE = Table(np.full((40, 2), 0.5), np.arange(40) % 2)
@@ -414,15 +422,15 @@ CHANCE = Table(np.full((40, 2), 0.5), np.arange(40) % 2)
 
 @pytest.mark.parametrize("val", [None, sampled(40, 2.0), CHANCE, Table(two_classes(*[0.9] * 20), zeros(20))])
 def test_whatever_was_fitted_can_be_read(tmp_path: Path, val: Table | None) -> None:
-    content = content_of(val, CHANCE)
-    write_calibration(tmp_path / "calibration.json", content)
-    assert read_calibration(tmp_path / "calibration.json").model_dump().items() <= content.items()
+    written = fitted_on(val, CHANCE)
+    write_calibration(tmp_path / "calibration.json", written)
+    assert read_calibration(tmp_path / "calibration.json") == written.calibration
 
 
 @pytest.mark.parametrize("weights", ["1" * 64, None])
 def test_the_calibration_of_other_weights_is_refused(tmp_path: Path, weights: str | None) -> None:
     path = tmp_path / "calibration.json"
-    write_calibration(path, {**content_of(sampled(300, 2.0)), "weights": weights})
+    write_calibration(path, fitted_on(sampled(300, 2.0)).model_copy(update={"weights": weights}))
     assert read_calibration(path).temperature
     with pytest.raises(ArtefactError, match="is of other weights"):
         read_calibration(path, WEIGHTS)
@@ -453,7 +461,7 @@ def test_a_damaged_calibration_is_one_line(tmp_path: Path, text: str | None, sai
 
 def test_a_flipped_digit_is_found(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
-    write_calibration(path, calibration().model_dump())
+    write_with_digest(path, calibration().model_dump())
     path.write_text(path.read_text().replace("0.6", "0.7"))
     with pytest.raises(ArtefactError, match="its digest does not fit"):
         read_calibration(path)
@@ -478,14 +486,17 @@ def test_a_flipped_digit_is_found(tmp_path: Path) -> None:
         (lambda content: content.update(val=None), "contradict"),
         (lambda content: content.update(val=None, fitted_on=None), "contradict"),
         (lambda content: content.update(threshold=None), "contradict"),
-        (lambda content: [content.update(threshold=None), *(content[of].update(coverage=None) for of in ("val", "test"))], "no reason"),
+        (
+            lambda content: [content.update(threshold=None), *(content[split].update(coverage=None) for split in ("val", "test"))],
+            "no reason",
+        ),
     ],
 )
 def test_a_calibration_of_other_content_is_one_line(tmp_path: Path, change: Callable[[dict[str, Any]], object], said: str) -> None:
     """Though its digest fits."""
-    path, content = tmp_path / "calibration.json", content_of(sampled(300, 2.0))
+    path, content = tmp_path / "calibration.json", fitted_on(sampled(300, 2.0)).model_dump(mode="json")
     change(content)
-    write_calibration(path, content)
+    write_with_digest(path, content)
     with pytest.raises(ArtefactError, match=f"no calibration of this program .*{said}") as error:
         read_calibration(path)
     assert len(str(error.value).splitlines()) == 1

@@ -63,26 +63,26 @@ def test_every_age_of_every_corpus_has_a_band() -> None:
 def test_groups_are_scored_apart_overall_and_within_each_corpus() -> None:
     women, men = dict.fromkeys(WOMEN[:5], 8), dict.fromkeys(MEN[:6], 6)
     fairness = measure_fairness(predictions_of({**women, **men, "tess/OAF": 10, "tess/YAF": 10, "ravdess/01": 5}))
-    json.dumps(fairness, allow_nan=False)
-    gender = fairness["gender"]
-    assert list(gender["all"]) == ["female", "male"]
-    assert (gender["all"]["female"]["speakers"], gender["all"]["female"]["n"]) == (7, 140)
-    assert gender["all"]["female"]["uar"] == pytest.approx((5 * 0.8 + 2) / 7)
-    assert gender["per_corpus"]["crema"]["female"]["uar"] == pytest.approx(0.8)
-    assert list(gender["per_corpus"]) == ["crema", "ravdess", "tess"]
-    assert "male" not in gender["per_corpus"]["tess"]
-    assert fairness["age"]["per_corpus"]["tess"].keys() == {"under 30", "60 and over"}
-    assert fairness["age"]["per_corpus"]["ravdess"].keys() == {"unknown"}
-    assert fairness["age"]["all"]["unknown"]["intervals"]["uar"]["reason"]
-    assert [band for band in (*AGE_BANDS, "unknown") if band in fairness["age"]["all"]] == list(fairness["age"]["all"]), "by age"
+    json.dumps(fairness.to_json(), allow_nan=False)
+    gender = fairness.gender
+    assert list(gender.all) == ["female", "male"]
+    assert (gender.all["female"].speakers, gender.all["female"].n) == (7, 140)
+    assert gender.all["female"].uar.value == pytest.approx((5 * 0.8 + 2) / 7)
+    assert gender.per_corpus["crema"]["female"].uar.value == pytest.approx(0.8)
+    assert list(gender.per_corpus) == ["crema", "ravdess", "tess"]
+    assert "male" not in gender.per_corpus["tess"]
+    assert fairness.age.per_corpus["tess"].keys() == {"under 30", "60 and over"}
+    assert fairness.age.per_corpus["ravdess"].keys() == {"unknown"}
+    assert fairness.age.all["unknown"].uar.reason
+    assert [band for band in (*AGE_BANDS, "unknown") if band in fairness.age.all] == list(fairness.age.all), "by age"
 
 
 def test_groups_add_up_to_all_utterances() -> None:
     predictions = predictions_of({speaker: index % 10 for index, speaker in enumerate([*WOMEN, *MEN, "savee/DC"])})
     fairness = measure_fairness(predictions)
-    for grouping in ("gender", "age"):
-        assert sum(of["n"] for of in fairness[grouping]["all"].values()) == len(predictions.ids)
-    assert fairness["gender"]["all"] == score(predictions)["per_gender"]
+    for grouping in (fairness.gender, fairness.age):
+        assert sum(group.n for group in grouping.all.values()) == len(predictions.ids)
+    assert fairness.gender.all == score(predictions).per_gender
 
 
 # women minus men
@@ -94,11 +94,11 @@ def test_the_difference_is_that_of_welch_where_a_score_is_a_mean_over_speakers()
     right = {**dict(zip(WOMEN, women, strict=False)), **dict(zip(MEN, men, strict=False))}
     difference = gender_difference(predictions_of(right))
     expected = stats.ttest_ind(np.array(women) / 10, np.array(men) / 10, equal_var=False)
-    interval, welch = difference["intervals"]["uar"], expected.confidence_interval(0.95)
-    assert (difference["female"], difference["male"]) == (6, 9)
-    assert difference["uar"] == pytest.approx(np.mean(women) / 10 - np.mean(men) / 10)
-    assert interval["degrees"] == pytest.approx(expected.df)
-    assert (interval["low"], interval["high"]) == pytest.approx((welch.low, welch.high))
+    interval, welch = difference.uar.interval, expected.confidence_interval(0.95)
+    assert (difference.female, difference.male) == (6, 9)
+    assert difference.uar.value == pytest.approx(np.mean(women) / 10 - np.mean(men) / 10)
+    assert interval.degrees == pytest.approx(expected.df)
+    assert (interval.low, interval.high) == pytest.approx((welch.low, welch.high))
 
 
 @pytest.mark.parametrize(
@@ -113,15 +113,15 @@ def test_the_difference_is_that_of_welch_where_a_score_is_a_mean_over_speakers()
 def test_with_fewer_than_five_of_either_there_is_a_reason_in_place_of_an_interval(women: int, men: int, reason: str) -> None:
     right = {**dict.fromkeys(WOMEN[:women], 8), **dict.fromkeys(MEN[:men], 6), "crema/nobody": 1}
     difference = gender_difference(predictions_of(right))
-    json.dumps(difference, allow_nan=False)
-    assert (difference["intervals"]["uar"]["low"], difference["intervals"]["uar"]["reason"]) == (None, reason)
-    assert difference["uar"] == (pytest.approx(0.2) if women and men else None)
-    assert (difference["female"], difference["male"]) == (women, men)
+    json.dumps(difference.to_json(), allow_nan=False)
+    assert (difference.uar.low, difference.uar.reason) == (None, reason)
+    assert difference.uar.value == (pytest.approx(0.2) if women and men else None)
+    assert (difference.female, difference.male) == (women, men)
 
 
 def test_equal_groups_differ_by_nothing() -> None:
     difference = gender_difference(predictions_of(dict.fromkeys([*WOMEN[:5], *MEN[:5]], 7)))
-    assert (difference["uar"], difference["intervals"]["uar"]["low"], difference["intervals"]["uar"]["high"]) == (0, 0, 0)
+    assert (difference.uar.value, difference.uar.low, difference.uar.high) == (0, 0, 0)
 
 
 def test_a_speaker_of_unknown_gender_changes_no_difference() -> None:

@@ -33,9 +33,9 @@ def predictions(ids: list[str], truth: list[int], answers: list[int], classes: t
 def test_listeners_by_hand() -> None:
     """Three clips: intended 0, 0 and 1; the second is tied."""
     found = human_scores(np.array([[3, 1], [2, 2], [1, 4]]), np.array([0, 0, 1]))
-    assert found["answers"] == 13
-    assert found["single"] == pytest.approx({"uar": (5 / 8 + 4 / 5) / 2, "wa": 9 / 13})
-    assert found["plurality"] == pytest.approx({"uar": (1.5 / 2 + 1) / 2, "wa": 2.5 / 3})
+    assert found.answers == 13
+    assert found.single.model_dump() == pytest.approx({"uar": (5 / 8 + 4 / 5) / 2, "wa": 9 / 13})
+    assert found.plurality.model_dump() == pytest.approx({"uar": (1.5 / 2 + 1) / 2, "wa": 2.5 / 3})
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_one_listener_against_the_others_is_what_a_loop_over_answers_counts(tabl
 
 def test_the_ceiling_is_that_of_the_judged_answers() -> None:
     found = ceiling(np.array([[3, 1], [0, 6]]))
-    assert found == pytest.approx({"uar": (3 / 4 + 1) / 2, "wa": 9 / 10, "n": 10})
+    assert found.model_dump() == pytest.approx({"uar": (3 / 4 + 1) / 2, "wa": 9 / 10, "n": 10})
 
 
 # -- a model ---------------------------------------------------------------------
@@ -79,12 +79,12 @@ def test_a_model_is_judged_by_the_plurality_and_not_by_the_label() -> None:
     found = perceived_scores(predictions(ids, truth=[2, 2, 3, 0], answers=[0, 3, 3, 0]), votes, PLAIN)
     assert found is not None
     judged = confusion_matrix([0, 2], [0, 3], len(HEARD))
-    assert (found["uar"], found["wa"]) == (uar(judged), wa(judged))
-    assert (found["n"], found["clips"], found["speakers"]) == (2, 3, 2)
-    assert "speaker" in found["intervals"]["uar"]["reason"]
-    assert found["human"]["answers"] == 25
-    assert found["human"]["single"]["wa"] == pytest.approx((1 + 6 + 4) / 25)
-    json.dumps(found, allow_nan=False)
+    assert (found.uar.value, found.wa.value) == (float(uar(judged)), float(wa(judged)))
+    assert (found.n, found.clips, found.speakers) == (2, 3, 2)
+    assert "speaker" in str(found.uar.reason)
+    assert found.human.answers == 25
+    assert found.human.single.wa == pytest.approx((1 + 6 + 4) / 25)
+    json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_a_model_that_says_the_shares_reaches_the_entropy_and_no_other_does() -> None:
@@ -92,12 +92,13 @@ def test_a_model_that_says_the_shares_reaches_the_entropy_and_no_other_does() ->
     shares = np.array([[0.75, 0, 0.25, 0, 0, 0], [0, 0, 0, 1, 0, 0]])
     table = predictions(["a", "b"], [0, 3], [0, 3])
     exact = Predictions(table.ids, table.corpora, table.speakers, table.truth, shares, HEARD)
-    best, other = (perceived_scores(of, votes, PLAIN) for of in (exact, table))
+    best, other = (perceived_scores(predicted, votes, PLAIN) for predicted in (exact, table))
     assert best is not None
     assert other is not None
     expected = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25)) / 2
-    assert best["cross_entropy"] == pytest.approx(best["entropy"]) == pytest.approx(expected)
-    assert other["cross_entropy"] > other["entropy"] == pytest.approx(expected)
+    assert best.cross_entropy == pytest.approx(best.entropy) == pytest.approx(expected)
+    assert other.entropy == pytest.approx(expected)
+    assert (other.cross_entropy or 0) > expected + 1e-9
 
 
 def test_votes_on_no_class_of_the_model_do_not_count() -> None:
@@ -105,13 +106,13 @@ def test_votes_on_no_class_of_the_model_do_not_count() -> None:
     classes = ("neutral", "sad", "angry")
     found = perceived_scores(predictions(["a", "b"], [1, 2], [1, 2], classes), votes, PLAIN)
     assert found is not None
-    assert (found["n"], found["clips"], found["wa"]) == (1, 1, 1.0)
-    assert found["human"]["answers_kept"] == 2 / 17
+    assert (found.n, found.clips, found.wa.value) == (1, 1, 1.0)
+    assert found.human.answers_kept == 2 / 17
     merged = LabelsConfig(merge={"disgust": "angry"}, keep=("neutral", "sad", "angry"))
     found = perceived_scores(predictions(["a", "b"], [1, 2], [1, 2], classes), votes, merged)
     assert found is not None
-    assert (found["n"], found["clips"], found["wa"]) == (2, 2, 0.5)
-    assert found["human"]["answers_kept"] == 1
+    assert (found.n, found.clips, found.wa.value) == (2, 2, 0.5)
+    assert found.human.answers_kept == 1
 
 
 def test_with_fewer_classes_listeners_look_better_and_the_share_of_their_answers_says_why() -> None:
@@ -120,17 +121,17 @@ def test_with_fewer_classes_listeners_look_better_and_the_share_of_their_answers
     fewer = perceived_scores(predictions(["a"], [1], [0], ("neutral", "sad", "angry")), votes, PLAIN)
     assert every is not None
     assert fewer is not None
-    assert [of["human"]["single"]["wa"] for of in (every, fewer)] == [0.4, 0.8]
-    assert [of["human"]["answers_kept"] for of in (every, fewer)] == [1.0, 0.5]
-    assert [of["human"]["answers"] for of in (every, fewer)] == [10, 5]
+    assert [scores.human.single.wa for scores in (every, fewer)] == [0.4, 0.8]
+    assert [scores.human.answers_kept for scores in (every, fewer)] == [1.0, 0.5]
+    assert [scores.human.answers for scores in (every, fewer)] == [10, 5]
 
 
 @pytest.mark.parametrize("votes", [{"a": counts(disgust=6)}, {"a": counts(sad=2, neutral=2)}])
 def test_no_plurality_at_all_scores_none(votes: dict[str, Any]) -> None:
     found = perceived_scores(predictions(["a"], [1], [1], ("neutral", "sad")), votes, PLAIN)
     assert found is not None
-    assert (found["uar"], found["n"], found["speakers"]) == (None, 0, 0)
-    json.dumps(found, allow_nan=False)
+    assert (found.uar.value, found.n, found.speakers) == (None, 0, 0)
+    json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_without_votes_there_is_nothing_to_say() -> None:
@@ -152,7 +153,7 @@ def test_what_people_hear_in_the_real_corpus() -> None:
     votes = read_owners_table(REAL / "tabulatedVotes.csv")
     intended = np.array([HEARD.index(LABELS[key.split("_")[3]].emotion) for key in votes])
     found = human_scores(np.stack(list(votes.values())), intended)
-    assert found["answers"] == 68_568
-    assert found["single"] == pytest.approx({"wa": 0.4000, "uar": 0.4069}, abs=5e-5)
-    assert found["plurality"] == pytest.approx({"wa": 0.4462, "uar": 0.4587}, abs=5e-5)
-    assert found["ceiling"] == pytest.approx({"wa": 0.5918, "uar": 0.5298, "n": 62_140}, abs=5e-5)
+    assert found.answers == 68_568
+    assert found.single.model_dump() == pytest.approx({"wa": 0.4000, "uar": 0.4069}, abs=5e-5)
+    assert found.plurality.model_dump() == pytest.approx({"wa": 0.4462, "uar": 0.4587}, abs=5e-5)
+    assert found.ceiling.model_dump() == pytest.approx({"wa": 0.5918, "uar": 0.5298, "n": 62_140}, abs=5e-5)

@@ -11,22 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser.errors import ArtefactError
+from ser.evaluation.folds import SeedSpread, fold_scores, seed_spread
+from ser.evaluation.gates import COLLAPSE, relative_entropy, summarise_gates
 from ser.evaluation.metrics import METRICS, confusion_matrix, uar, wa
 from ser.evaluation.predictions import Predictions, write_predictions
-from ser.evaluation.scores import (
-    COLLAPSE,
-    breakdown,
-    fold_scores,
-    genders,
-    pooled_scores,
-    relative_entropy,
-    score,
-    scores_of,
-    seed_spread,
-    speaker_matrices,
-    summarise_gates,
-    write_confusion_matrix,
-)
+from ser.evaluation.records import Estimates, SpeakerScores
+from ser.evaluation.scores import breakdown, genders, pooled_scores, score, scores_of, speaker_matrices, write_confusion_matrix
 from ser.splits.certificate import Entry
 
 CLASSES = ("neutral", "happy", "sad")
@@ -50,14 +40,19 @@ def make_predictions(speakers: dict[str, int], clips: int = 12, gates: bool = Fa
     )
 
 
+def values(scores: Estimates | None) -> dict[str, float]:
+    """metric -> its value, where each is defined."""
+    assert scores is not None
+    return {metric: found.value for metric, found in scores.by_metric().items() if found.value is not None}
+
+
 def read_csv(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def test_scores_have_every_part_of_the_contract_and_are_strict_json() -> None:
-    scores = score(make_predictions({"crema": 6, "savee": 1}))
-    json.dumps(scores, allow_nan=False)
+    scores = json.loads(json.dumps(score(make_predictions({"crema": 6, "savee": 1})).to_json(), allow_nan=False))
     assert set(scores) == {
         *("uar", "wa", "macro_f1", "n", "speakers", "intervals"),
         *("classes", "per_class", "per_corpus", "mean_over_corpora", "per_gender", "per_speaker"),
@@ -73,55 +68,52 @@ def test_scores_of_a_corpus_are_those_of_its_rows_alone() -> None:
     of_savee = np.array(predictions.corpora) == "savee"
     expected = uar(confusion_matrix(predictions.truth[of_savee], predictions.prediction[of_savee], 3))
     scores = score(predictions)
-    assert scores["per_corpus"]["savee"]["uar"] == pytest.approx(float(expected))
-    assert scores["mean_over_corpora"]["uar"] == pytest.approx(np.mean([of["uar"] for of in scores["per_corpus"].values()]))
+    assert scores.per_corpus["savee"].uar.value == pytest.approx(float(expected))
+    assert scores.mean_over_corpora.uar.value == pytest.approx(np.mean([part.uar.value for part in scores.per_corpus.values()]))
 
 
 def test_a_corpus_with_few_speakers_has_no_interval_and_says_why() -> None:
     scores = score(make_predictions({"crema": 6, "tess": 1}))
-    interval = scores["per_corpus"]["tess"]["intervals"]["uar"]
-    assert (interval["low"], interval["speakers"]) == (None, 1)
-    assert "1 speaker" in interval["reason"]
-    assert "tess has 1" in scores["mean_over_corpora"]["intervals"]["uar"]["reason"]
+    estimate = scores.per_corpus["tess"].uar
+    assert (estimate.low, estimate.speakers) == (None, 1)
+    assert "1 speaker" in str(estimate.reason)
+    assert "tess has 1" in str(scores.mean_over_corpora.uar.reason)
 
 
 def test_a_class_that_is_absent_from_the_test_split_scores_none() -> None:
     predictions = Predictions(["a", "b"], ["crema"] * 2, ["crema/1"] * 2, np.array([0, 1]), np.eye(3)[:2], CLASSES)
     scores = score(predictions)
-    of_sad = scores["per_class"]["sad"]
-    assert {name: of_sad[name] for name in ("precision", "recall", "f1", "support")} == {
-        "precision": None,
-        "recall": None,
-        "f1": None,
-        "support": 0,
-    }
-    assert of_sad["intervals"]["recall"]["reason"].startswith("0 speakers")
-    assert scores["uar"] == 1.0
+    sad = scores.per_class["sad"]
+    assert (sad.precision, sad.recall.value, sad.f1.value, sad.support) == (None, None, None, 0)
+    assert str(sad.recall.reason).startswith("0 speakers")
+    assert scores.uar.value == 1.0
 
 
 def test_the_recall_of_a_class_has_the_interval_of_the_uar_of_its_clips() -> None:
     predictions = make_predictions({"crema": 7})
     by_class = breakdown(predictions, np.array(CLASSES)[predictions.truth].tolist())
-    for label, of in score(predictions)["per_class"].items():
-        assert of["intervals"]["recall"] == by_class[label]["intervals"]["uar"]
-        assert of["intervals"]["f1"]["low"] < of["f1"] < of["intervals"]["f1"]["high"]
+    for label, scores in score(predictions).per_class.items():
+        assert scores.recall.interval == by_class[label].uar.interval
+        assert scores.f1.low is not None
+        assert scores.f1.value is not None
+        assert scores.f1.high is not None
+        assert scores.f1.low < scores.f1.value < scores.f1.high
 
 
 def test_a_class_that_few_speakers_have_gets_no_interval_and_the_reason() -> None:
     predictions = make_predictions({"crema": 8})
     told = np.array([name < "crema/04" for name in predictions.speakers])
-    scores = score(replace(predictions, truth=np.where(told | (predictions.truth != 2), predictions.truth, 0)))["per_class"]
-    for name in ("recall", "f1"):
-        interval = scores["sad"]["intervals"][name]
-        assert (interval["low"], interval["high"], interval["speakers"]) == (None, None, 4)
-        assert interval["reason"] == "4 speakers: an interval over fewer than 5 means nothing"
-    assert scores["neutral"]["intervals"]["recall"]["speakers"] == 8
+    scores = score(replace(predictions, truth=np.where(told | (predictions.truth != 2), predictions.truth, 0))).per_class
+    for estimate in (scores["sad"].recall, scores["sad"].f1):
+        assert (estimate.low, estimate.high, estimate.speakers) == (None, None, 4)
+        assert estimate.reason == "4 speakers: an interval over fewer than 5 means nothing"
+    assert scores["neutral"].recall.speakers == 8
 
 
 def test_no_predictions_score_none() -> None:
     scores = score(Predictions([], [], [], np.zeros(0, np.int64), np.zeros((0, 3)), CLASSES))
-    json.dumps(scores, allow_nan=False)
-    assert (scores["n"], scores["uar"], scores["mean_over_corpora"]["uar"], scores["per_corpus"]) == (0, None, None, {})
+    json.dumps(scores.to_json(), allow_nan=False)
+    assert (scores.n, scores.uar.value, scores.mean_over_corpora.uar.value, scores.per_corpus) == (0, None, None, {})
 
 
 def test_parts_of_unequal_length_are_refused() -> None:
@@ -138,8 +130,8 @@ def test_a_probability_that_is_not_finite_names_the_utterance() -> None:
 
 def test_scores_of_a_gender_are_those_of_its_speakers() -> None:
     predictions = make_predictions({"ravdess": 13, "toys": 1})
-    scores = score(predictions)["per_gender"]
-    assert {gender: of["speakers"] for gender, of in scores.items()} == {"female": 6, "male": 6, "unknown": 2}, "there is no ravdess/00"
+    scores = score(predictions).per_gender
+    assert {gender: part.speakers for gender, part in scores.items()} == {"female": 6, "male": 6, "unknown": 2}, "there is no ravdess/00"
     women = np.array([gender == "female" for gender in genders(predictions)])
     assert scores["female"] == scores_of(speaker_matrices(predictions.select(women))[1])
     assert predictions.select(women).speakers[0] == "ravdess/02"
@@ -147,20 +139,20 @@ def test_scores_of_a_gender_are_those_of_its_speakers() -> None:
 
 def test_scores_of_each_speaker() -> None:
     predictions = make_predictions({"crema": 2, "savee": 1})
-    scores = score(predictions)["per_speaker"]
+    scores = score(predictions).per_speaker
     assert list(scores) == ["crema/00", "crema/01", "savee/00"]
     own = predictions.select(np.array(predictions.speakers) == "crema/01")
-    assert scores["crema/01"] == {"corpus": "crema", "n": 12, "uar": float(uar(own.confusion)), "wa": float(wa(own.confusion))}
+    assert scores["crema/01"] == SpeakerScores(corpus="crema", n=12, uar=float(uar(own.confusion)), wa=float(wa(own.confusion)))
 
 
 def test_any_grouping_can_be_scored() -> None:
     predictions = make_predictions({"crema": 6})
     found = breakdown(predictions, ["old" if index % 3 else "young" for index in range(72)])
-    assert {key: (of["n"], of["speakers"]) for key, of in found.items()} == {"old": (48, 6), "young": (24, 6)}
+    assert {key: (part.n, part.speakers) for key, part in found.items()} == {"old": (48, 6), "young": (24, 6)}
 
 
 def test_the_spread_of_a_single_seed_has_no_deviation() -> None:
-    assert seed_spread([0.5]) == {"mean": 0.5, "sd": None, "min": 0.5, "max": 0.5, "n": 1}
+    assert seed_spread([0.5]) == SeedSpread(values=(0.5,), mean=0.5, sd=None, min=0.5, max=0.5, n=1)
 
 
 # seeds and folds
@@ -171,8 +163,8 @@ def test_the_scores_of_seeds_are_their_mean_on_as_many_utterances() -> None:
     other = replace(one, probabilities=np.roll(one.probabilities, 1, axis=1))
     found = pooled_scores([one, other])
     for metric in METRICS:
-        assert found[metric] == pytest.approx((score(one)[metric] + score(other)[metric]) / 2)
-    assert (found["n"], found["speakers"]) == (72, 6)
+        assert values(found)[metric] == pytest.approx((values(score(one))[metric] + values(score(other))[metric]) / 2)
+    assert (found.n, found.speakers) == (72, 6)
     assert pooled_scores([one, one]) == pooled_scores([one]) == scores_of(speaker_matrices(one)[1])
 
 
@@ -199,34 +191,41 @@ def two_folds(corpora: tuple[str, str] = ("crema", "crema")) -> dict[str, list[P
 def test_folds_count_equally_however_large() -> None:
     folds = two_folds()
     found = fold_scores(folds)
-    json.dumps(found, allow_nan=False)
-    by_fold = [np.mean([score(of)["uar"] for of in seeds]) for seeds in folds.values()]
-    of_mean = found["mean_over_folds"]
-    assert of_mean["uar"] == pytest.approx(np.mean(by_fold))
-    assert (of_mean["n"], of_mean["speakers"], of_mean["folds"]) == (96, 8, 2)
-    assert of_mean["intervals"]["uar"]["low"] < of_mean["uar"] < of_mean["intervals"]["uar"]["high"]
-    assert (found["pooled"]["n"], found["pooled"]["speakers"]) == (96, 8)
-    assert found["pooled"]["wa"] == pytest.approx(np.average([pooled_scores(seeds)["wa"] for seeds in folds.values()], weights=[60, 36]))
+    json.dumps(found.to_json(), allow_nan=False)
+    by_fold = [np.mean([values(score(predictions))["uar"] for predictions in seeds]) for seeds in folds.values()]
+    mean, together = found.mean_over_folds, found.pooled
+    assert mean.uar.value == pytest.approx(np.mean(by_fold))
+    assert (mean.n, mean.speakers, mean.folds) == (96, 8, 2)
+    low, value, high = mean.uar.low, mean.uar.value, mean.uar.high
+    assert low is not None
+    assert value is not None
+    assert high is not None
+    assert low < value < high
+    assert together is not None
+    assert (together.n, together.speakers) == (96, 8)
+    by_fold_wa = [values(pooled_scores(seeds))["wa"] for seeds in folds.values()]
+    assert together.wa.value == pytest.approx(np.average(by_fold_wa, weights=[60, 36]))
 
 
 def test_every_score_of_a_protocol_is_the_mean_of_those_of_its_seeds() -> None:
     """Also macro-F1, whose value for summed confusion matrices is another."""
     folds = two_folds()
     alone = [fold_scores({name: [seeds[place]] for name, seeds in folds.items()}) for place in range(2)]
-    for part in ("pooled", "mean_over_folds"):
-        for metric in METRICS:
-            assert fold_scores(folds)[part][metric] == pytest.approx(np.mean([of[part][metric] for of in alone]))
-    in_one_fold = {"1": folds["1"]}
-    found = fold_scores(in_one_fold)
-    assert {found["pooled"][metric] for metric in METRICS} == {found["mean_over_folds"][metric] for metric in METRICS}
-    assert found["pooled"]["intervals"] == found["mean_over_folds"]["intervals"] == pooled_scores(folds["1"])["intervals"]
+    both = fold_scores(folds)
+    for metric in METRICS:
+        assert values(both.pooled)[metric] == pytest.approx(np.mean([values(seed.pooled)[metric] for seed in alone]))
+        means = [values(seed.mean_over_folds)[metric] for seed in alone]
+        assert values(both.mean_over_folds)[metric] == pytest.approx(np.mean(means))
+    found = fold_scores({"1": folds["1"]})
+    assert found.pooled is not None
+    assert found.pooled.by_metric() == found.mean_over_folds.by_metric() == pooled_scores(folds["1"]).by_metric()
 
 
 def test_every_seed_of_a_fold_counts_equally_where_another_fold_has_more() -> None:
     folds = two_folds()
     folds["1"].append(folds["1"][0])
     first, second = ([wa(of.confusion) for of in seeds] for seeds in folds.values())
-    assert fold_scores(folds)["pooled"]["wa"] == pytest.approx((60 * np.mean(first) + 36 * np.mean(second)) / 96)
+    assert values(fold_scores(folds).pooled)["wa"] == pytest.approx((60 * np.mean(first) + 36 * np.mean(second)) / 96)
 
 
 def test_folds_that_differ_in_classes_have_a_mean_and_are_not_taken_together() -> None:
@@ -234,20 +233,20 @@ def test_folds_that_differ_in_classes_have_a_mean_and_are_not_taken_together() -
     of = folds["2"][0]
     folds["2"] = [replace(of, truth=of.truth % 2, probabilities=of.probabilities[:, :2], classes=CLASSES[:2])]
     found = fold_scores(folds)
-    assert found["pooled"] is None
-    assert found["mean_over_folds"]["intervals"]["uar"]["low"] is not None
+    assert found.pooled is None
+    assert found.mean_over_folds.uar.low is not None
 
 
 def test_folds_of_different_corpora_need_five_speakers_of_each() -> None:
-    interval = fold_scores(two_folds(("crema", "savee")))["mean_over_folds"]["intervals"]["uar"]
-    assert (interval["low"], interval["reason"]) == (None, "fewer than 5 speakers: savee has 3")
+    estimate = fold_scores(two_folds(("crema", "savee"))).mean_over_folds.uar
+    assert (estimate.low, estimate.reason) == (None, "fewer than 5 speakers: savee has 3")
 
 
 def test_a_speaker_in_several_folds_is_still_one() -> None:
     everyone = make_predictions({"crema": 5})
     even = np.arange(60) % 2 == 0
-    found = fold_scores({"1": [everyone.select(even)], "2": [everyone.select(~even)]})["mean_over_folds"]
-    assert (found["speakers"], found["n"], found["intervals"]["uar"]["degrees"]) == (5, 60, 4)
+    found = fold_scores({"1": [everyone.select(even)], "2": [everyone.select(~even)]}).mean_over_folds
+    assert (found.speakers, found.n, found.uar.interval.degrees) == (5, 60, 4)
 
 
 def test_the_confusion_matrix_is_written_with_names_on_both_sides(tmp_path: Path) -> None:
@@ -277,15 +276,15 @@ def test_gates_are_summarised_by_corpus_and_by_emotion() -> None:
     summary = summarise_gates(
         gated([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9], [0.3, 0.7]], ["tess", "crema", "tess", "tess"], truth=[0, 0, 2, 2])
     )
-    json.dumps(summary, allow_nan=False)
-    assert set(summary) == {"mean", "per_corpus", "per_emotion", "entropy", "entropy_of_mean", "collapsed_onto"}
-    assert summary["mean"] == pytest.approx({"ssl": 0.45, "mel": 0.55})
-    assert list(summary["per_corpus"]) == ["crema", "tess"]
-    assert summary["per_corpus"]["crema"] == pytest.approx({"ssl": 0.6, "mel": 0.4})
-    assert summary["per_corpus"]["tess"] == pytest.approx({"ssl": 0.4, "mel": 0.6})
-    assert summary["per_emotion"].keys() == {"neutral", "sad"}, "no clip of test is happy"
-    assert summary["per_emotion"]["sad"] == pytest.approx({"ssl": 0.2, "mel": 0.8})
-    assert summary["collapsed_onto"] is None
+    json.dumps(summary.to_json(), allow_nan=False)
+    assert set(summary.to_json()) == {"mean", "per_corpus", "per_emotion", "entropy", "entropy_of_mean", "collapsed_onto"}
+    assert summary.mean == pytest.approx({"ssl": 0.45, "mel": 0.55})
+    assert list(summary.per_corpus) == ["crema", "tess"]
+    assert summary.per_corpus["crema"] == pytest.approx({"ssl": 0.6, "mel": 0.4})
+    assert summary.per_corpus["tess"] == pytest.approx({"ssl": 0.4, "mel": 0.6})
+    assert summary.per_emotion.keys() == {"neutral", "sad"}, "no clip of test is happy"
+    assert summary.per_emotion["sad"] == pytest.approx({"ssl": 0.2, "mel": 0.8})
+    assert summary.collapsed_onto is None
 
 
 @pytest.mark.parametrize(
@@ -303,8 +302,8 @@ def test_the_entropy_tells_a_gate_that_chooses_from_one_that_always_mixes(
     weights: list[list[float]], entropy: float, of_mean: float
 ) -> None:
     summary = summarise_gates(gated(weights))
-    assert summary["entropy"] == pytest.approx(entropy)
-    assert summary["entropy_of_mean"] == pytest.approx(of_mean)
+    assert summary.entropy == pytest.approx(entropy)
+    assert summary.entropy_of_mean == pytest.approx(of_mean)
 
 
 @given(
@@ -322,7 +321,7 @@ def test_the_entropy_is_a_share_and_mixing_never_lowers_it(rows: list[list[float
 
 @pytest.mark.parametrize(("weight", "expected"), [(COLLAPSE + 0.01, "mel"), (COLLAPSE - 0.01, None), (1.0, "mel")])
 def test_a_gate_that_hears_one_expert_alone_is_named(weight: float, expected: str | None) -> None:
-    assert summarise_gates(gated([[1 - weight, weight]] * 3))["collapsed_onto"] == expected
+    assert summarise_gates(gated([[1 - weight, weight]] * 3)).collapsed_onto == expected
 
 
 def test_weights_and_probabilities_come_in_the_order_of_the_entries() -> None:

@@ -25,7 +25,7 @@ from ser.audio.waveform import prepare
 from ser.config import AudioConfig
 from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, AudioError, ConfigError, DataError
-from ser.evaluation.calibration import Calibration, read_calibration, write_calibration
+from ser.evaluation.calibration import Calibration, read_calibration, write_with_digest
 from ser.export.onnx_file import export_run
 from ser.features.base import ClipError
 from ser.inference import predictor as predict_module
@@ -393,7 +393,7 @@ def test_a_damaged_calibration_is_an_error(finished: Run, tmp_path: Path) -> Non
 def test_the_calibration_of_another_run_is_refused(finished: Run, tmp_path: Path) -> None:
     shutil.copy(finished.best, tmp_path)
     content = json.loads(finished.calibration.read_text())
-    write_calibration(Run(tmp_path).calibration, {**{key: of for key, of in content.items() if key != "digest"}, "weights": "0" * 64})
+    write_with_digest(Run(tmp_path).calibration, {**{key: of for key, of in content.items() if key != "digest"}, "weights": "0" * 64})
     with pytest.raises(ArtefactError, match="is of other weights"):
         Predictor.load(tmp_path)
 

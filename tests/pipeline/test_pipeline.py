@@ -18,7 +18,9 @@ from ser.corpora.manifest import COLUMNS as MANIFEST_COLUMNS
 from ser.corpora.manifest import original_id
 from ser.emotions import EMOTIONS
 from ser.errors import ConfigError, DataError, LeakageError
-from ser.evaluation.calibration import NO_VAL, Calibration, calibrate, log_loss, read_calibration
+from ser.evaluation.calibration import Calibration, read_calibration
+from ser.evaluation.calibration_fit import NO_VAL, calibrate
+from ser.evaluation.confidence import log_loss
 from ser.features.base import FeatureShape
 from ser.features.normaliser import Normaliser
 from ser.features.store import FeatureStore
@@ -148,7 +150,7 @@ def test_the_table_of_predictions_reproduces_the_calibration(prepared: Workspace
     val, test = table_of(finished, "val"), table_of(finished, "test")
     stored = json.loads(finished.calibration.read_text())
     assert stored.pop("digest")
-    assert stored == calibrate(val, test, prepared.config().calibration, weights_of(finished))
+    assert stored == calibrate(val, test, prepared.config().calibration, weights_of(finished)).model_dump(mode="json")
     calibration = read_calibration(finished.calibration, metrics_of(finished)["weights"])
     assert log_loss(calibration.apply(val.probabilities), val.truth) == stored["val"]["after"]["log_loss"]
     block = metrics_of(finished)["calibration"]

@@ -23,16 +23,20 @@ from ser.commands.report import report
 from ser.config import ProtocolConfig
 from ser.corpora.licences import model_licence, sound_licence
 from ser.corpora.registry import CORPORA
-from ser.evaluation.calibration import write_calibration
+from ser.evaluation.calibration import write_with_digest
+from ser.evaluation.perception import Accuracy, Ceiling, Human, Perceived
 from ser.evaluation.predictions import Predictions
-from ser.report import model as report_model
 from ser.report.build import headline
 from ser.report.card import model_card
 from ser.report.examples import clear_cases, sound_uri, worst_confusions
-from ser.report.facts import Perceived, RunFacts, read_facts
+from ser.report.facts import RunFacts, read_facts
+from ser.report.figures.speakers import SpeakerPoint
 from ser.report.page import Note, Table
-from ser.report.plots import SpeakerPoint
-from ser.report.scores import curves_section, ends, perceived_section, protocol_name, protocol_title
+from ser.report.sections import examples as example_sections
+from ser.report.sections.curves import curves_section
+from ser.report.sections.data import protocol_name, protocol_title
+from ser.report.sections.perceived import perceived_section
+from ser.report.sections.speakers import ends
 from ser.runs.run import Run
 from ser.splits.certificate import read_certificate, write_certificate
 from ser.splits.protocols import find_protocol, read_protocols
@@ -135,8 +139,8 @@ def told(ser: Ser, run: Run, *options: str) -> Page:
 
 def few_examples(patch: pytest.MonkeyPatch) -> None:
     """One picture of a right answer and one of a mistake, where the others would only take time."""
-    patch.setattr(report_model, "clear_cases", lambda test: clear_cases(test)[:1])
-    patch.setattr(report_model, "worst_confusions", lambda test: worst_confusions(test)[:1])
+    patch.setattr(example_sections, "clear_cases", lambda test: clear_cases(test)[:1])
+    patch.setattr(example_sections, "worst_confusions", lambda test: worst_confusions(test)[:1])
 
 
 @pytest.fixture
@@ -341,7 +345,7 @@ def recalibrate(run: Run, change: Any) -> None:
     content = json.loads(run.calibration.read_text())
     del content["digest"]
     change(content)
-    write_calibration(run.calibration, content)
+    write_with_digest(run.calibration, content)
 
 
 def doubled(run: Run) -> None:
@@ -370,10 +374,10 @@ DAMAGES: Sequence[tuple[str, Any, int, str]] = [
     ("history without val", lambda run: edit_last(run.history, {"val_uar": ""}), 4, "history.csv is damaged"),
     ("history not finite", lambda run: edit_last(run.history, {"train_loss": "nan"}), 4, "a number is not finite"),
     ("history cut", lambda run: run.history.write_text(run.history.read_text().splitlines(keepends=True)[0]), 4, "lacks the best epoch"),
-    ("another's temperature", lambda run: recalibrate(run, lambda of: of.update(temperature=7.0)), 4, "is of another run"),
-    ("another's weights", lambda run: recalibrate(run, lambda of: of.update(weights="0" * 64)), 4, "is of another run"),
-    ("no effect on test", lambda run: recalibrate(run, lambda of: of.pop("test")), 4, "holds no calibration of this program"),
-    ("null on test", lambda run: recalibrate(run, lambda of: of.update(test=None)), 4, "holds no calibration of this program"),
+    ("another's temperature", lambda run: recalibrate(run, lambda content: content.update(temperature=7.0)), 4, "is of another run"),
+    ("another's weights", lambda run: recalibrate(run, lambda content: content.update(weights="0" * 64)), 4, "is of another run"),
+    ("no effect on test", lambda run: recalibrate(run, lambda content: content.pop("test")), 4, "holds no calibration of this program"),
+    ("null on test", lambda run: recalibrate(run, lambda content: content.update(test=None)), 4, "holds no calibration of this program"),
     ("calibration edited", lambda run: edit(run.calibration, '"bins": 15', '"bins": 16'), 4, "calibration.json is damaged"),
     ("certificate edited", lambda run: edit(run.split / "leakage.json", '"seed": 42', '"seed": 43'), 3, "was edited"),
     ("split edited", lambda run: drop_line(run.split / "test.csv"), 3, "test.csv differs from its certificate"),
@@ -476,15 +480,12 @@ def test_every_corpus_that_is_not_free_keeps_its_sound() -> None:
 
 def test_what_listeners_heard_stands_beside_what_people_reach(finished: Run) -> None:
     facts = read_facts(finished.folder)
-    people = {"uar": 0.4, "wa": 0.45}
-    found = {
-        **facts.scores,
-        "clips": 80,
-        "cross_entropy": 1.5,
-        "entropy": 1.1,
-        "human": {"answers": 900, "answers_kept": 0.75, "single": people, "plurality": people, "ceiling": people | {"n": 850}},
-    }
-    outcome = facts.outcome.model_copy(update={"perceived": Perceived.model_validate(found)})
+    people = Accuracy(uar=0.4, wa=0.45)
+    ceiling = Ceiling(uar=0.4, wa=0.45, n=850)
+    human = Human(answers=900, answers_kept=0.75, single=people, plurality=people, ceiling=ceiling)
+    scores = facts.scores
+    found = Perceived(**scores.by_metric(), n=scores.n, speakers=scores.speakers, clips=80, cross_entropy=1.5, entropy=1.1, human=human)
+    outcome = facts.outcome.model_copy(update={"perceived": found})
     note, table, _ = perceived_section(replace(facts, outcome=outcome)).items
     assert isinstance(note, Note)
     assert not note.missing

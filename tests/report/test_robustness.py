@@ -174,15 +174,17 @@ def test_every_condition_is_measured_on_the_same_clips_and_compared_with_clean(
     recogniser: Recogniser, entries: tuple[Entry, ...], manifest: Manifest, raw: Path
 ) -> None:
     measured = measure_robustness(recogniser, entries, manifest, raw, clips=20)
-    json.dumps(measured, allow_nan=False)
-    assert list(measured["conditions"]) == list(CONDITIONS)
-    assert (measured["n"], measured["left_out"]) == (20, {})
-    assert measured["speakers"] == len({entry.speaker for entry in choose_evenly(entries, 20, 42)})
-    clean = measured["conditions"][CLEAN]
-    for of in measured["conditions"].values():
-        assert (of["n"], of["speakers"]) == (20, measured["speakers"])
-        assert of["change"]["uar"] == pytest.approx(of["uar"] - clean["uar"])
-    assert clean["change"]["intervals"]["uar"]["low"] == clean["change"]["uar"] == 0
+    json.dumps(measured.to_json(), allow_nan=False)
+    assert list(measured.conditions) == list(CONDITIONS)
+    assert (measured.n, measured.left_out) == (20, {})
+    assert measured.speakers == len({entry.speaker for entry in choose_evenly(entries, 20, 42)})
+    clean = measured.conditions[CLEAN]
+    assert clean.uar.value is not None
+    for scores in measured.conditions.values():
+        assert (scores.n, scores.speakers) == (20, measured.speakers)
+        assert scores.uar.value is not None
+        assert scores.change.uar.value == pytest.approx(scores.uar.value - clean.uar.value)
+    assert clean.change.uar.low == clean.change.uar.value == 0
     assert measured == measure_robustness(recogniser, entries[::-1], manifest, raw, clips=20)
 
 
@@ -191,8 +193,8 @@ def test_clean_recordings_score_as_they_did_in_the_run(
 ) -> None:
     table = read_predictions(finished.predictions)["test"]
     measured = measure_robustness(recogniser, entries, manifest, raw, clips=len(entries))
-    assert measured["n"] == len(table.ids)
-    assert measured["conditions"][CLEAN]["wa"] == pytest.approx(np.mean(table.prediction == table.truth))
+    assert measured.n == len(table.ids)
+    assert measured.conditions[CLEAN].wa.value == pytest.approx(np.mean(table.prediction == table.truth))
 
 
 def test_what_cannot_be_heard_is_counted_with_its_reason(
@@ -209,8 +211,8 @@ def test_what_cannot_be_heard_is_counted_with_its_reason(
     shutil.copy(raw / manifest[chosen[5].id].path, other)
     foreign = replace(chosen[0], id="nobody")
     measured = measure_robustness(recogniser, [*chosen, foreign], manifest, tmp_path)
-    assert measured["left_out"] == {"gone": 1, "empty": 1, "changed": 1, "not in the manifest": 1}
-    assert measured["n"] == 3
+    assert measured.left_out == {"gone": 1, "empty": 1, "changed": 1, "not in the manifest": 1}
+    assert measured.n == 3
 
 
 def test_without_any_audio_there_is_one_line(

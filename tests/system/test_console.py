@@ -3,27 +3,25 @@
 import logging
 import os
 import sys
-from typing import Any
 
 import pytest
 
 from ser.commands.compare import print_comparison
 from ser.corpora.manifest import read_manifest
 from ser.evaluation.comparison import Comparison
-from ser.evaluation.intervals import no_interval
+from ser.evaluation.intervals import Estimate, Interval, no_interval
+from ser.evaluation.records import CorporaMean, GroupScores, Scores
 from ser.pipeline.load import print_split
 from ser.pipeline.train import print_scores
 from ser.splits.split import read_split
 from ser.system import console
 from ser.system.console import Output, out, print_table, say, set_up_logging
-from ser.wording import with_interval
 from workspace import Workspace, printed_rows
 
 
-def scores(value: float | None, low: float | None = None, high: float | None = None) -> dict[str, Any]:
-    interval = {"low": low, "high": high, "n_speakers": 3, "reason": None if low is not None else "3 speakers"}
-    names = ("uar", "wa", "macro_f1")
-    return {**dict.fromkeys(names, value), "intervals": dict.fromkeys(names, interval)}
+def metrics(value: float | None, low: float | None = None, high: float | None = None) -> dict[str, Estimate]:
+    estimate = Estimate(value, Interval(low, high, 3, None if low is not None else "3 speakers"))
+    return dict.fromkeys(("uar", "wa", "macro_f1"), estimate)
 
 
 @pytest.mark.parametrize(
@@ -31,12 +29,21 @@ def scores(value: float | None, low: float | None = None, high: float | None = N
     [(0.6124, 0.58, 0.641, "61.2 [58.0, 64.1]"), (0.5, None, None, "50.0"), (None, None, None, "-"), (0.0, 0.0, 1.0, "0.0 [0.0, 100.0]")],
 )
 def test_a_score_in_per_cent_with_its_interval(value: float | None, low: float | None, high: float | None, text: str) -> None:
-    assert with_interval(scores(value, low, high), "uar") == text
+    assert metrics(value, low, high)["uar"].in_percent() == text
 
 
 def test_scores_overall_for_each_corpus_and_as_the_mean(capsys: pytest.CaptureFixture[str]) -> None:
-    of_savee = {**scores(0.25), "n": 120, "speakers": 1}
-    overall = {**scores(0.75, 0.7, 0.8), "n": 840, "speakers": 6, "per_corpus": {"savee": of_savee}, "mean_over_corpora": scores(None)}
+    overall = Scores(
+        **metrics(0.75, 0.7, 0.8),
+        n=840,
+        speakers=6,
+        classes=(),
+        per_class={},
+        per_corpus={"savee": GroupScores(**metrics(0.25), n=120, speakers=1)},
+        mean_over_corpora=CorporaMean(**metrics(None), corpora=()),
+        per_gender={},
+        per_speaker={},
+    )
     print_scores(overall)
     rows = printed_rows(capsys.readouterr().out)
     assert rows[0] == ["all", "840", "6", *["75.0 [70.0, 80.0]"] * 3]
@@ -45,8 +52,8 @@ def test_scores_overall_for_each_corpus_and_as_the_mean(capsys: pytest.CaptureFi
 
 
 def test_a_comparison_without_an_interval_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    of = Comparison("uar", 0.5, 0.625, -0.125, no_interval(4, "4 speakers"), None, None, 480, 4)
-    print_comparison([of], "one", "two")
+    compared = Comparison("uar", 0.5, 0.625, -0.125, no_interval(4, "4 speakers"), None, None, 480, 4)
+    print_comparison([compared], "one", "two")
     assert printed_rows(capsys.readouterr().out) == [["UAR", "50.0", "62.5", "-12.5", "no verdict", "-"]]
 
 

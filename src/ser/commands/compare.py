@@ -5,8 +5,9 @@ from pathlib import Path
 
 from ser.errors import ArtefactError, DataError
 from ser.evaluation.comparison import TITLES, Comparison, compare_folds, require_pairs, sentence
+from ser.evaluation.folds import Folds
+from ser.evaluation.intervals import Estimate
 from ser.evaluation.predictions import is_of_protocol, read_predictions, read_protocol_predictions
-from ser.evaluation.scores import Folds
 from ser.system.console import print_table, say
 
 
@@ -63,21 +64,20 @@ def names_of(a: Path, b: Path) -> tuple[str, str]:
 def print_comparison(comparisons: Sequence[Comparison], name_a: str, name_b: str) -> None:
     """Two systems and their difference in each metric, in per cent."""
     rows = [
-        (TITLES[of.metric], f"{100 * of.a:.1f}", f"{100 * of.b:.1f}", signed_with_interval(of), of.verdict or "no verdict", smallest(of))
-        for of in comparisons
+        (
+            TITLES[compared.metric],
+            f"{100 * compared.a:.1f}",
+            f"{100 * compared.b:.1f}",
+            Estimate(compared.difference, compared.interval).in_points(),
+            compared.verdict or "no verdict",
+            smallest(compared),
+        )
+        for compared in comparisons
     ]
     header = ("", name_a, name_b, "difference", f"{name_a} is", "smallest difference to be seen")
     what = f"test, {comparisons[0].over}" if comparisons[0].over else "test"
     print_table(f"{what}, % and points with 95 % interval over speakers, paired", header, rows)
 
 
-def signed_with_interval(of: Comparison) -> str:
-    """`+3.1 [+1.0, +5.2]`; without an interval where there is none."""
-    text = f"{100 * of.difference:+.1f}"
-    if of.interval.low is None or of.interval.high is None:
-        return text
-    return f"{text} [{100 * of.interval.low:+.1f}, {100 * of.interval.high:+.1f}]"
-
-
-def smallest(of: Comparison) -> str:
-    return "-" if of.detectable is None else f"{100 * of.detectable:.1f}"
+def smallest(compared: Comparison) -> str:
+    return "-" if compared.detectable is None else f"{100 * compared.detectable:.1f}"

@@ -9,7 +9,8 @@ from ser.system.console import print_table, say
 def print_list() -> None:
     """One line for each protocol."""
     rows = [
-        (p.name, p.version, ", ".join(p.corpora), len(p.folds), p.speakers, p.checksum[:12], p.title) for p in read_protocols().values()
+        (known.name, known.version, ", ".join(known.corpora), len(known.folds), known.speakers, known.checksum[:12], known.title)
+        for known in read_protocols().values()
     ]
     print_table("protocols", ("name", "version", "corpora", "folds", "speakers", "checksum", ""), rows, text_columns=7)
 
@@ -39,11 +40,11 @@ def print_protocol(name: str) -> None:
     header = ("fold", "corpora", "train", "val", "test", "published train / test")
     print_table("clips after screening, on the complete corpora", header, rows, text_columns=2)
     for fold in protocol.folds:
-        val = f"; validation {listed(fold.val_speakers, fold.val_ids)}" if fold.val_speakers or fold.val_ids else ""
-        say(f"{fold.name}: test {listed(fold.test_speakers, fold.test_ids)}{val}; classes {classes_of_fold(fold)}")
+        val = f"; validation {clips_or_speakers(fold.val_speakers, fold.val_ids)}" if fold.val_speakers or fold.val_ids else ""
+        say(f"{fold.name}: test {clips_or_speakers(fold.test_speakers, fold.test_ids)}{val}; classes {classes_of_fold(fold)}")
 
 
-def listed(speakers: Sequence[str], ids: Sequence[str]) -> str:
+def clips_or_speakers(speakers: Sequence[str], ids: Sequence[str]) -> str:
     """Every speaker, or how many clips."""
     return f"{len(ids)} listed clips" if ids else ", ".join(speakers)
 

@@ -1,9 +1,9 @@
 """`ser report`: the page and the model card of a finished run, written into its folder."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ser.config import ExperimentConfig, ProjectConfig
 from ser.config_file import override
@@ -23,6 +23,7 @@ from ser.system.optional import require
 
 if TYPE_CHECKING:
     from ser.inference.recogniser import Recogniser
+    from ser.report.robustness import Robustness
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def located(config: ExperimentConfig, settings: Sequence[str]) -> ExperimentConf
         ConfigError: a setting cannot be followed, or is none of `SETTABLE`.
     """
     here = override(config, settings)
-    stored, wanted = (flatten(of.model_dump(mode="json")) for of in (config, here))
+    stored, wanted = (flatten(settled.model_dump(mode="json")) for settled in (config, here))
     others = [key for key in wanted if stored.get(key) != wanted[key] and key not in SETTABLE]
     if others:
         raise ConfigError(f"--set {', '.join(others)}: that is settled by the run; a report takes {', '.join(SETTABLE)}")
@@ -98,9 +99,9 @@ def refuse_absent_devices(here: ExperimentConfig, settings: Sequence[str]) -> No
     from ser.system.device import choose_device
 
     named = {setting.partition("=")[0].strip() for setting in settings}
-    for of, key in ((here.train, "train.device"), (here.ssl, "ssl.device")):
+    for section, key in ((here.train, "train.device"), (here.ssl, "ssl.device")):
         if key in named:
-            choose_device(of)
+            choose_device(section)
 
 
 def manifest_here(config: ExperimentConfig) -> Manifest | None:
@@ -132,7 +133,7 @@ def load_recogniser(facts: RunFacts, config: ExperimentConfig) -> tuple["Recogni
         return None, "the model cannot be asked here; a warning of ser report says why."
 
 
-def measure(facts: RunFacts, listener: Listener, clips: int) -> Mapping[str, Any] | str:
+def measure(facts: RunFacts, listener: Listener, clips: int) -> "Robustness | str":
     """Robustness, or why it is not measured."""
     from ser.report.robustness import measure_robustness
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ser.corpora.registry import CORPORA
-from ser.wording import listed
+from ser.wording import join_words
 
 ATTRIBUTION = frozenset({"crema"})
 """Corpora that ask for no more than to be named. The others are not for commercial use, and their sound stays where it is."""
@@ -37,9 +37,9 @@ def model_licence(corpora: Iterable[str]) -> str:
     bound = [named(corpus) for corpus in sorted(set(corpora) - ATTRIBUTION)]
     free = [named(corpus) for corpus in sorted(set(corpora) & ATTRIBUTION)]
     if not bound:
-        return f"It was made with {listed(free)}, which asks for attribution: name the corpus and its authors wherever the model goes."
-    also = f"; {listed(free)} asks for attribution" if free else ""
-    return f"Not for commercial use, because it was made with {listed(bound)}{also}."
+        return f"It was made with {join_words(free)}, which asks for attribution: name the corpus and its authors wherever the model goes."
+    also = f"; {join_words(free)} asks for attribution" if free else ""
+    return f"Not for commercial use, because it was made with {join_words(bound)}{also}."
 
 
 def sound_licence(corpora: Iterable[str]) -> str:
@@ -49,7 +49,7 @@ def sound_licence(corpora: Iterable[str]) -> str:
     'The recordings keep the licence of CREMA-D (ODbL 1.0): pass the page on with the attribution below.'
     """
     whose, kept = [named(corpus) for corpus in sorted(corpora)], [short_title(corpus) for corpus in sorted(set(corpora) - ATTRIBUTION)]
-    keep = f"The recordings keep the licence{'' if len(whose) == 1 else 's'} of {listed(whose)}"
+    keep = f"The recordings keep the licence{'' if len(whose) == 1 else 's'} of {join_words(whose)}"
     if kept:
-        return f"{keep}: do not pass this page on while it holds sound of {listed(kept)}; --no-audio writes one without."
+        return f"{keep}: do not pass this page on while it holds sound of {join_words(kept)}; --no-audio writes one without."
     return f"{keep}: pass the page on with the attribution below."

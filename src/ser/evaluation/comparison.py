@@ -7,19 +7,11 @@ from typing import Literal
 from scipy.special import stdtrit
 
 from ser.errors import DataError
+from ser.evaluation.folds import Folds, few_in_folds, fold_strata, mean_over_folds, one_set_of_classes, seed_matrices, speakers_of
 from ser.evaluation.intervals import LEVEL, Interval, Score, difference_of, interval_of, no_interval, value_of
 from ser.evaluation.metrics import METRICS
 from ser.evaluation.predictions import Predictions
-from ser.evaluation.scores import (
-    Folds,
-    few_in_folds,
-    fold_strata,
-    mean_over_folds,
-    mean_over_seeds,
-    one_set_of_classes,
-    seed_matrices,
-    speakers_of,
-)
+from ser.evaluation.scores import mean_over_seeds
 
 POWER = 0.8
 
@@ -28,7 +20,7 @@ TITLES = {"uar": "UAR", "wa": "WA", "macro_f1": "macro-F1"}
 SHOWN = 3
 """Examples in a message."""
 
-Verdict = Literal["better", "worse", "not distinguishable"]
+Ranking = Literal["better", "worse", "not distinguishable"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +36,7 @@ class Comparison:
     """Of the difference, over speakers."""
     detectable: float | None
     """The smallest difference that this test set could show; None where there is no interval, or no speaker differs from another."""
-    verdict: Verdict | None
+    verdict: Ranking | None
     """On A: better or worse where the interval leaves 0 out. None where there is no interval."""
     n: int
     speakers: int
@@ -99,7 +91,7 @@ def score_of(folds: Folds, speakers: Sequence[str], metric: str) -> Score:
     return mean_over_folds(folds, speakers, METRICS[metric])
 
 
-def verdict_on(interval: Interval) -> Verdict | None:
+def verdict_on(interval: Interval) -> Ranking | None:
     """
     >>> verdict_on(Interval(0.01, 0.05, 24)), verdict_on(Interval(-0.01, 0.05, 24)), verdict_on(Interval(None, None, 4, "4 speakers"))
     ('better', 'not distinguishable', None)
@@ -143,17 +135,17 @@ def facts(folds: Folds) -> dict[str, str]:
     """Utterance, with its fold where there are several -> its truth and speaker."""
     found = {}
     for fold, seeds in folds.items():
-        of, prefix = seeds[0], f"{fold}: " if len(folds) > 1 else ""
-        for utterance, truth, speaker in zip(of.ids, of.truth.tolist(), of.speakers, strict=True):
-            found[prefix + utterance] = f"{of.classes[truth]} by {speaker}"
+        table, prefix = seeds[0], f"{fold}: " if len(folds) > 1 else ""
+        for utterance, truth, speaker in zip(table.ids, table.truth.tolist(), table.speakers, strict=True):
+            found[prefix + utterance] = f"{table.classes[truth]} by {speaker}"
     return found
 
 
 def require_same(what: str, one: Mapping[str, object], other: Mapping[str, object], names: tuple[str, str]) -> None:
     missing = [
-        f"{some([key for key in of if key not in against])} only in {name}"
-        for name, of, against in ((names[0], one, other), (names[1], other, one))
-        if of.keys() - against.keys()
+        f"{some([key for key in own if key not in against])} only in {name}"
+        for name, own, against in ((names[0], one, other), (names[1], other, one))
+        if own.keys() - against.keys()
     ]
     if missing:
         raise DataError(f"{names[0]} and {names[1]} differ in {what}, so they cannot be compared: {'; '.join(missing)}")

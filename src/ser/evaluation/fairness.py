@@ -4,8 +4,7 @@ Corpora differ in their speakers and in how hard they are (TESS is two women in 
 between corpora. The difference between women and men is therefore told within each corpus.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from ser.corpora.registry import CORPORA
 from ser.evaluation.intervals import difference_of, pooled
 from ser.evaluation.metrics import METRICS
 from ser.evaluation.predictions import Predictions
+from ser.evaluation.records import Estimates, GroupScores, Record
 from ser.evaluation.scores import breakdown, gender_of, speaker_matrices, summarise, too_few
 
 AGE_BANDS = {"under 30": 30, "30 to 44": 45, "45 to 59": 60, "60 and over": 200}
@@ -36,27 +36,48 @@ def age_band(speaker: str) -> str:
     return next(band for band, end in AGE_BANDS.items() if age < end)
 
 
-def measure_fairness(predictions: Predictions) -> dict[str, Any]:
-    """Scores of groups of speakers, each with n, speakers and intervals, as strict JSON.
+class Grouping(Record):
+    """Scores of each group of speakers; those of whom it is not known are a group of their own."""
 
-    `gender` and `age`: {"all": {group: scores}, "per_corpus": {corpus: {group: scores}}}; speakers of whom it is not known are a group of
-    their own. `female_minus_male`: {corpus: see `gender_difference`}.
-    """
+    all: Mapping[str, GroupScores]
+    per_corpus: Mapping[str, Mapping[str, GroupScores]]
+
+
+class GenderDifference(Estimates):
+    """Each metric of the women minus that of the men; None without one of them."""
+
+    female: int
+    """Speakers."""
+    male: int
+
+
+class Fairness(Record):
+    gender: Grouping
+    age: Grouping
+    female_minus_male: Mapping[str, GenderDifference]
+    """Within each corpus."""
+
+
+def measure_fairness(predictions: Predictions) -> Fairness:
+    """Scores of groups of speakers, and the difference between women and men within each corpus."""
     corpora = {corpus: predictions.select(np.asarray(predictions.corpora) == corpus) for corpus in sorted(set(predictions.corpora))}
-    return {
-        name: {"all": scores_by(predictions, group_of), "per_corpus": {corpus: scores_by(of, group_of) for corpus, of in corpora.items()}}
-        for name, group_of in (("gender", gender_of), ("age", age_band))
-    } | {"female_minus_male": {corpus: gender_difference(of) for corpus, of in corpora.items()}}
+
+    def grouped(group_of: Callable[[str], str]) -> Grouping:
+        per_corpus = {corpus: scores_by(table, group_of) for corpus, table in corpora.items()}
+        return Grouping(all=scores_by(predictions, group_of), per_corpus=per_corpus)
+
+    differences = {corpus: gender_difference(table) for corpus, table in corpora.items()}
+    return Fairness(gender=grouped(gender_of), age=grouped(age_band), female_minus_male=differences)
 
 
-def scores_by(predictions: Predictions, group_of: Callable[[str], str]) -> dict[str, dict[str, Any]]:
+def scores_by(predictions: Predictions, group_of: Callable[[str], str]) -> dict[str, GroupScores]:
     """Scores of each group of speakers, in the order of `GROUPS`."""
     scores = breakdown(predictions, [group_of(speaker) for speaker in predictions.speakers])
     return {group: scores[group] for group in GROUPS if group in scores}
 
 
-def gender_difference(predictions: Predictions) -> dict[str, Any]:
-    """Each metric of the women minus that of the men (None without one of them), with 95 % intervals over speakers, and how many there are.
+def gender_difference(predictions: Predictions) -> GenderDifference:
+    """With 95 % intervals over speakers.
 
     Women and men are independent groups: the variances of their scores add up, with the degrees of freedom of Welch (1947) and
     Satterthwaite. With fewer than five of either there is no interval, but a reason.
@@ -64,9 +85,10 @@ def gender_difference(predictions: Predictions) -> dict[str, Any]:
     known = predictions.select(np.array([gender_of(speaker) != UNKNOWN for speaker in predictions.speakers], np.bool_))
     speakers, matrices = speaker_matrices(known)
     genders = [gender_of(speaker) for speaker in speakers]
-    women, men = ([index for index, of in enumerate(genders) if of == gender] for gender in GENDERS)
+    women, men = ([index for index, gender in enumerate(genders) if gender == wanted] for wanted in GENDERS)
     scores = {
         name: difference_of(pooled(matrices[women], metric, women), pooled(matrices[men], metric, men)) for name, metric in METRICS.items()
     }
-    speakers_of = {"female": len(women), "male": len(men)}
-    return {**summarise(scores, genders, too_few(speakers_of), difference=True), **speakers_of}
+    reason = too_few({"female": len(women), "male": len(men)})
+    differences = summarise(scores, genders, reason, difference=True)
+    return GenderDifference(**differences.by_metric(), female=len(women), male=len(men))

@@ -61,6 +61,57 @@ class Interval:
     """Of freedom, of Student's t."""
 
 
+NOT_STORED = Interval(None, None, 0, "the file does not hold it")
+"""Of a score in a file of an earlier version."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A score, or a difference of two, with its interval over speakers."""
+
+    value: float | None
+    """A share of 1; None where nothing is left to score."""
+    interval: Interval = NOT_STORED
+
+    @property
+    def low(self) -> float | None:
+        return self.interval.low
+
+    @property
+    def high(self) -> float | None:
+        return self.interval.high
+
+    @property
+    def speakers(self) -> int:
+        return self.interval.speakers
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no interval; None where there is one."""
+        return self.interval.reason
+
+    def in_percent(self) -> str:
+        """
+        >>> Estimate(0.612, Interval(0.58, 0.641, 24)).in_percent(), Estimate(0.612).in_percent(), Estimate(None).in_percent()
+        ('61.2 [58.0, 64.1]', '61.2', '-')
+        """
+        return self.format(".1f")
+
+    def in_points(self) -> str:
+        """A difference, with its sign.
+
+        >>> Estimate(-0.031, Interval(-0.04, 0.01, 24)).in_points()
+        '-3.1 [-4.0, +1.0]'
+        """
+        return self.format("+.1f")
+
+    def format(self, digits: str) -> str:
+        if self.value is None:
+            return "-"
+        text = f"{100 * self.value:{digits}}"
+        return text if self.low is None or self.high is None else f"{text} [{100 * self.low:{digits}}, {100 * self.high:{digits}}]"
+
+
 def pooled(matrices: Counts | Floats, metric: Metric, members: Sequence[int] | slice = slice(None)) -> Score:
     """The score of the summed confusion matrices.
 

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+FloatArray = NDArray[np.floating]
+"""Of either precision, as a model gives its probabilities."""
 
 
 def confusion_matrix(truth: ArrayLike, prediction: ArrayLike, num_classes: int) -> Counts:

@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ser.emotions import EMOTIONS
 from ser.errors import ArtefactError
-from ser.evaluation.metrics import Counts, confusion_matrix
+from ser.evaluation.metrics import Counts, FloatArray, confusion_matrix
 from ser.splits.certificate import Entry
 from ser.system.tables import iter_table, write_table
 
@@ -32,10 +31,10 @@ class Predictions:
     speakers: Sequence[str]
     truth: NDArray[np.int64]
     """(n,) index into `classes`."""
-    probabilities: NDArray[np.floating[Any]]
+    probabilities: FloatArray
     """(n, C)."""
     classes: tuple[str, ...]
-    gates: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
+    gates: Mapping[str, FloatArray] = field(default_factory=dict)
     """expert -> (n,) weight in the mixture."""
 
     def __post_init__(self) -> None:
@@ -51,9 +50,9 @@ class Predictions:
     def of(
         cls,
         entries: Sequence[Entry],
-        probabilities: NDArray[np.floating[Any]],
+        probabilities: FloatArray,
         classes: tuple[str, ...],
-        gates: Mapping[str, NDArray[np.floating[Any]]] | None = None,
+        gates: Mapping[str, FloatArray] | None = None,
     ) -> "Predictions":
         """For the rows of a split; probabilities (n, C) and the weights of the experts, each (n,), in the same order."""
         return cls(
@@ -103,9 +102,9 @@ def write_predictions(path: Path, predictions: Mapping[str, Predictions]) -> Non
     Raises:
         ValueError: the splits differ in classes or experts.
     """
-    if len({(of.classes, tuple(of.gates)) for of in predictions.values()}) != 1:
+    if len({(table.classes, tuple(table.gates)) for table in predictions.values()}) != 1:
         raise ValueError(f"predictions of {', '.join(predictions)} differ in classes or experts")
-    write_parts(path, ("split",), [((split,), of) for split, of in predictions.items()])
+    write_parts(path, ("split",), [((split,), table) for split, table in predictions.items()])
 
 
 def read_predictions(path: Path) -> dict[str, Predictions]:
@@ -114,7 +113,7 @@ def read_predictions(path: Path) -> dict[str, Predictions]:
     Raises:
         ArtefactError: the table is damaged, or not one of ours.
     """
-    return {split: of for (split,), of in read_parts(path, ("split",)).items()}
+    return {split: table for (split,), table in read_parts(path, ("split",)).items()}
 
 
 def write_protocol_predictions(path: Path, predictions: Mapping[str, Mapping[int, Predictions]]) -> None:
@@ -122,7 +121,8 @@ def write_protocol_predictions(path: Path, predictions: Mapping[str, Mapping[int
 
     Folds may differ in classes and experts: a cell is empty where a fold has no such class or expert.
     """
-    write_parts(path, ("fold", "seed"), [((fold, str(seed)), of) for fold, seeds in predictions.items() for seed, of in seeds.items()])
+    parts = [((fold, str(seed)), table) for fold, seeds in predictions.items() for seed, table in seeds.items()]
+    write_parts(path, ("fold", "seed"), parts)
 
 
 def read_protocol_predictions(path: Path) -> dict[str, list[Predictions]]:
@@ -132,10 +132,10 @@ def read_protocol_predictions(path: Path) -> dict[str, list[Predictions]]:
         ArtefactError: the table is damaged, or not one of ours; the seeds of a fold differ in utterances, speakers, truths or classes.
     """
     folds: dict[str, list[Predictions]] = {}
-    for (fold, _seed), of in read_parts(path, ("fold", "seed")).items():
-        folds.setdefault(fold, []).append(of)
+    for (fold, _seed), table in read_parts(path, ("fold", "seed")).items():
+        folds.setdefault(fold, []).append(table)
     for fold, seeds in folds.items():
-        if not all(same_rows(seeds[0], of) for of in seeds):
+        if not all(same_rows(seeds[0], table) for table in seeds):
             raise ArtefactError(f"{path}: the seeds of fold {fold} differ in utterances, speakers, truths or classes")
     return folds
 
@@ -152,8 +152,8 @@ def same_rows(one: Predictions, other: Predictions) -> bool:
     return names and np.array_equal(one.truth, other.truth)
 
 
-def names_in(of: Predictions) -> tuple[Sequence[str], ...]:
-    return of.ids, of.speakers, of.corpora, of.classes
+def names_in(table: Predictions) -> tuple[Sequence[str], ...]:
+    return table.ids, table.speakers, table.corpora, table.classes
 
 
 Key = tuple[str, ...]
@@ -162,9 +162,9 @@ Key = tuple[str, ...]
 
 def write_parts(path: Path, keys: Sequence[str], parts: Sequence[tuple[Key, Predictions]]) -> None:
     """A table of several parts, under all classes (in the order of the vocabulary) and experts that any of them has."""
-    classes = sorted(merged(of.classes for _, of in parts), key=vocabulary_order)
-    numbers = (*(f"p_{label}" for label in classes), *(f"gate_{expert}" for expert in merged(of.gates for _, of in parts)))
-    rows = ({**dict.fromkeys(numbers), **dict(zip(keys, key, strict=True)), **row} for key, of in parts for row in rows_of(of))
+    classes = sorted(merged(table.classes for _, table in parts), key=vocabulary_order)
+    numbers = (*(f"p_{label}" for label in classes), *(f"gate_{expert}" for expert in merged(table.gates for _, table in parts)))
+    rows = ({**dict.fromkeys(numbers), **dict(zip(keys, key, strict=True)), **row} for key, table in parts for row in rows_of(table))
     write_table(path, (*keys, *FIXED, *numbers), rows)
 
 
@@ -177,16 +177,16 @@ def merged(names: Iterable[Iterable[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for several in names for name in several))
 
 
-def rows_of(of: Predictions) -> Iterator[dict[str, str]]:
-    labels = np.asarray(of.classes)
+def rows_of(table: Predictions) -> Iterator[dict[str, str]]:
+    labels = np.asarray(table.classes)
     columns: dict[str, Sequence[str]] = {
-        "id": of.ids,
-        "corpus": of.corpora,
-        "speaker": of.speakers,
-        "truth": labels[of.truth].tolist(),
-        "prediction": labels[of.prediction].tolist(),
-        **{f"p_{label}": column.astype(str).tolist() for label, column in zip(of.classes, of.probabilities.T, strict=True)},
-        **{f"gate_{expert}": weights.astype(str).tolist() for expert, weights in of.gates.items()},
+        "id": table.ids,
+        "corpus": table.corpora,
+        "speaker": table.speakers,
+        "truth": labels[table.truth].tolist(),
+        "prediction": labels[table.prediction].tolist(),
+        **{f"p_{label}": column.astype(str).tolist() for label, column in zip(table.classes, table.probabilities.T, strict=True)},
+        **{f"gate_{expert}": weights.astype(str).tolist() for expert, weights in table.gates.items()},
     }
     return (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
 

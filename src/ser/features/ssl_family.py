@@ -25,7 +25,7 @@ from ser.features.base import FeatureExtractor
 from ser.features.family import AUDIO_KEYS, Extra, FeatureFamily, FeatureView, Finding, GroupLimit, Readable, Trained
 from ser.features.store import StoreSpec
 from ser.system.parallel import run_tasks
-from ser.wording import described
+from ser.wording import describe_backbone
 
 if TYPE_CHECKING:
     from ser.features.backbone import BackboneExtractor, Precision
@@ -245,7 +245,7 @@ def refuse_another(checkpoint: Path, trained: Mapping[str, object], config: SslC
     backbone = find_backbone(config)
     here = {"kind": backbone.kind, **backbone.identity}
     if here != trained:
-        then, now = described(trained), described(here)
+        then, now = describe_backbone(trained), describe_backbone(here)
         raise ConfigError(f"{checkpoint} was trained with the backbone {then}; {config.model_id} is {now}")
 
 
@@ -261,7 +261,7 @@ def location_of(trained: Trained, identity: Mapping[str, str]) -> str:
     if location is not None and (location == model_id or Path(location).expanduser().is_dir()):
         return str(location)
     tried = f"{location} is no folder here" if location else "the checkpoint does not tell its folder"
-    raise ConfigError(f"{trained.checkpoint} was trained with the backbone {described(identity)}; {tried}: say where it is")
+    raise ConfigError(f"{trained.checkpoint} was trained with the backbone {describe_backbone(identity)}; {tried}: say where it is")
 
 
 FAMILY = SslFamily()

@@ -22,7 +22,7 @@ from ser.inference.seal import check_seal
 from ser.system.memory import memory_errors
 from ser.system.onnx_session import Session, SessionError, open_session
 from ser.system.optional import install_hint
-from ser.wording import described
+from ser.wording import describe_backbone
 
 Frames = NDArray[np.float32]
 
@@ -62,7 +62,7 @@ class Exported:
         backbone = self.facts.backbone
         if backbone is None or backbone["where"] == "inside":
             return None
-        return f"the backbone is not inside ({described(backbone)}): export with it, or give its frames to Exported.run"
+        return f"the backbone is not inside ({describe_backbone(backbone)}): export with it, or give its frames to Exported.run"
 
     @classmethod
     def load(cls, path: Path, threads: int = 1) -> Self:

@@ -27,7 +27,8 @@ from ser.pipeline import paths
 from ser.pipeline.extract import index, skipped_ids
 from ser.pipeline.extras import check_extras
 from ser.pipeline.load import load
-from ser.pipeline.protocol_results import Finished, print_results, write_results
+from ser.pipeline.protocol_results import Finished, write_results
+from ser.pipeline.protocol_table import print_results
 from ser.pipeline.train import train
 from ser.pipeline.transform import transform
 from ser.runs.checkpoint import first_line
@@ -39,6 +40,7 @@ from ser.splits.split import CERTIFICATE_FILE, Split, drawing_key, make_split, r
 from ser.system.console import say
 from ser.system.files import digest_json, exclusive_lock, remove_leftovers
 from ser.system.tables import read_table
+from ser.wording import percent
 
 log = logging.getLogger(__name__)
 
@@ -124,13 +126,8 @@ def run_protocol(
         leaky_too = leak_delta or any(folder.glob("*-leaky"))
         with muted("ser.splits.split"):  # the protocol itself states what it leaves empty
             jobs = list(plan_jobs(protocol, config, leaky_too, incomplete))
-        trained: list[Finished] = []
-        for job in jobs:
-            if job.fold.name in chosen and (leak_delta or not job.leaky):
-                run_job(job)
-                trained += finished_of(job)
-                refuse_mixed(trained)
-        finished = [one for job in jobs for one in finished_of(job)]
+        run_jobs([job for job in jobs if job.fold.name in chosen and (leak_delta or not job.leaky)])
+        finished = [run for job in jobs for run in finished_of(job)]
         refuse_mixed(finished)
         results = write_results(folder, protocol, config, finished)
     print_results(results)
@@ -162,10 +159,10 @@ def refuse_mixed(finished: Sequence[Finished]) -> None:
     Raises:
         DataError: folds were trained on features of different settings, versions or backbones.
     """
-    for one in finished:
-        if one.stores != finished[0].stores:
+    for other in finished:
+        if other.stores != finished[0].stores:
             raise DataError(
-                f"{one.run.folder} and {finished[0].run.folder} were trained on features of another version or backbone: "
+                f"{other.run.folder} and {finished[0].run.folder} were trained on features of another version or backbone: "
                 "remove the older one to train the fold again"
             )
 
@@ -262,6 +259,15 @@ def fold_config(protocol: Protocol, fold: Fold, config: ExperimentConfig, split:
     )
 
 
+def run_jobs(jobs: Sequence[Job]) -> None:
+    """Train what is not finished; errors as of `run_protocol`."""
+    trained: list[Finished] = []
+    for job in jobs:
+        run_job(job)
+        trained += finished_of(job)
+        refuse_mixed(trained)
+
+
 def run_job(job: Job) -> None:
     """Train with every seed that is not finished."""
     seeds = [seed for seed in job.config.protocol.seeds if not job.finished(seed)]
@@ -272,20 +278,20 @@ def run_job(job: Job) -> None:
     for seed in seeds:
         with quiet():
             train(job.with_seed(seed), run_name=job.name(seed), resume=job.run(seed).config.exists())
-        (finished,) = [one for one in finished_of(job) if one.seed == seed]
-        say(f"{job.protocol.name} {job.name(seed)}: UAR {100 * finished.metrics['uar']:.1f}, {finished.metrics['n']} clips")
+        (finished,) = [run for run in finished_of(job) if run.seed == seed]
+        say(f"{job.protocol.name} {job.name(seed)}: UAR {percent(finished.scores.uar.value)}, {finished.scores.n} clips")
 
 
 def prepare(job: Job) -> None:
     """The split in its place, missing features computed, the normalisers fitted on its training speakers."""
     with exclusive_lock(paths.lock_file(job.config.project)):
-        if not stands(job):
+        if not is_written(job):
             write_split(paths.split_folder(job.config), job.split)
     transform(job.config)
     load(job.config)
 
 
-def stands(job: Job) -> bool:
+def is_written(job: Job) -> bool:
     """Whether the job's split is there. It follows from protocol and manifest: whatever else stands in its place is written over."""
     try:
         manifest = read_manifest(paths.manifest_file(job.config.project))

@@ -1,17 +1,19 @@
 """The train step: fit a model, read the test split once with the best weights, and leave everything in the run's folder."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from ser import __version__
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, DataError
-from ser.evaluation.calibration import Calibration, calibrate, write_calibration
-from ser.evaluation.perception import perceived_scores
+from ser.evaluation.calibration import StoredCalibration, write_calibration
+from ser.evaluation.calibration_fit import calibrate
+from ser.evaluation.gates import GateSummary, summarise_gates
+from ser.evaluation.perception import Perceived, perceived_scores
 from ser.evaluation.predictions import Predictions, write_predictions
-from ser.evaluation.scores import score, summarise_gates, write_confusion_matrix
+from ser.evaluation.records import Scores, size_cells
+from ser.evaluation.run_scores import RunScores, SplitRule, read_run_scores
+from ser.evaluation.scores import score, write_confusion_matrix
 from ser.families import SSL
 from ser.features.registry import backbone_of
 from ser.models.registry import build_model
@@ -25,13 +27,13 @@ from ser.splits.certificate import Certificate, record_statistic, speaker_indepe
 from ser.splits.split import CERTIFICATE_FILE, write_split
 from ser.system.console import print_table, say
 from ser.system.device import prepare_process
-from ser.system.files import exclusive_lock, read_json, remove_leftovers, write_json
+from ser.system.files import exclusive_lock, remove_leftovers, write_json
 from ser.system.memory import memory_errors
 from ser.training.batches import SpeechDataset
 from ser.training.predict_split import predict_dataset
 from ser.training.tracking import check_installed
 from ser.training.trainer import Progress, Trainer
-from ser.wording import score_parts, with_interval
+from ser.wording import percent
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +69,9 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
             trainer.resume(run)
         copy_split(loaded, run)
         progress = trainer.fit(run)
-        metrics = measure(config, loaded, run, trainer, progress)
-    print_scores(metrics)
-    say_perceived(metrics)
+        scores = measure(config, loaded, run, trainer, progress)
+    print_scores(scores)
+    print_perceived(scores.perceived)
     say(f"best epoch {progress.best_epoch} of {progress.epoch}; everything is in {run.folder}")
     return run
 
@@ -80,17 +82,19 @@ def show_again(run: Run) -> None:
         ArtefactError: the scores of the finished run are damaged, or not ours.
     """
     try:
-        print_scores(read_json(run.metrics))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ArtefactError(f"{run.metrics} holds no scores of this program ({error!r}): remove it and --resume to measure again") from None
+        scores = read_run_scores(run.metrics)
+    except ArtefactError as error:
+        raise ArtefactError(f"{error}: remove it and --resume to measure again") from None
+    print_scores(scores)
 
 
-def say_perceived(metrics: Mapping[str, Any]) -> None:
+def print_perceived(found: Perceived | None) -> None:
     """Where there are votes: one line that sets the model against what listeners heard, and beside a listener."""
-    found = metrics.get("perceived")
-    if found and found["n"] and found["human"]["ceiling"]["n"]:
-        model, human = (f"UAR {of['uar']:.1%} WA {of['wa']:.1%}" for of in (found, found["human"]["ceiling"]))
-        say(f"against what listeners heard in {found['n']} clips of CREMA-D: {model}; one listener against the others: {human}")
+    if found and found.n and found.human.ceiling.n:
+        ceiling = found.human.ceiling
+        model = f"UAR {percent(found.uar.value)}% WA {percent(found.wa.value)}%"
+        human = f"UAR {percent(ceiling.uar)}% WA {percent(ceiling.wa)}%"
+        say(f"against what listeners heard in {found.n} clips of CREMA-D: {model}; one listener against the others: {human}")
 
 
 def copy_split(loaded: Loaded, run: Run) -> None:
@@ -119,7 +123,7 @@ def make_trainer(config: ExperimentConfig, loaded: Loaded) -> Trainer:
     return Trainer(model, datasets["train"], datasets["val"], config, len(loaded.split.classes), about)
 
 
-def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, Any]:
+def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, object]:
     """What a checkpoint says of its model: enough to predict with it, without cfg.json."""
     import torch
 
@@ -141,7 +145,7 @@ def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer, progress: Progress) -> dict[str, Any]:
+def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer, progress: Progress) -> RunScores:
     """The one reading of the test split, with the best weights. test_metrics.json is written last: with it the run is finished.
 
     The probabilities in predictions.csv are those of the network, not calibrated; calibration.json says how to make confidences of them.
@@ -149,25 +153,47 @@ def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer
     best = load_checkpoint(run.best)
     with fitting(run.best):
         trainer.model.load_state_dict(best["weights"])
+    predictions = predict_splits(config, loaded, trainer)
+    test, weights = predictions["test"], digest(best["weights"])
+    calibration = calibrate(predictions.get("val"), test, config.calibration, weights)
+    certificate = record_fits(loaded, calibration)
+    scores = RunScores(
+        **dict(score(test)),
+        best_epoch=progress.best_epoch,
+        epochs=progress.epoch,
+        selection=selection(certificate),
+        protocol=SplitRule(split=certificate.name, rule=certificate.rule, seed=certificate.seed, kind=certificate.kind),
+        speaker_independent=speaker_independent(certificate),
+        certificate=certificate.digest,
+        weights=weights,
+        seed=config.project.seed,
+        ran_on=trainer.ran_on,
+        gates=gate_summary(test),
+        ssl_layer_weights=layer_weights(loaded, trainer),
+        calibration=calibration.on_test,
+        perceived=perceived_scores(test, loaded.votes, certificate.labels),
+    )
+    write_predictions(run.predictions, predictions)
+    write_confusion_matrix(run.confusion, test.confusion, loaded.split.classes)
+    write_certificate(run.split / CERTIFICATE_FILE, certificate)
+    write_calibration(run.calibration, calibration)
+    write_json(run.metrics, scores.to_json())
+    return scores
+
+
+def predict_splits(config: ExperimentConfig, loaded: Loaded, trainer: Trainer) -> dict[str, Predictions]:
+    """On val, where there is one, and on test.
+
+    Raises:
+        DataError: there is nothing in test.
+    """
     datasets = {name: loaded.dataset(config, name) for name in ("val", "test")}
     predictions = {
         name: predict(config, trainer, dataset, loaded.split.classes) for name, dataset in datasets.items() if dataset is not None
     }
     if "test" not in predictions:
         raise DataError("the test split is empty: there is nothing to measure")
-    weights = digest(best["weights"])
-    calibration = calibrate(predictions.get("val"), predictions["test"], config.calibration, weights)
-    certificate = record_fits(loaded, calibration)
-    metrics = score(predictions["test"]) | facts(config, certificate, progress, weights) | {"ran_on": trainer.ran_on}
-    metrics |= experts(loaded, trainer, predictions["test"]) | {"calibration": on_test(calibration)}
-    perceived = perceived_scores(predictions["test"], loaded.votes, certificate.labels)
-    metrics |= {"perceived": perceived} if perceived else {}
-    write_predictions(run.predictions, predictions)
-    write_confusion_matrix(run.confusion, predictions["test"].confusion, loaded.split.classes)
-    write_certificate(run.split / CERTIFICATE_FILE, certificate)
-    write_calibration(run.calibration, calibration)
-    write_json(run.metrics, metrics)
-    return metrics
+    return predictions
 
 
 def predict(config: ExperimentConfig, trainer: Trainer, dataset: SpeechDataset, classes: tuple[str, ...]) -> Predictions:
@@ -176,54 +202,41 @@ def predict(config: ExperimentConfig, trainer: Trainer, dataset: SpeechDataset, 
     return Predictions.of(dataset.entries, outputs.probabilities, classes, gates)
 
 
-def record_fits(loaded: Loaded, calibration: Mapping[str, Any]) -> Certificate:
+def record_fits(loaded: Loaded, calibration: StoredCalibration) -> Certificate:
     """The run's certificate, which names what was fitted on val; that of the common split stays as it is."""
     certificate = loaded.split.certificate
-    for what, value in (("temperature", calibration["temperature"]), ("thresholds", calibration["threshold"])):
+    for what, value in (("temperature", calibration.temperature), ("thresholds", calibration.threshold)):
         if value is not None:
             certificate = record_statistic(certificate, what, "val", loaded.split.ids("val"))
     return certificate
 
 
-def on_test(calibration: Mapping[str, Any]) -> dict[str, Any]:
-    """What of calibration.json stands among the scores."""
-    return {**{key: calibration[key] for key in Calibration.model_fields}, **calibration["test"]}
-
-
-def experts(loaded: Loaded, trainer: Trainer, test: Predictions) -> dict[str, Any]:
-    """How a mixture of experts used them on test, and how it weighs the backbone's hidden states; nothing for any other model."""
-    found: dict[str, Any] = {}
-    if len(test.gates) > 1:
-        found["gates"] = summarise_gates(test)
-        if found["gates"]["collapsed_onto"]:
-            log.warning("the gate has collapsed onto %s: the other experts hardly count", found["gates"]["collapsed_onto"])
-    if isinstance(trainer.model, SslSpectralMoe):
-        weights = trainer.model.layer_weights()
-        if weights is not None:
-            states = loaded.source.groups[SSL].stores[0].spec.layers
-            found["ssl_layer_weights"] = {str(state): weight for state, weight in zip(states, weights, strict=True)}
-    return found
-
-
-def facts(config: ExperimentConfig, certificate: Certificate, progress: Progress, weights: str) -> dict[str, Any]:
-    """What a score needs beside it to be believed."""
+def selection(certificate: Certificate) -> str:
+    """How the epoch was chosen."""
     by_val = certificate.splits["val"].n > 0
-    return {
-        "best_epoch": progress.best_epoch,
-        "epochs": progress.epoch,
-        "selection": "highest val UAR" if by_val else "last epoch, as configured: no speaker was left for validation",
-        "protocol": {"split": certificate.name, "rule": certificate.rule, "seed": certificate.seed, "kind": certificate.kind},
-        "speaker_independent": speaker_independent(certificate),
-        "certificate": certificate.digest,
-        "weights": weights,
-        "seed": config.project.seed,
-    }
+    return "highest val UAR" if by_val else "last epoch, as configured: no speaker was left for validation"
 
 
-def print_scores(metrics: Mapping[str, Any]) -> None:
+def gate_summary(test: Predictions) -> GateSummary | None:
+    """How a mixture of experts used them on test; None for any other model."""
+    if len(test.gates) < 2:
+        return None
+    gates = summarise_gates(test)
+    if gates.collapsed_onto:
+        log.warning("the gate has collapsed onto %s: the other experts hardly count", gates.collapsed_onto)
+    return gates
+
+
+def layer_weights(loaded: Loaded, trainer: Trainer) -> dict[str, float] | None:
+    """How the model weighs the backbone's hidden states; None where it has none."""
+    weights = trainer.model.layer_weights() if isinstance(trainer.model, SslSpectralMoe) else None
+    if weights is None:
+        return None
+    states = loaded.source.groups[SSL].stores[0].spec.layers
+    return {str(state): weight for state, weight in zip(states, weights, strict=True)}
+
+
+def print_scores(scores: Scores) -> None:
     """UAR, WA and macro-F1 in per cent, overall, for each corpus and as the mean over corpora."""
-    rows = [
-        (name, part.get("n"), part.get("speakers"), *(with_interval(part, metric) for metric in ("uar", "wa", "macro_f1")))
-        for name, part in score_parts(metrics)
-    ]
+    rows = [(name, *size_cells(part), *(estimate.in_percent() for estimate in part.by_metric().values())) for name, part in scores.parts()]
     print_table("test, % with 95 % interval over speakers (none under five)", ("", "clips", "speakers", "UAR", "WA", "macro-F1"), rows)

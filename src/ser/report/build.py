@@ -1,28 +1,30 @@
 """The report of a run: from its facts, what was measured besides, and its recordings to one page."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ser.corpora.licences import model_licence
 from ser.corpora.registry import CORPORA
 from ser.report.examples import Listener
 from ser.report.facts import RunFacts
-from ser.report.model import attention_section, calibration_section, gates_section, mistakes_section
 from ser.report.page import Facts, Page, Section
-from ser.report.scores import (
-    certificate_section,
-    confusion_section,
-    curves_section,
-    data_section,
-    fairness_section,
-    perceived_section,
-    protocol_title,
-    robustness_section,
-    scores_section,
-    speakers_section,
-)
+from ser.report.sections.calibration import calibration_section
+from ser.report.sections.certificate import certificate_section
+from ser.report.sections.confusions import confusion_section
+from ser.report.sections.curves import curves_section
+from ser.report.sections.data import data_section, protocol_title
+from ser.report.sections.examples import attention_section, mistakes_section
+from ser.report.sections.fairness import fairness_section
+from ser.report.sections.gates import gates_section
+from ser.report.sections.perceived import perceived_section
+from ser.report.sections.robustness import robustness_section
+from ser.report.sections.scores import scores_section
+from ser.report.sections.speakers import speakers_section
+from ser.report.sentences import sentence
 from ser.splits.certificate import SPLIT_NAMES
-from ser.wording import counted, percent
+from ser.wording import percent
+
+if TYPE_CHECKING:
+    from ser.report.robustness import Robustness
 
 WORDS = {
     "UAR": "Unweighted average recall: the share of right answers for each emotion, averaged over emotions.",
@@ -36,15 +38,14 @@ WORDS = {
 }
 
 
-def build_page(facts: RunFacts, listener: Listener, why_no_model: str | None, robustness: Mapping[str, Any] | str, audio: bool) -> Page:
+def build_page(facts: RunFacts, listener: Listener, why_no_model: str | None, robustness: "Robustness | str", audio: bool) -> Page:
     """
     Args:
         why_no_model: why the model could not be asked; None where it could.
         robustness: what was measured, or why it was not.
         audio: whether the page holds sound.
     """
-    scores = facts.scores
-    interval = scores["intervals"]["uar"]
+    uar = facts.scores.uar
     sections = [
         data_section(facts),
         certificate_section(facts),
@@ -63,9 +64,9 @@ def build_page(facts: RunFacts, listener: Listener, why_no_model: str | None, ro
     ]
     return Page(
         title=f"{facts.name}: {facts.config.model.name}" + (f" on {where}" if (where := protocol_title(facts)) else ""),
-        number=f"{percent(scores['uar'])} %",
+        number=f"{percent(uar.value)} %",
         number_name="UAR on test",
-        between=interval["reason"] or f"95 % interval {percent(interval['low'])} to {percent(interval['high'])}",
+        between=uar.reason or f"95 % interval {percent(uar.low)} to {percent(uar.high)}",
         sentence=headline(facts),
         sections=sections,
         footer=footer(facts),
@@ -74,23 +75,7 @@ def build_page(facts: RunFacts, listener: Listener, why_no_model: str | None, ro
 
 def headline(facts: RunFacts) -> str:
     """What the number means, in plain words; "speaker-independent" only where the certificate proves it."""
-    scores, emotions = facts.scores, len(facts.test.classes)
-    return (
-        f"Asked for one of {emotions} emotions, the model names the right one for {percent(scores['uar'], 0)} of 100 clips, averaged over "
-        f"emotions, on {counted(scores['n'], 'test clip')} of {counted(scores['speakers'], 'speaker')}; guessing would give "
-        f"{percent(1 / emotions)}. {kind_of_split(facts)} One training, seed {facts.outcome.seed}: how far other seeds would differ is not "
-        "known from it."
-    )
-
-
-def kind_of_split(facts: RunFacts) -> str:
-    if facts.outcome.speaker_independent:
-        return "The result is speaker-independent: training heard none of these speakers, as the leakage certificate proves."
-    heard, speakers, kind = facts.shared_speakers, facts.scores["speakers"], facts.certificate.kind
-    declared = "The split declares nothing about speakers" if kind == "none" else f"The split declares to be {kind}, no more"
-    if not heard:
-        return f"{declared}, so the number is not claimed for new speakers."
-    return f"{declared}: training heard {heard} of the {speakers} test speakers as well, so the number does not hold for new speakers."
+    return sentence("headline", facts=facts)
 
 
 def footer(facts: RunFacts) -> list[str]:

@@ -1,20 +1,25 @@
 """The model card of a run: what the model is, what it may be used for, how good it is, and what binds whoever uses it. Markdown."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ser.corpora.licences import model_licence, short_title
 from ser.corpora.registry import CORPORA
-from ser.evaluation.fairness import measure_fairness
+from ser.evaluation.fairness import Fairness, measure_fairness
+from ser.evaluation.records import ClassScores
 from ser.features.registry import any_backbone
 from ser.report.build import headline
 from ser.report.facts import RunFacts
-from ser.report.model import told_of_temperature, told_of_threshold
 from ser.report.page import render
-from ser.report.scores import backbone_name, distinct_parts, essentials
+from ser.report.sections.calibration import temperature_note, threshold_note
+from ser.report.sections.data import backbone_name, essentials
+from ser.report.sections.parts import distinct_parts, score_cells
+from ser.report.sentences import sentence
 from ser.splits.certificate import SPLIT_NAMES
-from ser.wording import counted, listed, percent, signed, with_interval
+from ser.wording import counted, join_words, percent
+
+if TYPE_CHECKING:
+    from ser.report.robustness import Robustness
 
 ACCENTS = {"crema": "North American", "ravdess": "North American", "savee": "British", "tess": "North American"}
 """Of the English in each corpus."""
@@ -26,7 +31,7 @@ RECOGNISES = {
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")
 
 
-def model_card(facts: RunFacts, robustness: Mapping[str, Any] | str) -> str:
+def model_card(facts: RunFacts, robustness: "Robustness | str") -> str:
     """
     Args:
         robustness: what was measured, or why it was not.
@@ -39,27 +44,27 @@ def model_card(facts: RunFacts, robustness: Mapping[str, Any] | str) -> str:
         plain=plain,
         name=facts.name,
         model=config.model.name,
-        features=listed(config.model.features),
-        classes=listed(facts.test.classes),
+        features=join_words(config.model.features),
+        classes=join_words(facts.test.classes),
         headline=headline(facts),
         licence=model_licence(facts.chose_with),
         corpora=[(short_title(corpus), CORPORA[corpus]) for corpus in facts.corpora(*SPLIT_NAMES)],
-        data=[(name, told_of_data(facts, name)) for name in SPLIT_NAMES],
+        data=[(name, contents(facts, name)) for name in SPLIT_NAMES],
         about=[(key, about[key]) for key in ("training", "targets", "labels merged", "altered copies", "protocol")],
         recognises=RECOGNISES[config.train.targets],
-        accents=listed(sorted({ACCENTS[corpus] for corpus in facts.corpora(*SPLIT_NAMES)})),
+        accents=join_words(sorted({ACCENTS[corpus] for corpus in facts.corpora(*SPLIT_NAMES)})),
         longest=config.audio.duration,
-        val_corpora=listed([short_title(corpus) for corpus in facts.corpora("val")]),
+        val_corpora=join_words([short_title(corpus) for corpus in facts.corpora("val")]),
         backbone=backbone_name(facts) if any_backbone(config.model.features) else None,
         selection=facts.outcome.selection,
         best_epoch=facts.outcome.best_epoch,
-        scores=[(part, of.get("n", ""), of.get("speakers", ""), *metrics(of)) for part, of in distinct_parts(facts.scores)],
-        emotions=[(emotion, *class_cells(facts.scores["per_class"][emotion])) for emotion in facts.test.classes],
-        calibration=[told_of_temperature(facts), told_of_threshold(facts)],
+        scores=[(name, *score_cells(part)) for name, part in distinct_parts(facts.scores)],
+        emotions=[(emotion, *class_cells(facts.scores.per_class[emotion])) for emotion in facts.test.classes],
+        calibration=[temperature_note(facts), threshold_note(facts)],
         fairness=fairness_lines(measure_fairness(facts.test)),
         robustness=robustness if isinstance(robustness, str) else None,
         conditions=[] if isinstance(robustness, str) else condition_rows(robustness),
-        heard="" if isinstance(robustness, str) else f"{counted(robustness['n'], 'clip')} of {counted(robustness['speakers'], 'speaker')}",
+        heard="" if isinstance(robustness, str) else f"{counted(robustness.n, 'clip')} of {counted(robustness.speakers, 'speaker')}",
         weights=facts.outcome.weights,
         certificate=facts.certificate,
         versions=facts.environment,
@@ -68,12 +73,12 @@ def model_card(facts: RunFacts, robustness: Mapping[str, Any] | str) -> str:
     )
 
 
-def told_of_data(facts: RunFacts, name: str) -> str:
+def contents(facts: RunFacts, name: str) -> str:
     """What stands in train, val or test."""
     entries = facts.entries[name]
     if not entries:
         return "nothing"
-    corpora = listed([f"{short_title(corpus)} ({CORPORA[corpus].licence})" for corpus in facts.corpora(name)])
+    corpora = join_words([f"{short_title(corpus)} ({CORPORA[corpus].licence})" for corpus in facts.corpora(name)])
     return f"{counted(len(entries), 'clip')} of {counted(len({entry.speaker for entry in entries}), 'speaker')}, {corpora}"
 
 
@@ -86,37 +91,23 @@ def plain(text: object) -> str:
     return SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
 
 
-def metrics(scores: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(with_interval(scores, metric) for metric in ("uar", "wa", "macro_f1"))
+def class_cells(scores: ClassScores) -> tuple[str, ...]:
+    return (str(scores.support), percent(scores.recall.value), percent(scores.precision), percent(scores.f1.value))
 
 
-def class_cells(scores: Mapping[str, Any]) -> tuple[str, ...]:
-    return (str(scores["support"]), *(percent(scores[of]) for of in ("recall", "precision", "f1")))
-
-
-def fairness_lines(measured: Mapping[str, Any]) -> list[str]:
+def fairness_lines(measured: Fairness) -> list[str]:
     """A sentence for each grouping over all corpora, and one for each corpus with women and men."""
-    lines = [
-        f"By {name}, UAR in per cent: "
-        + "; ".join(
-            f"{group} {with_interval(of, 'uar')} ({counted(of['speakers'], 'speaker')})" for group, of in measured[name]["all"].items()
-        )
-        + "."
-        for name in ("gender", "age")
-    ]
-    gaps = [
-        f"{corpus} {signed(gap)} ({gap['female']} women, {gap['male']} men)"
-        for corpus, gap in measured["female_minus_male"].items()
-        if gap["uar"] is not None
-    ]
+    gaps = {corpus: gap for corpus, gap in measured.female_minus_male.items() if gap.uar.value is not None}
     return [
-        *lines,
-        f"Women minus men within a corpus, UAR in per cent points: {'; '.join(gaps)}."
-        if gaps
-        else "No corpus of test has both women and men.",
+        sentence("fairness", name="gender", groups=measured.gender.all),
+        sentence("fairness", name="age", groups=measured.age.all),
+        sentence("gender_gaps", gaps=gaps),
     ]
 
 
-def condition_rows(measured: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    first = next(iter(measured["conditions"]))
-    return [(name, with_interval(of, "uar"), "" if name == first else signed(of["change"])) for name, of in measured["conditions"].items()]
+def condition_rows(measured: "Robustness") -> list[tuple[str, str, str]]:
+    first = next(iter(measured.conditions))
+    return [
+        (name, scores.uar.in_percent(), "" if name == first else scores.change.uar.in_points())
+        for name, scores in measured.conditions.items()
+    ]

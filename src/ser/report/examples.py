@@ -5,20 +5,20 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
 from ser.audio.decode import Audio, audio_hash, read_audio
 from ser.audio.waveform import Waveform, prepare
 from ser.config import AudioConfig, FeaturesConfig
 from ser.corpora.manifest import Manifest
 from ser.errors import AudioError, DataError
+from ser.evaluation.metrics import FloatArray
 from ser.evaluation.predictions import Predictions
 from ser.features.spectral import SpectralExtractor
-from ser.report.plots import Traces
+from ser.report.figures.traces import Traces
 
 if TYPE_CHECKING:
     from ser.inference.recogniser import Recogniser
@@ -94,7 +94,7 @@ class Listener:
             DataError: as of `read`.
         """
         audio = self.read(utterance_id)
-        waveform, attention, rates = self.listen(audio)
+        waveform, attention, rates = self.attention(audio)
         extractor = SpectralExtractor(self.audio, self.features.model_copy(update={"types": ("mel",)}))
         mel = self.features.mel
         return Traces(
@@ -107,7 +107,7 @@ class Listener:
             attention_rate=rates,
         )
 
-    def listen(self, audio: Audio) -> tuple[Waveform, Mapping[str, NDArray[Any]], Mapping[str, float]]:
+    def attention(self, audio: Audio) -> tuple[Waveform, Mapping[str, FloatArray], Mapping[str, float]]:
         """The prepared waveform, and the attention over it."""
         if self.recogniser is None:
             return prepare(audio.samples, audio.sample_rate, self.audio).prepared, {}, {}

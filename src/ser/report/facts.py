@@ -4,15 +4,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ser.config import ExperimentConfig
 from ser.errors import ArtefactError, DataError, LeakageError
-from ser.evaluation.calibration import Calibration, calibrate, read_calibration
+from ser.evaluation.calibration import StoredCalibration, read_calibration
+from ser.evaluation.calibration_fit import calibrate
 from ser.evaluation.predictions import Predictions, read_predictions
+from ser.evaluation.records import Scores
+from ser.evaluation.run_scores import RunScores, read_run_scores
 from ser.evaluation.scores import score
 from ser.runs.compare import stored_config
 from ser.runs.history import HISTORY_COLUMNS
@@ -29,71 +30,6 @@ ALIKE = 1e-4
 WHOLE = 1e-6
 """What the probabilities of an utterance may miss of 1."""
 
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Finite(BaseModel):
-    """Part of test_metrics.json; a number is a number."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
-
-
-class UarWa(Finite):
-    """Shares; `n` answers or clips where they are told."""
-
-    uar: Share | None
-    wa: Share | None
-    n: int | None = None
-
-
-class Human(Finite):
-    """As of `ser.evaluation.perception.human_scores`."""
-
-    answers: int
-    answers_kept: Share | None = None
-    """Older runs do not say."""
-    single: UarWa
-    plurality: UarWa
-    ceiling: UarWa
-
-
-class Ends(Finite):
-    """Of an interval; None where there is none."""
-
-    low: Share | None
-    high: Share | None
-
-
-class BothEnds(Finite):
-    uar: Ends
-    wa: Ends
-
-
-class Perceived(UarWa):
-    """As of `ser.evaluation.perception.perceived_scores`."""
-
-    clips: int
-    intervals: BothEnds
-    cross_entropy: float | None
-    entropy: float | None
-    human: Human
-
-
-class Outcome(Finite):
-    """What of test_metrics.json is not computed from the predictions."""
-
-    uar: float
-    best_epoch: int
-    epochs: int
-    selection: str
-    speaker_independent: bool
-    certificate: str
-    weights: str
-    seed: int
-    ran_on: dict[str, Any] = {}
-    ssl_layer_weights: dict[str, Share] | None = None
-    perceived: Perceived | None = None
-
 
 @dataclass(frozen=True)
 class RunFacts:
@@ -103,19 +39,19 @@ class RunFacts:
     config: ExperimentConfig
     environment: Mapping[str, str]
     """Versions that it was trained with."""
-    outcome: Outcome
+    outcome: RunScores
+    """As the training wrote them."""
     predictions: Mapping[str, Predictions]
-    scores: Mapping[str, Any]
-    """Of test, as `ser.evaluation.scores.score` computes them from the predictions."""
+    scores: Scores
+    """Of test, computed again from the predictions."""
     certificate: Certificate
     entries: Entries
     history: Sequence[Mapping[str, float | None]]
     """Every epoch; among them the best one."""
-    calibration: Calibration
+    calibration: StoredCalibration
+    """Fitted again from the predictions on val."""
     calibrated_now: bool
-    """The run has no calibration.json, so it was fitted again from the predictions on val."""
-    calibration_effect: Mapping[str, Any]
-    """On `val` (None where there is none) and `test`: quality before and after, share that is answered, share of errors among them."""
+    """The run has no calibration.json."""
 
     @property
     def test(self) -> Predictions:
@@ -149,13 +85,12 @@ def read_facts(folder: Path) -> RunFacts:
     """
     run = find_finished(folder)
     config = stored_config(run)
-    outcome = read_outcome(run)
+    outcome = read_run_scores(run.metrics)
     certificate, entries = read_split_of(run, outcome)
     predictions = read_predictions_of(run, certificate, entries)
     scores = score(predictions["test"])
-    if abs(scores["uar"] - outcome.uar) > SAME:
+    if not alike(scores.uar.value, outcome.uar.value, SAME):
         raise ArtefactError(f"{run.predictions} gives another UAR than {run.metrics}: one of them was changed since the run")
-    calibration, effect = calibration_of(run, predictions, config, outcome)
     return RunFacts(
         run=run,
         config=config,
@@ -166,9 +101,8 @@ def read_facts(folder: Path) -> RunFacts:
         certificate=certificate,
         entries=entries,
         history=read_history(run, outcome.best_epoch, with_val=bool(entries["val"])),
-        calibration=calibration,
+        calibration=calibration_of(run, predictions, config, outcome),
         calibrated_now=not run.calibration.is_file(),
-        calibration_effect=effect,
     )
 
 
@@ -184,20 +118,12 @@ def find_finished(folder: Path) -> Run:
     return run
 
 
-def read_outcome(run: Run) -> Outcome:
-    try:
-        return Outcome.model_validate(read_json(run.metrics))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ArtefactError(f"{run.metrics} holds no scores of this program ({'.'.join(map(str, first['loc']))}: {first['msg']})") from None
-
-
 def environment_of(run: Run) -> dict[str, str]:
     found = read_json(run.config).get("environment")
     return {str(name): str(version) for name, version in found.items()} if isinstance(found, dict) else {}
 
 
-def read_split_of(run: Run, outcome: Outcome) -> tuple[Certificate, Entries]:
+def read_split_of(run: Run, outcome: RunScores) -> tuple[Certificate, Entries]:
     """The run's own copy of its split, held against its certificate, and the certificate against the scores."""
     certificate = read_certificate(run.split / CERTIFICATE_FILE)
     entries = {name: read_entries(run.split / f"{name}.csv") for name in SPLIT_NAMES}
@@ -218,11 +144,11 @@ def check_promise(certificate: Certificate) -> None:
         LeakageError: it does not.
     """
     splits, kind = certificate.splits, certificate.kind
-    demand_disjoint("clips", {name: set(of.samples) for name, of in splits.items()}, kind)
+    demand_disjoint("clips", {name: set(part.samples) for name, part in splits.items()}, kind)
     if kind != "none":
-        demand_disjoint("samples", {name: set(of.samples.values()) for name, of in splits.items()}, kind)
+        demand_disjoint("samples", {name: set(part.samples.values()) for name, part in splits.items()}, kind)
     if kind == "speaker-disjoint":
-        demand_disjoint("speakers", {name: set(of.speakers) for name, of in splits.items()}, kind)
+        demand_disjoint("speakers", {name: set(part.speakers) for name, part in splits.items()}, kind)
 
 
 def read_predictions_of(run: Run, certificate: Certificate, entries: Entries) -> dict[str, Predictions]:
@@ -272,29 +198,26 @@ def read_history(run: Run, best_epoch: int, *, with_val: bool) -> list[dict[str,
     return history
 
 
-def calibration_of(
-    run: Run, predictions: Mapping[str, Predictions], config: ExperimentConfig, outcome: Outcome
-) -> tuple[Calibration, dict[str, Any]]:
-    """Fitted on val once more, and what it does on val and test.
+def calibration_of(run: Run, predictions: Mapping[str, Predictions], config: ExperimentConfig, outcome: RunScores) -> StoredCalibration:
+    """Fitted on val once more, with what it does on val and test.
 
     Raises:
         ArtefactError: calibration.json is damaged, or of another run.
     """
     stored = read_calibration(run.calibration) if run.calibration.is_file() else None
     wanted = config.calibration if stored is None else config.calibration.model_copy(update={"max_error": stored.max_error})
-    content = calibrate(predictions.get("val"), predictions["test"], wanted)
-    fitted = Calibration.model_validate({name: content[name] for name in Calibration.model_fields})
+    fitted = calibrate(predictions.get("val"), predictions["test"], wanted)
     if stored is not None:
         weights = read_json(run.calibration).get("weights") or outcome.weights  # older files do not say
         same = alike(stored.temperature, fitted.temperature) and alike(stored.threshold, fitted.threshold)
         if weights != outcome.weights or not same:
             raise ArtefactError(f"{run.calibration} is of another run: {run.predictions} gives another temperature or threshold")
-    return fitted, content
+    return fitted
 
 
-def alike(one: float | None, other: float | None) -> bool:
+def alike(one: float | None, other: float | None, within: float = ALIKE) -> bool:
     """
     >>> alike(1.5, 1.50001), alike(1.5, None), alike(None, None)
     (True, False, True)
     """
-    return one is other if one is None or other is None else abs(one - other) <= ALIKE
+    return one is other if one is None or other is None else abs(one - other) <= within

@@ -6,7 +6,10 @@ Text is plain text everywhere and escaped by the template; only what `Picture.sv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import jinja2
 
 INTERVAL = re.compile(r"(\[[-+]?[\d.]+), ")
 
@@ -99,26 +102,29 @@ def render_page(page: Page) -> str:
     return render("report.html.j2", autoescape=True, page=page)
 
 
-def render(template: str, *, autoescape: bool, **context: Any) -> str:
+def render(template: str, *, autoescape: bool, **context: object) -> str:
     """A template of `ser/report/templates`; a name that it does not know is an error of ours."""
+    return make_environment(autoescape=autoescape).get_template(template).render(context)
+
+
+def make_environment(*, autoescape: bool) -> "jinja2.Environment":
     import jinja2
 
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("ser.report"),
         autoescape=autoescape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=together if autoescape else None,
+        finalize=unbroken if autoescape else None,
     )
-    return environment.get_template(template).render(context)
 
 
-def together(value: Any) -> Any:
+def unbroken(value: object) -> object:
     """A number and its sign stay on one line, and so do the ends of an interval.
 
-    >>> together("of 20 % [1.0, 2.0]")
+    >>> unbroken("of 20 % [1.0, 2.0]")
     'of 20\\xa0% [1.0,\\xa02.0]'
     """
     return INTERVAL.sub("\\1,\u00a0", value.replace(" %", "\u00a0%")) if type(value) is str else value

@@ -5,10 +5,9 @@ those of the recording without its quiet beginning and end: RAVDESS's clips begi
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from math import ceil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from ser.errors import AudioError, DataError
 from ser.evaluation.intervals import difference_of, pooled
 from ser.evaluation.metrics import METRICS, Counts
 from ser.evaluation.predictions import Predictions
+from ser.evaluation.records import Estimates, GroupScores, Record
 from ser.evaluation.scores import scores_of, speaker_matrices, summarise
 from ser.inference.clip_output import Clip
 from ser.inference.recogniser import Recogniser
@@ -89,8 +89,8 @@ def first_second(samples: Waveform, rate: int, _generator: np.random.Generator) 
 
 def first_half(samples: Waveform, rate: int, _generator: np.random.Generator) -> Waveform:
     """Of speech."""
-    spoken = speech(samples, rate)
-    return spoken[: ceil(len(spoken) / 2)]
+    voiced = speech(samples, rate)
+    return voiced[: ceil(len(voiced) / 2)]
 
 
 CLEAN = "clean"
@@ -107,13 +107,27 @@ CONDITIONS: dict[str, Condition] = {
 }
 
 
+class ConditionScores(GroupScores):
+    change: Estimates
+    """Each metric minus that of the clean recordings, with intervals that are paired over speakers."""
+
+
+class Robustness(Record):
+    """Scores under each of `CONDITIONS`, on the same utterances."""
+
+    n: int
+    """Utterances that were predicted."""
+    speakers: int
+    seed: int
+    left_out: Mapping[str, int]
+    """Reason -> utterances that were chosen and could not be read."""
+    conditions: Mapping[str, ConditionScores]
+
+
 def measure_robustness(
     recogniser: Recogniser, entries: Sequence[Entry], manifest: Manifest, raw_dir: Path, clips: int = 400, seed: int = 42
-) -> dict[str, Any]:
-    """Scores under each of `CONDITIONS`, on the same utterances, as strict JSON.
-
-    `conditions`: {name: scores with intervals, and `change`: each metric minus that of the clean recordings, with intervals that are paired
-    over speakers}. `left_out`: {reason: utterances that were chosen and could not be heard}. `n` and `speakers` are of the rest.
+) -> Robustness:
+    """Scores under each of `CONDITIONS`, on the same utterances.
 
     Args:
         entries: rows of the test split, whose labels count the recogniser's classes.
@@ -125,27 +139,33 @@ def measure_robustness(
         DataError: none of the audio is there.
     """
     chosen = choose_evenly(entries, clips, seed)
-    predictions, left_out = hear_spoiled(recogniser, chosen, manifest, raw_dir, seed)
+    predictions, left_out = predict_spoiled(recogniser, chosen, manifest, raw_dir, seed)
     if not predictions:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in left_out.items())
         raise DataError(f"none of {len(chosen)} test clips can be heard below {raw_dir} ({reasons or 'the test split is empty'})")
     speakers, clean = speaker_matrices(predictions[CLEAN])
-    matrices = {name: speaker_matrices(of, speakers)[1] for name, of in predictions.items()}
-    return {
-        "n": len(predictions[CLEAN].ids),
-        "speakers": len(speakers),
-        "seed": seed,
-        "left_out": left_out,
-        "conditions": {name: scores_of(of) | {"change": change(of, clean)} for name, of in matrices.items()},
-    }
+    matrices = {name: speaker_matrices(table, speakers)[1] for name, table in predictions.items()}
+    return Robustness(
+        n=len(predictions[CLEAN].ids),
+        speakers=len(speakers),
+        seed=seed,
+        left_out=left_out,
+        conditions={name: condition_scores(spoiled, clean) for name, spoiled in matrices.items()},
+    )
 
 
-def hear_spoiled(
+def condition_scores(spoiled: Counts, clean: Counts) -> ConditionScores:
+    """From the confusion matrices, (speakers, C, C) of both."""
+    scores = scores_of(spoiled)
+    return ConditionScores(**scores.by_metric(), n=scores.n, speakers=scores.speakers, change=change(spoiled, clean))
+
+
+def predict_spoiled(
     recogniser: Recogniser, entries: Sequence[Entry], manifest: Manifest, raw_dir: Path, seed: int
 ) -> tuple[dict[str, Predictions], dict[str, int]]:
-    """What the recogniser says under each of `CONDITIONS` (empty if it hears nothing), and {reason: utterances that it cannot hear}."""
-    heard: list[Entry] = []
-    said: dict[str, list[NDArray[np.float64]]] = {name: [] for name in CONDITIONS}
+    """Predictions under each of `CONDITIONS` (empty if no recording can be read), and {reason: utterances that cannot be read}."""
+    predicted: list[Entry] = []
+    probabilities: dict[str, list[NDArray[np.float64]]] = {name: [] for name in CONDITIONS}
     left_out: Counter[str] = Counter()
     with track("robustness", len(entries), "clips") as advance:
         for entry in entries:
@@ -153,12 +173,14 @@ def hear_spoiled(
             if isinstance(clip, str):
                 left_out[clip] += 1
             else:
-                heard.append(entry)
-                for name, output in zip(CONDITIONS, recogniser.infer_clips(spoil(*clip, drawing_key(seed, entry.id))), strict=True):
-                    said[name].append(output.probabilities)
+                predicted.append(entry)
+                outputs = recogniser.infer_clips(spoil(*clip, drawing_key(seed, entry.id)))
+                for name, output in zip(CONDITIONS, outputs, strict=True):
+                    probabilities[name].append(output.probabilities)
             advance(1)
-    predictions = {name: Predictions.of(heard, np.array(of), recogniser.classes) for name, of in said.items()} if heard else {}
-    return predictions, dict(left_out)
+    if not predicted:
+        return {}, dict(left_out)
+    return {name: Predictions.of(predicted, np.array(rows), recogniser.classes) for name, rows in probabilities.items()}, dict(left_out)
 
 
 def choose_evenly(entries: Sequence[Entry], clips: int, seed: int) -> list[Entry]:
@@ -201,7 +223,7 @@ def spoil(samples: Waveform, rate: int, key: str) -> list[Clip]:
     return [(alter(samples, rate, np.random.default_rng(int(key, 16))), rate) for alter in CONDITIONS.values()]
 
 
-def change(spoiled: Counts, clean: Counts) -> dict[str, Any]:
+def change(spoiled: Counts, clean: Counts) -> Estimates:
     """Each metric under a condition minus that of the clean recordings, from (speakers, C, C) of both, with paired intervals."""
     scores = {name: difference_of(pooled(spoiled, metric), pooled(clean, metric)) for name, metric in METRICS.items()}
     return summarise(scores, ["all"] * len(clean), difference=True)

@@ -20,7 +20,7 @@ SERIES = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY)
 INK, GREY, PALE = "#222222", "#767676", "#D9D9D9"
 HEAT = "cividis"
 
-STYLE: dict[str, Any] = {
+STYLE: dict[str, object] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.5,
@@ -56,7 +56,7 @@ def house_style() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        settings: Any = matplotlib.rcParams
+        settings: Any = matplotlib.rcParams  # typed by the names of all its keys
         settings.update(STYLE)
         yield
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ser.config import ExperimentConfig, TrainConfig
 from ser.errors import DataError
-from ser.evaluation.calibration import log_loss
+from ser.evaluation.confidence import log_loss
 from ser.evaluation.metrics import confusion_matrix, macro_f1, uar, wa
 from ser.features.registry import masked_features
 from ser.models.base import Order

@@ -1,0 +1,1 @@
+"""The sections of a report, one a file: each a function of what is known of the run."""
