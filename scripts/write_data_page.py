@@ -16,10 +16,10 @@ from typing import NamedTuple
 from ser.audio.containers import SUFFIX_CONTAINERS
 from ser.corpora.base import Corpus
 from ser.corpora.census import SKIPPED_COLUMNS, UNREADABLE_REASONS
+from ser.corpora.crema_votes import TABLE
 from ser.corpora.manifest import COLUMNS, Utterance
 from ser.corpora.registry import CORPORA
 from ser.corpora.votes import COLUMNS as VOTES_COLUMNS
-from ser.corpora.votes import TABLE
 from ser.emotions import EMOTIONS, SHARED_EMOTIONS
 from ser.reasons import SKIP_REASONS, WARN_REASONS
 from write_configuration import field_docs, table, write_page

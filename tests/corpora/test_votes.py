@@ -1,6 +1,7 @@
 """The owners' table of votes: what it says, where it is found, what is wrong with it, and what a model learns from it."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from listeners import REAL, counts, real_tables, row, write_answers, write_owners_table
-from ser.config import LabelsConfig
+from ser.config import LabelsConfig, ProjectConfig
+from ser.corpora.base import VoteTable
+from ser.corpora.crema_votes import find_votes, read_owners_table
 from ser.corpora.manifest import copy_id
-from ser.corpora.votes import HEARD, find_votes, on_classes, plurality, read_owners_table, read_votes, write_votes
+from ser.corpora.registry import CORPORA, how_to_get_votes
+from ser.corpora.votes import HEARD, on_classes, plurality, read_votes, write_votes
 from ser.errors import ArtefactError, DataError
+from ser.pipeline.extract import find_votes as find_all
 from ser.splits.certificate import Entry
 from ser.system.tables import read_table
 from ser.training.targets import vote_targets
@@ -28,7 +33,7 @@ PLAIN = LabelsConfig()
 
 def test_the_votes_on_voices_are_read_in_the_order_of_the_vocabulary(tmp_path: Path) -> None:
     votes = read_owners_table(write_answers(tmp_path / "tabulatedVotes.csv", ANSWERS))
-    assert {key: of.tolist() for key, of in votes.items()} == {
+    assert {key: answers.tolist() for key, answers in votes.items()} == {
         "crema_1001_DFA_ANG_XX": [1, 0, 0, 6, 0, 2],
         "crema_1002_IEO_SAD_LO": [5, 0, 5, 0, 0, 0],
     }
@@ -128,6 +133,17 @@ def test_a_pipe_of_that_name_does_not_hang(tmp_path: Path) -> None:
         find_votes(tmp_path)
 
 
+def test_any_corpus_may_have_a_table_of_votes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("savee", "tess", "ravdess"):
+        (tmp_path / name).mkdir()
+    for name, votes in (("savee", {"savee_DC_a01": counts(angry=3)}), ("tess", None), ("crema", {ID: counts(sad=1)})):
+        table = VoteTable(lambda folder, votes=votes: votes, "ask")  # type: ignore[misc]
+        monkeypatch.setitem(CORPORA, name, replace(CORPORA[name], votes=table))
+    found = find_all(ProjectConfig(raw_dir=str(tmp_path)))
+    assert {key: answers.tolist() for key, answers in found.items()} == {"savee_DC_a01": counts(angry=3).tolist()}
+    assert how_to_get_votes().count("put it anywhere below") == 3
+
+
 # -- votes.csv -------------------------------------------------------------------
 
 
@@ -135,7 +151,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     votes = read_owners_table(write_answers(tmp_path / "tabulatedVotes.csv", ANSWERS))
     write_votes(tmp_path / "votes.csv", votes)
     found = read_votes(tmp_path / "votes.csv")
-    assert {key: of.tolist() for key, of in found.items()} == {key: of.tolist() for key, of in votes.items()}
+    assert {key: answers.tolist() for key, answers in found.items()} == {key: answers.tolist() for key, answers in votes.items()}
     first = read_table(tmp_path / "votes.csv", ("id", "n", *HEARD))[0]
     assert first == {"id": ID, "n": "9", "neutral": "1", "happy": "0", "sad": "0", "angry": "6", "fear": "0", "disgust": "2"}
 
@@ -214,6 +230,6 @@ def test_rows_of_the_real_table_are_what_its_owners_call_the_vote_on_the_voice()
     assert votes.keys() == summary.keys()
     assert len(votes) == 7442
     letters = dict(zip(HEARD, "NHSAFD", strict=True))
-    for key, of in votes.items():
-        winners = {letters[emotion] for emotion, count in zip(HEARD, of, strict=True) if count == of.max()}
+    for key, answers in votes.items():
+        winners = {letters[emotion] for emotion, count in zip(HEARD, answers, strict=True) if count == answers.max()}
         assert winners == set(summary[key].split(":"))

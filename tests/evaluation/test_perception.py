@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from listeners import REAL, counts, real_tables
 from ser.config import LabelsConfig
-from ser.corpora.crema import LABELS
-from ser.corpora.votes import HEARD, read_owners_table
+from ser.corpora.crema_names import LABELS
+from ser.corpora.crema_votes import read_owners_table
+from ser.corpora.votes import HEARD
 from ser.evaluation.metrics import confusion_matrix, uar, wa
 from ser.evaluation.perception import ceiling, cross_entropy, human_scores, leave_one_out, perceived_scores
 from ser.evaluation.predictions import Predictions

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Literal
 
+from ser.corpora.votes import Votes
 from ser.errors import AudioError
 
 Gender = Literal["female", "male"]
@@ -44,6 +45,16 @@ class ParsedName:
     """The corpus's code of what is said."""
 
 
+@dataclass(frozen=True, slots=True)
+class VoteTable:
+    """A table beside a corpus's audio, in which its owners count how listeners heard the clips."""
+
+    find: Callable[[Path], Votes | None]
+    """The corpus's folder -> its votes; None where the table is not there. Raises DataError: it is damaged."""
+    how_to_get: str
+    """One sentence for somebody who lacks it."""
+
+
 @dataclass(frozen=True)
 class Corpus:
     """The facts of one corpus. Counts are of the complete corpus."""
@@ -68,6 +79,8 @@ class Corpus:
 
     Raises AudioError: bad-name, wrong-modality, wrong-channel or speaker-mismatch.
     """
+    votes: VoteTable | None = None
+    """Where its owners give one."""
 
 
 def bad_name(path: PurePath, expected: str) -> AudioError:

@@ -7,3 +7,9 @@ from ser.corpora.savee import SAVEE
 from ser.corpora.tess import TESS
 
 CORPORA: dict[str, Corpus] = {corpus.name: corpus for corpus in (CREMA, RAVDESS, SAVEE, TESS)}
+
+
+def how_to_get_votes() -> str:
+    """Advice for somebody who has no votes: where each corpus's table is, and where it goes."""
+    tables = ((corpus.name, corpus.votes.how_to_get) for corpus in CORPORA.values() if corpus.votes)
+    return "; ".join(f"{how_to_get}; put it anywhere below {name} in project.raw_dir" for name, how_to_get in tables)

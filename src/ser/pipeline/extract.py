@@ -6,9 +6,10 @@ from pathlib import Path, PurePath
 
 from ser.config import ExperimentConfig, ProjectConfig
 from ser.corpora.census import Census, Skipped, check_census, find_corpus_folder, summary, take_census, write_skipped
+from ser.corpora.licences import short_title
 from ser.corpora.manifest import Manifest, write_manifest
 from ser.corpora.registry import CORPORA
-from ser.corpora.votes import Votes, find_votes, write_votes
+from ser.corpora.votes import Counts, Votes, write_votes
 from ser.errors import AudioError
 from ser.pipeline import paths
 from ser.splits.split import make_split, write_split
@@ -50,7 +51,7 @@ def look(config: ExperimentConfig) -> tuple[Census, Votes]:
     """What is below data/raw. skipped.csv is written in any case, so that it can tell why nothing else was."""
     project = config.project
     remove_leftovers(paths.processed(project))
-    votes = votes_of_crema(project)  # first, because it is quick: what is wrong with the table is not said after minutes
+    votes = find_votes(project)  # first, because it is quick: what is wrong with the table is not said after minutes
     census = take_census(config)
     write_skipped(paths.skipped_file(project), census.skipped)
     for line in summary(census):
@@ -64,10 +65,15 @@ def keep(project: ProjectConfig, manifest: Manifest, votes: Votes) -> None:
     keep_votes(project, votes, manifest)
 
 
-def votes_of_crema(project: ProjectConfig) -> Votes:
-    """Of the owners' table, wherever it lies in the corpus's folder; none where it is not there."""
-    folder = find_corpus_folder(Path(project.raw_dir), "crema") if "crema" in project.corpora else None
-    return (find_votes(folder) if folder else None) or {}
+def find_votes(project: ProjectConfig) -> Votes:
+    """Of every corpus that has a table of them beside its audio."""
+    votes: dict[str, Counts] = {}
+    for name in project.corpora:
+        table = CORPORA[name].votes
+        folder = find_corpus_folder(Path(project.raw_dir), name) if table else None
+        if table and folder:
+            votes |= table.find(folder) or {}
+    return votes
 
 
 def keep_votes(project: ProjectConfig, votes: Votes, manifest: Manifest) -> None:
@@ -76,7 +82,8 @@ def keep_votes(project: ProjectConfig, votes: Votes, manifest: Manifest) -> None
     used = {key: counts for key, counts in votes.items() if key in manifest}
     if used:
         write_votes(path, used)
-        say(f"votes on {len(used)} clips of CREMA-D, {sum(int(counts.sum()) for counts in used.values())} answers; {path}")
+        titles = ", ".join(short_title(name) for name in sorted({manifest[key].corpus for key in used}))
+        say(f"votes on {len(used)} clips of {titles}, {sum(int(counts.sum()) for counts in used.values())} answers; {path}")
     else:
         path.unlink(missing_ok=True)
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ser.config import ExperimentConfig
 from ser.corpora.manifest import Manifest, copy_id, original_id, read_manifest
-from ser.corpora.votes import HOW_TO_GET, Votes, read_votes
+from ser.corpora.registry import how_to_get_votes
+from ser.corpora.votes import Votes, read_votes
 from ser.errors import ArtefactError, DataError
 from ser.features.normaliser import Normaliser, Normalisers, fit_normalisers
 from ser.features.source import FeatureSource, Stores
@@ -34,7 +35,7 @@ class Loaded:
     source: FeatureSource
     normalisers: Normalisers
     votes: Votes = field(default_factory=dict)
-    """On clips of CREMA-D, where the owners' table was beside the audio."""
+    """On clips of corpora whose table of votes was beside the audio."""
 
     def dataset(self, config: ExperimentConfig, name: str) -> SpeechDataset | None:
         """The utterances of `train` (with its augmented copies), `val` or `test`; None for a split that holds none.
@@ -50,10 +51,7 @@ class Loaded:
 
     def targets(self, entries: Sequence[Entry]) -> NDArray[np.float32]:
         if not any(original_id(entry.id) in self.votes for entry in entries):
-            raise DataError(
-                f"train.targets asks for votes, and no training clip has any: {HOW_TO_GET}; put it anywhere below crema in "
-                "project.raw_dir and run the extract step"
-            )
+            raise DataError(f"train.targets asks for votes, and no training clip has any: {how_to_get_votes()} and run the extract step")
         return vote_targets(entries, self.votes, self.split.classes, self.split.certificate.labels)
 
 
