@@ -1,17 +1,23 @@
 """Limits on a connection where the framework has none: it waits for ever for the end of a request's headers, and for a client that does
 not read its answer; it takes as many connections as come, and bodies in pieces of one byte.
+
+Uvicorn has no setting for these, so its protocol over h11 is extended. Every attribute of it that is used here has a contract test
+(tests/serve/test_connection.py), and pyproject.toml takes no version of uvicorn later than the one tested.
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from ser.serve.metrics import OTHER, Measure
 from ser.serve.problems import CONTENT_TYPE, problem_bytes, status_of
 
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
 MOST_CONNECTIONS = 4096
 SLICE = 4096
-"""Bytes that are taken apart at once, before one looks whether they are worth it."""
+"""Bytes that are parsed at once, before it is checked whether they are worth it."""
 FRAMING, WASTE_BYTES = 4, 16_384
 """Bytes on the wire for one of a body, and how many more a request may send."""
 REFUSED = "bad-request"
@@ -25,98 +31,125 @@ def most_connections() -> int:
     return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files // 3)
 
 
-def clocked(seconds: float, app: Measure) -> Any:
+class Clock:
+    """Ends a connection on which nothing happens for so long while its client is to act: to send a request, or to read its answer."""
+
+    def __init__(self, connection: "H11Protocol", seconds: float) -> None:
+        self.connection, self.seconds = connection, seconds
+        self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def since(self) -> float | None:
+        """When it will end the connection, by the clock of the loop; None where it does not run."""
+        return self.timer.when() if self.timer else None
+
+    def update(self) -> None:
+        """Start or stop it. One that runs goes on: a byte now and then is no request."""
+        if not self.waits_for_client():
+            self.stop()
+        elif self.timer is None:
+            self.timer = self.connection.loop.call_later(self.seconds, self.end)
+
+    def waits_for_client(self) -> bool:
+        connection = self.connection
+        return connection.cycle is None or connection.cycle.response_complete or connection.flow.write_paused
+
+    def stop(self) -> None:
+        if self.timer:
+            self.timer.cancel()
+            self.timer = None
+
+    def end(self) -> None:
+        self.timer = None
+        transport = self.connection.transport
+        if transport.get_write_buffer_size():
+            transport.abort()
+        else:
+            transport.close()
+
+
+class WasteMeter:
+    """Ends a connection that sends a body in so small pieces that their framing is most of what it sends."""
+
+    def __init__(self, connection: "H11Protocol") -> None:
+        self.connection = connection
+        self.waste = 0
+
+    def measure(self, data: bytes, parse: Callable[[bytes], None]) -> None:
+        """Parse some bytes of the connection, and count those of them that became no body."""
+        cycle = self.connection.cycle
+        in_body = cycle is not None and cycle.more_body and not cycle.response_complete
+        before = len(cycle.body) if in_body else 0
+        parse(data)
+        if not in_body or self.connection.cycle is not cycle or not cycle.more_body:
+            self.waste = 0
+            return
+        self.waste = max(0, self.waste + len(data) - FRAMING * (len(cycle.body) - before))
+        if self.waste > WASTE_BYTES:
+            self.connection.transport.abort()
+
+
+def refuse(connection: "H11Protocol", app: Measure) -> None:
+    """Answer bytes that are no HTTP as other requests are refused, if no answer has begun, and close the connection."""
+    import h11
+
+    if connection.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+        app.count(OTHER, OTHER, [status_of(REFUSED)], REFUSED, [])
+        content = problem_bytes(REFUSED, "this is no HTTP")
+        headers = [*app.headers, (b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(content)).encode())]
+        headers += [(b"cache-control", b"no-store"), (b"connection", b"close")]
+        response = h11.Response(status_code=status_of(REFUSED), headers=headers, reason=b"Bad Request")
+        for event in (response, h11.Data(data=content), h11.EndOfMessage()):
+            connection.transport.write(connection.conn.send(event) or b"")
+    connection.transport.close()
+
+
+def limited_protocol(seconds: float, app: Measure) -> "type[H11Protocol]":
     """Uvicorn's protocol over h11, which ends a connection that rests for so long without a whole request, or with an unread answer; or
     where there are too many, the one that rests longest.
     """
-    import h11
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     most = most_connections()
 
-    class Clocked(H11Protocol):
-        clock: asyncio.TimerHandle | None = None
-        waste = 0
-
-        def connection_made(self, transport: Any) -> None:
+    class LimitedProtocol(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in H11Protocol
+            self.clock, self.meter = Clock(self, seconds), WasteMeter(self)
             super().connection_made(transport)
             if len(self.connections) > most:
                 self.make_room()
-            self.wind()
+            self.clock.update()
 
         def make_room(self) -> None:
-            resting = [(of.clock.when(), of) for of in cast(Sequence[Clocked], self.connections) if of.clock]
-            longest = min(resting, key=lambda of: of[0])[1] if resting else self
+            others = cast("set[LimitedProtocol]", self.connections)
+            resting = [(since, other) for other in others if (since := other.clock.since) is not None]
+            longest = min(resting, key=lambda pair: pair[0])[1] if resting else self
             self.connections.discard(longest)  # which it does itself only later
             longest.transport.abort()
 
         def data_received(self, data: bytes) -> None:
             for start in range(0, len(data), SLICE):
                 if not self.transport.is_closing():
-                    self.take(data[start : start + SLICE])
-            self.wind()
-
-        def take(self, data: bytes) -> None:
-            cycle = self.cycle
-            inside = cycle is not None and cycle.more_body and not cycle.response_complete
-            before = len(cycle.body) if inside else 0
-            super().data_received(data)
-            if not inside or self.cycle is not cycle or not cycle.more_body:
-                self.waste = 0
-                return
-            self.waste = max(0, self.waste + len(data) - FRAMING * (len(cycle.body) - before))
-            if self.waste > WASTE_BYTES:
-                self.transport.abort()
+                    self.meter.measure(data[start : start + SLICE], super().data_received)
+            self.clock.update()
 
         def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the words of the framework
-            """Of what is no HTTP; as other refusals, if no answer has begun."""
-            if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-                app.count(OTHER, OTHER, [status_of(REFUSED)], REFUSED, [])
-                content = problem_bytes(REFUSED, "this is no HTTP")
-                headers = [*app.headers, (b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(content)).encode())]
-                headers += [(b"cache-control", b"no-store"), (b"connection", b"close")]
-                answer = h11.Response(status_code=status_of(REFUSED), headers=headers, reason=b"Bad Request")
-                for event in (answer, h11.Data(data=content), h11.EndOfMessage()):
-                    self.transport.write(self.conn.send(event) or b"")
-            self.transport.close()
+            refuse(self, app)
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
-            self.wind()
+            self.clock.update()
 
         def pause_writing(self) -> None:
             super().pause_writing()
-            self.wind()
+            self.clock.update()
 
         def resume_writing(self) -> None:
             super().resume_writing()
-            self.wind()
+            self.clock.update()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self.stop()
+            self.clock.stop()
             super().connection_lost(exc)
 
-        def stalls(self) -> bool:
-            """Nobody works for the client; it is its turn."""
-            return self.cycle is None or self.cycle.response_complete or self.flow.write_paused
-
-        def wind(self) -> None:
-            """A clock that runs goes on: a drop now and then is no request."""
-            if not self.stalls():
-                self.stop()
-            elif self.clock is None:
-                self.clock = self.loop.call_later(seconds, self.ring)
-
-        def stop(self) -> None:
-            if self.clock:
-                self.clock.cancel()
-                self.clock = None
-
-        def ring(self) -> None:
-            self.clock = None
-            if self.transport.get_write_buffer_size():
-                self.transport.abort()
-            else:
-                self.transport.close()
-
-    return Clocked
+    return LimitedProtocol

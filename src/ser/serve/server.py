@@ -105,13 +105,13 @@ def make_server(pool: Pool, limits: Limits) -> "uvicorn.Server":
     import uvicorn
 
     from ser.serve.app import make_app
-    from ser.serve.connection import clocked
+    from ser.serve.connection import limited_protocol
 
     app = make_app(pool, limits)
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            http=clocked(limits.timeout, app),
+            http=limited_protocol(limits.timeout, app),
             backlog=BACKLOG,
             ws="none",
             lifespan="off",
