@@ -20,8 +20,9 @@ from ser.audio.decode import read_audio
 from ser.audio.waveform import mix_down, resample
 from ser.export.onnx_file import export_run
 from ser.inference.clip_output import Clip
+from ser.inference.load_model import load_model
 from ser.inference.prediction import Model
-from ser.inference.predictor import Predictor, load_model
+from ser.inference.predictor import Predictor
 from ser.runs.run import Run
 
 TOLERANCE = 1e-4

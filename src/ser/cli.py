@@ -373,17 +373,20 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
         from ser.system.console import set_up_logging
 
         set_up_logging(verbose)
+        from ser.inference.options import PredictOptions
+
         refuse_empty({"--model": model, "--backbone": backbone})
+        options = PredictOptions(model, window, hop, backbone, voice)
         if mic:
             if paths:
                 raise ConfigError("--mic hears the microphone: give no recordings with it")
             from ser.commands.microphone import predict_microphone
 
-            predict_microphone(form, seconds, model, window, hop, backbone, voice)
+            predict_microphone(options, form, seconds)
             return
         if seconds is not None:
             raise ConfigError("--seconds ends --mic; recordings are heard to their end")
-        predict_paths(paths or [], model, form=form, window=window, hop=hop, backbone=backbone, voice=voice)
+        predict_paths(paths or [], options, form)
 
 
 @app.command()
@@ -412,7 +415,10 @@ def serve(  # noqa: PLR0913, PLR0917 - the contract of the command line
         from ser.system.console import set_up_logging
 
         set_up_logging(verbose)
-        answer_requests(model, host, port, workers, max_mb, max_seconds, timeout, allow_host or (), backbone)
+        from ser.inference.options import PredictOptions
+
+        options = PredictOptions(model, backbone=backbone)
+        answer_requests(options, host, port, workers, max_mb, max_seconds, timeout, allow_host or ())
 
 
 @app.command()

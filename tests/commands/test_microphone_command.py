@@ -25,12 +25,14 @@ from processes import PATIENCE, slowness
 from ser.audio import microphone
 from ser.audio.microphone import Microphone, Moment, limited, moments
 from ser.audio.waveform import Waveform
-from ser.commands.microphone import LATE, LATE_HOPS, Answer, bars, frame, lines, listen, record, summary
+from ser.commands.microphone import lines, record
+from ser.commands.microphone_bars import LATE, LATE_HOPS, bars, frame, summary
 from ser.config import AudioConfig
 from ser.errors import DataError
 from ser.evaluation.calibration import Calibration
 from ser.export.onnx_file import export_run
 from ser.inference.clip_output import Clip, ClipOutput
+from ser.inference.live import LiveAnswer, predict_live
 from ser.inference.predictor import UNKNOWN, Predictor
 from ser.runs.run import Run
 from test_imports import loaded_by
@@ -128,14 +130,14 @@ def test_a_recording_block_by_block_ends_with_what_its_last_window_says(exported
     source = Played(*pieces(samples, 1_234))
     source.sample_rate = 8_000
     predictor = Predictor.load(exported, window=2)
-    *_, last = listen(predictor, source, hop=0.5)
+    *_, last = predict_live(predictor, source, hop=0.5)
     assert last.prediction == predictor.predict(samples[-16_000:], 8_000)
     assert last.moment.seconds == len(samples) / 8_000
 
 
 def test_an_answer_follows_within_a_second_and_does_not_flicker() -> None:
     sound = np.concatenate([tone(3, 0.05), tone(0.5, 0.5), tone(1.5, 0.05), tone(2, 0.5)])
-    found = {of.moment.seconds: of for of in listen(loud(), Played(*pieces(sound)), hop=0.5)}
+    found = {of.moment.seconds: of for of in predict_live(loud(), Played(*pieces(sound)), hop=0.5)}
     assert [found[at].emotion for at in (2.0, 3.0)] == ["calm", "calm"]
     assert found[3.5].emotion == UNKNOWN  # one odd hop
     assert found[3.5].probabilities == {"calm": 0.5, "angry": 0.5}
@@ -144,7 +146,7 @@ def test_an_answer_follows_within_a_second_and_does_not_flicker() -> None:
 
 def test_silence_has_no_answer_and_is_forgotten() -> None:
     sound = np.concatenate([tone(2, 0.05), np.zeros(3 * RATE, np.float32), tone(0.5, 0.5)])
-    found = {of.moment.seconds: of for of in listen(loud(), Played(*pieces(sound)), hop=0.5)}
+    found = {of.moment.seconds: of for of in predict_live(loud(), Played(*pieces(sound)), hop=0.5)}
     assert (found[4.5].emotion, found[4.5].reason, found[4.5].prediction, found[4.5].level) == (None, "silent", None, -np.inf)
     assert found[5.5].emotion == "angry"
     assert found[5.5].probabilities == {"calm": 0.0, "angry": 1.0}
@@ -152,25 +154,25 @@ def test_silence_has_no_answer_and_is_forgotten() -> None:
 
 def test_clipping_is_told_while_it_lasts() -> None:
     sound = np.concatenate([np.clip(tone(1, 3.0), -1, 1), tone(3)])
-    found = {of.moment.seconds: of for of in listen(loud(), Played(*pieces(sound)), hop=0.5)}
+    found = {of.moment.seconds: of for of in predict_live(loud(), Played(*pieces(sound)), hop=0.5)}
     assert found[1.0].warnings == ("clipped",)
     assert found[4.0].warnings == ()
 
 
 def test_a_first_word_that_is_too_short_has_a_reason() -> None:
-    (found,) = listen(loud(), Played(tone(0.05)), hop=0.5)
+    (found,) = predict_live(loud(), Played(tone(0.05)), hop=0.5)
     assert (found.reason, found.emotion) == ("too-short", None)
 
 
 # -- what is shown --------------------------------------------------------------------
 
 
-def answer_of(sound: Waveform) -> Answer:
-    *_, last = listen(loud(), Played(*pieces(sound)), hop=0.5)
+def answer_of(sound: Waveform) -> LiveAnswer:
+    *_, last = predict_live(loud(), Played(*pieces(sound)), hop=0.5)
     return last
 
 
-def shown(answer: Answer | None, width: int, missed: int = 0, encoding: str = "utf-8") -> list[str]:
+def shown(answer: LiveAnswer | None, width: int, missed: int = 0, encoding: str = "utf-8") -> list[str]:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(file=file, width=width, force_terminal=True, color_system=None)
     console.print(frame(answer, loud(), missed))
@@ -213,7 +215,7 @@ def test_before_the_first_answer_there_are_bars_already() -> None:
 
 def test_a_model_that_is_too_slow_is_told_of_once(capsys: pytest.CaptureFixture[str]) -> None:
     of = answer_of(tone(1))
-    late = Answer(Moment(1, of.moment.samples, 10, LATE_HOPS - 1), of.level, of.prediction, None, of.emotion, of.probabilities)
+    late = LiveAnswer(Moment(1, of.moment.samples, 10, LATE_HOPS - 1), of.level, of.prediction, None, of.emotion, of.probabilities)
     with lines() as show:
         for _ in range(4):
             show(late)
@@ -223,9 +225,9 @@ def test_a_model_that_is_too_slow_is_told_of_once(capsys: pytest.CaptureFixture[
 
 
 def test_a_terminal_is_drawn_upon_again_and_again(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser.commands.microphone.out", partial(Console, force_terminal=True, width=60))
+    monkeypatch.setattr("ser.commands.microphone_bars.out", partial(Console, force_terminal=True, width=60))
     with bars(loud()) as show:
-        for answer in listen(loud(), Played(*pieces(tone(2))), hop=0.5):
+        for answer in predict_live(loud(), Played(*pieces(tone(2))), hop=0.5):
             show(answer)
     text = capsys.readouterr().out
     assert "\x1b[1A" in text  # up again

@@ -23,6 +23,7 @@ from ser.commands.predict import find_sources
 from ser.export.onnx_file import export_run
 from ser.inference.choose_model import VARIABLE, choose_model
 from ser.inference.formats import FORMATS
+from ser.inference.options import PredictOptions
 from ser.inference.prediction import Prediction
 from ser.inference.predictor import Predictor
 from ser.reasons import SKIP_REASONS
@@ -320,7 +321,7 @@ def test_without_a_model_the_newest_finished_run_is_meant_and_named(here: Path, 
     make_run(here / "runs/new", 300)
     make_run(here / "runs/at_work", 400, finished=False)
     make_run(here / "runs/protocols/fold", 500)
-    assert choose_model(None) == "runs/new"
+    assert choose_model(PredictOptions()) == Path("runs/new")
     assert capsys.readouterr() == ("", "ser: the model is runs/new (--model names another)\n")
 
 
@@ -328,10 +329,10 @@ def test_the_command_line_goes_before_the_environment_and_that_before_the_runs(h
     make_run(here / "runs/a", 300)
     (here / "other.onnx").touch()
     monkeypatch.setenv(VARIABLE, "other.onnx")
-    assert choose_model("given.onnx") == "given.onnx"
-    assert choose_model(None) == "other.onnx"
+    assert choose_model(PredictOptions("given.onnx")) == Path("given.onnx")
+    assert choose_model(PredictOptions()) == Path("other.onnx")
     monkeypatch.setenv(VARIABLE, "")
-    assert choose_model(None) == "runs/a"
+    assert choose_model(PredictOptions()) == Path("runs/a")
 
 
 @pytest.mark.usefixtures("here")

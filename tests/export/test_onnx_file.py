@@ -34,7 +34,7 @@ from ser.features.store import StoreSpec
 from ser.inference.clip_output import Clip, ClipOutput
 from ser.inference.exported import INPUTS, Exported
 from ser.inference.header import Header
-from ser.inference.predictor import TrainedRun
+from ser.inference.load_model import TrainedRun
 from ser.inference.recogniser import FeatureInput, Recogniser
 from ser.inference.seal import seal
 from ser.models.registry import build_model

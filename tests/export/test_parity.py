@@ -11,8 +11,9 @@ from ser.corpora.registry import CORPORA
 from ser.export.onnx_file import export_run
 from ser.inference.clip_output import Clip
 from ser.inference.exported import Exported
+from ser.inference.load_model import load_model
 from ser.inference.prediction import Model
-from ser.inference.predictor import Predictor, load_model
+from ser.inference.predictor import Predictor
 from ser.runs.run import Run
 
 CLIPS = 12

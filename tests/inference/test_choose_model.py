@@ -8,6 +8,7 @@ import pytest
 
 from ser.export.onnx_file import export_run
 from ser.inference.choose_model import choose_model
+from ser.inference.options import PredictOptions
 from ser.inference.seal import weights_of
 from ser.runs.run import Run
 from ser.system.files import read_json, write_json
@@ -35,7 +36,7 @@ def here(tmp_path: Path, finished: Run, exported: Path, monkeypatch: pytest.Monk
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(("backbone", "chosen"), [(None, ONNX), ("wavlm", RUN)])
 def test_the_exported_model_answers_for_its_run(capsys: pytest.CaptureFixture[str], backbone: str | None, chosen: Path) -> None:
-    assert choose_model(None, backbone) == str(chosen)
+    assert choose_model(PredictOptions(backbone=backbone)) == chosen
     assert capsys.readouterr().err == f"ser: the model is {chosen} (--model names another)\n"
 
 
@@ -64,7 +65,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_an_exported_model_that_is_not_the_run_is_told_and_passed_over(capsys: pytest.CaptureFixture[str], what: str) -> None:
     spoil, words = SPOILED[what]
     spoil(RUN)
-    assert choose_model(None) == str(RUN)
+    assert choose_model(PredictOptions()) == RUN
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2
     assert said[0].startswith(f"ser: {ONNX} {words}")
@@ -74,7 +75,7 @@ def test_an_exported_model_that_is_not_the_run_is_told_and_passed_over(capsys: p
 @pytest.mark.usefixtures("here")
 def test_an_exported_model_that_nothing_here_can_run_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ser.system.optional.find_spec", lambda _: None)
-    assert choose_model(None) == str(RUN)
+    assert choose_model(PredictOptions()) == RUN
 
 
 def test_the_weights_are_told_without_loading_the_model(exported: Path, finished: Run, tmp_path: Path) -> None:

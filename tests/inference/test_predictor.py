@@ -32,8 +32,9 @@ from ser.inference import predictor as predict_module
 from ser.inference.clip_output import Clip, ClipOutput
 from ser.inference.exported import Exported
 from ser.inference.formats import FORMATS, Outcome, record
+from ser.inference.load_model import load_model
 from ser.inference.prediction import Prediction
-from ser.inference.predictor import UNKNOWN, Predictor, load_model
+from ser.inference.predictor import UNKNOWN, Predictor
 from ser.inference.recogniser import Recogniser
 from ser.runs.run import Run
 from workspace import Workspace, rows_of

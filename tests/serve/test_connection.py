@@ -236,25 +236,28 @@ def limited(loop: asyncio.AbstractEventLoop, seconds: float = 60.0, **named: Any
 
 def test_the_clock_runs_while_the_client_is_to_act_and_a_drop_does_not_wind_it(loop: asyncio.AbstractEventLoop) -> None:
     protocol, _, _ = limited(loop)
-    before = protocol.clock.since
-    assert before is not None
-    protocol.data_received(HEAD[:5])
-    assert protocol.clock.since == before
-    protocol.data_received(HEAD[5:])
-    assert protocol.clock.since is None
-    protocol.data_received(b"1234567890")
+    seen = [protocol.clock.since]
+    for data in (HEAD[:5], HEAD[5:], b"1234567890"):
+        protocol.data_received(data)
+        seen.append(protocol.clock.since)
     spin(loop)
-    assert protocol.clock.since is not None
+    seen.append(protocol.clock.since)
     protocol.connection_lost(None)
-    assert protocol.clock.since is None
+    seen.append(protocol.clock.since)
+    connected, drop, head, body, answered, lost = seen
+    assert connected is not None
+    assert drop == connected
+    assert (head, body, lost) == (None, None, None)
+    assert answered is not None
 
 
 def test_the_clock_runs_while_an_answer_is_not_read(loop: asyncio.AbstractEventLoop) -> None:
     protocol, _, _ = limited(loop)
     protocol.data_received(HEAD)
     protocol.pause_writing()
-    assert protocol.clock.since is not None
+    paused = protocol.clock.since
     protocol.resume_writing()
+    assert paused is not None
     assert protocol.clock.since is None
 
 

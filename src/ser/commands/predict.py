@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import IO
 
 from ser.audio.search import find_audio, is_folder
-from ser.audio.vad_silero import Voice
 from ser.errors import AudioError, ConfigError, DataError
-from ser.inference.choose_model import choose_model, is_model
+from ser.inference.choose_model import is_model
 from ser.inference.formats import FORMATS, Outcome
+from ser.inference.options import PredictOptions
 from ser.inference.prediction import Passage, Prediction
 from ser.inference.predictor import Predictor, Tracker
 from ser.wording import percent, printable
@@ -32,45 +32,35 @@ Source = str | Path | Outcome
 Paths = Sequence[str]
 
 
-def predict(
-    paths: Paths,
-    model: str | None = None,
-    form: str = TABLE,
-    window: float | None = None,
-    hop: float | None = None,
-    backbone: str | None = None,
-    voice: Voice = "auto",
-) -> None:
+def predict(paths: Paths, options: PredictOptions, form: str = TABLE) -> None:
     """Print what a model says. Every file is heard, also behind a broken one.
 
     Args:
         paths: files, folders (at any depth: what ends like audio), patterns such as `calls/**/*.wav`, or `-` for one on standard input.
             What is meant several times is heard once.
-        model: as of `ser.inference.choose_model.choose_model`; None: the newest here.
-        window, hop, backbone, voice: as of `Predictor.load`.
 
     Raises:
         ConfigError: no such format; standard input twice; an empty path; srt of several recordings; a model among the paths, or none at
-            all; else as of `Predictor.load`.
+            all; else as of `Predictor.from_options`.
         AudioError: a single file was given and cannot be used.
         DataError: some files cannot be used, once all others are printed; a folder or a pattern holds no audio.
         KeyboardInterrupt: Ctrl-C, once what was finished until then is printed.
     """
     sources = find_sources(paths, form)
-    predictor = Predictor.load(choose_model(model, backbone), window, hop, backbone, voice)
-    heard = Heard(hear_all(predictor, sources, form))
+    predictor = Predictor.from_options(options)
+    outcomes = Outcomes(predict_all(predictor, sources, form))
     if form == TABLE:
-        print_outcomes(heard, len(sources))
+        print_outcomes(outcomes, len(sources))
     else:
-        for text in FORMATS[form](heard, predictor.classes):
+        for text in FORMATS[form](outcomes, predictor.classes):
             write(text)
-    if heard.stopped:
-        raise heard.stopped
-    if heard.broken:
-        raise DataError(complaint(heard.broken, len(sources)))
+    if outcomes.stopped:
+        raise outcomes.stopped
+    if outcomes.broken:
+        raise DataError(complaint(outcomes.broken, len(sources)))
 
 
-# -- what is to be heard ------------------------------------------------------------------
+# -- sources ------------------------------------------------------------------------------
 
 
 def find_sources(paths: Paths, form: str) -> list[Source]:
@@ -129,22 +119,22 @@ def nonempty(found: list[Source], otherwise: str) -> list[Source]:
     return found
 
 
-# -- hearing ------------------------------------------------------------------------------
+# -- predictions --------------------------------------------------------------------------
 
 
-def hear_all(predictor: Predictor, sources: Sequence[Source], form: str) -> Iterator[Outcome]:
+def predict_all(predictor: Predictor, sources: Sequence[Source], form: str) -> Iterator[Outcome]:
     """One outcome for each source, in their order; progress over files, or over the seconds of a single one."""
     if len(sources) == 1:
-        yield hear(predictor, sources[0], track_seconds)
+        yield predict_source(predictor, sources[0], track_seconds)
         return
     shown = form == TABLE or not sys.stdout.isatty()  # a bar between the lines of a terminal would spoil both
     with track_files(len(sources)) if shown else Silent() as advance:
         for source in sources:
-            yield hear(predictor, source)
+            yield predict_source(predictor, source)
             advance(1)
 
 
-def hear(predictor: Predictor, source: Source, track: Tracker | None = None) -> Outcome:
+def predict_source(predictor: Predictor, source: Source, track: Tracker | None = None) -> Outcome:
     """One recording; what is wrong with it is kept."""
     if isinstance(source, Outcome):
         return source
@@ -183,7 +173,7 @@ class Silent(AbstractContextManager[Callable[[float], None]]):
         return None
 
 
-class Heard:
+class Outcomes:
     """Outcomes as they come. Ctrl-C ends them as if there were no more, so that what was finished is printed.
 
     Attributes:
@@ -209,7 +199,7 @@ def complaint(broken: Sequence[Outcome], count: int) -> str:
     """One line about what could not be used."""
     if count == 1:
         return f"{printable(broken[0].name)}: {broken[0].error}"
-    named = ", ".join(f"{printable(of.name)} ({of.error.reason if of.error else ''})" for of in broken[:NAMED])
+    named = ", ".join(f"{printable(outcome.name)} ({outcome.error.reason if outcome.error else ''})" for outcome in broken[:NAMED])
     return f"{len(broken)} of {count} files cannot be used: {named}{', ...' if len(broken) > NAMED else ''}"
 
 
@@ -248,23 +238,23 @@ def print_outcomes(outcomes: Iterable[Outcome], count: int) -> None:
 def print_timeline(segments: Sequence[Passage]) -> None:
     from ser.system.console import print_table, say
 
-    rows = [(minutes(of.start), minutes(of.end), of.emotion, likeliest(of)) for of in segments[:MOST_ROWS]]
+    rows = [(minutes(segment.start), minutes(segment.end), segment.emotion, likeliest(segment)) for segment in segments[:MOST_ROWS]]
     print_table("timeline", ("from", "to", "emotion", "likeliest, %"), rows, text_columns=4)
     if len(segments) > MOST_ROWS:
         say(f"and {len(segments) - MOST_ROWS} more: --format json, rttm or srt shows all")
 
 
 def row_of(outcome: Outcome) -> tuple[str | None, ...]:
-    of = outcome.prediction
-    if of is None:
+    prediction = outcome.prediction
+    if prediction is None:
         return (printable(outcome.name), "-", None, printable(str(outcome.error)), None, None)
-    sizes = (f"{of.seconds:.1f}", f"{of.speech_seconds:.1f}")
-    return (printable(outcome.name), of.emotion, likeliest(of), " ".join(of.warnings), *sizes)
+    sizes = (f"{prediction.seconds:.1f}", f"{prediction.speech_seconds:.1f}")
+    return (printable(outcome.name), prediction.emotion, likeliest(prediction), " ".join(prediction.warnings), *sizes)
 
 
-def likeliest(of: Prediction | Passage) -> str:
+def likeliest(answer: Prediction | Passage) -> str:
     """The first is the confidence."""
-    first = sorted(of.probabilities.items(), key=lambda item: -item[1])[:NAMED]
+    first = sorted(answer.probabilities.items(), key=lambda item: -item[1])[:NAMED]
     return ", ".join(f"{name} {percent(share)}" for name, share in first)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ser.errors import ConfigError
+from ser.inference.options import PredictOptions
 from ser.serve.limits import LOOPBACK, Limits, plain_name, url_name
 from ser.serve.pool import Pool, worker_command
 from ser.serve.server import listen, run
@@ -25,7 +26,7 @@ NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
 
 def serve(  # noqa: PLR0913, PLR0917 - the contract of the command line
-    model: str,
+    options: PredictOptions,
     host: str = "127.0.0.1",
     port: int = 8000,
     workers: int | None = None,
@@ -33,12 +34,11 @@ def serve(  # noqa: PLR0913, PLR0917 - the contract of the command line
     max_seconds: float = 600.0,
     timeout: float = 30.0,
     allow_hosts: Sequence[str] = (),
-    backbone: str | None = None,
 ) -> None:
     """Answer requests until a signal comes.
 
     Args:
-        model, backbone: as of `Predictor.load`.
+        options: name a model, and its backbone where that has moved.
         port: 0 takes any that is free.
         workers: processes that hear, each with the model; None: one for each processor, four at most, and one for a run's folder.
         max_mb: MiB of an upload.
@@ -53,7 +53,8 @@ def serve(  # noqa: PLR0913, PLR0917 - the contract of the command line
     """
     check(workers, max_mb, max_seconds, timeout)
     limits = Limits(round(max_mb * MIB), max_seconds, timeout, LOOPBACK | {plain_name(host)} | {*map(allowed, allow_hosts)})
-    pool = Pool(worker_command(model, max_seconds, backbone), workers or default_workers(model), timeout)
+    model = str(options.model)
+    pool = Pool(worker_command(model, max_seconds, options.backbone), workers or default_workers(model), timeout)
     server = listen(host, port)
     if not is_loopback(str(server.getsockname()[0])):
         log.warning("anybody who reaches %s can use this service: it has no authentication", host)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from ser.errors import ArtefactError, ConfigError
+from ser.inference.options import PredictOptions
 from ser.inference.seal import check_seal, weights_of
 from ser.runs.run import Run
 from ser.system.files import read_json
@@ -17,30 +18,29 @@ EXPORTED = "model.onnx"
 """Where `ser export` writes the model of a run."""
 
 
-def choose_model(given: str | None, backbone: str | None = None) -> str:
-    """A folder of a run or an exported file. What was found, and not given, is named on standard error.
+def choose_model(options: PredictOptions) -> Path:
+    """A folder of a run or an exported file. What was found below ./runs, and not named, is told on standard error.
 
     Args:
-        given: on the command line, which goes before all.
-        backbone: for the model, which an exported one does not take.
+        options: a model that they name goes before all; with a backbone, the run is taken and not its exported model.
 
     Raises:
         ConfigError: there is none, or none where $SER_MODEL says.
     """
-    if given is not None:
-        return given
+    if options.model is not None:
+        return Path(options.model)
     named = os.environ.get(VARIABLE)
     if named:
         if not os.path.exists(named):  # noqa: PTH110 - Path's raises where a name is too long
             raise ConfigError(f"{VARIABLE} names {printable(named)}, which does not exist")
-        return named
+        return Path(named)
     run = newest_run(RUNS)
     if run is None:
         what = f"no --model, and no finished run in ./{RUNS}"
         raise ConfigError(f"{what}: name a model with --model or {VARIABLE}, or train one (`ser demo` takes a minute)")
-    found = run.folder if backbone is not None else fastest(run)
+    found = run.folder if options.backbone is not None else fastest(run)
     print(f"ser: the model is {found} (--model names another)", file=sys.stderr)
-    return str(found)
+    return found
 
 
 def newest_run(root: Path) -> Run | None:

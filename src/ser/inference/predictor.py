@@ -8,10 +8,9 @@ others say is smoothed (`ser.inference.windows`).
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +19,18 @@ from ser.audio.recording import MAX_HOURS, ArrayRecording, Recording
 from ser.audio.scan import Scan, cut, scan
 from ser.audio.spool import recording_of
 from ser.audio.vad_silero import Voice, detector
-from ser.errors import AudioError, ConfigError, DataError
-from ser.evaluation.calibration import calibration_of
-from ser.features.base import ClipError
+from ser.errors import ConfigError
 from ser.inference.attention import Attention, Curve
-from ser.inference.clip_output import Clip, ClipOutput
+from ser.inference.choose_model import choose_model
+from ser.inference.clip_output import ClipOutput
+from ser.inference.load_model import load_model
+from ser.inference.options import PredictOptions
 from ser.inference.plan import lay_out, weigh
 from ser.inference.prediction import Floats, Model, Passage, Prediction, Span
 from ser.inference.windows import stretches
 from ser.units import samples_to_seconds
 
 UNKNOWN = "unknown"
-EXPORTED = ".onnx"
 WHOLE_WINDOW = 8.0
 """Seconds, for a model that was trained on whole clips: longer than any of the four corpora."""
 LEAST_WINDOW, LEAST_HOP = 0.5, 0.1
@@ -94,10 +93,19 @@ class Predictor:
             ArtefactError: it is damaged, or of another version.
             ConfigError: window, hop or backbone do not fit it, or something that it needs is not installed.
         """
-        return cls(load_model(Path(path), backbone), window, hop, voice)
+        return cls.from_options(PredictOptions(path, window, hop, backbone, voice))
+
+    @classmethod
+    def from_options(cls, options: PredictOptions) -> Self:
+        """As `load`, and:
+
+        Raises:
+            ConfigError: no model is named, and none is found.
+        """
+        return cls(load_model(choose_model(options), options.backbone), options.window, options.hop, options.voice)
 
     def predict(
-        self, audio: str | Path | IO[bytes] | NDArray[Any], sample_rate: int | None = None, track: Tracker | None = None
+        self, audio: str | Path | IO[bytes] | NDArray[np.generic], sample_rate: int | None = None, track: Tracker | None = None
     ) -> Prediction:
         """
         Args:
@@ -115,69 +123,71 @@ class Predictor:
         if isinstance(audio, np.ndarray):
             if sample_rate is None:
                 raise ValueError("samples need their sample_rate, in hertz")
-            return self.hear(ArrayRecording(audio, sample_rate), track)
+            return self.predict_recording(ArrayRecording(audio, sample_rate), track)
         if isinstance(audio, io.TextIOBase) or not (isinstance(audio, str | Path) or hasattr(audio, "read")):
             raise ValueError(f"no recording but {type(audio).__name__}: give a path, a stream of bytes, or samples as a numpy array")
         if sample_rate is not None:
             raise ValueError("sample_rate is for samples: a file tells its own")
         with recording_of(audio) as recording:
-            return self.hear(recording, track)
+            return self.predict_recording(recording, track)
 
-    def hear(self, recording: Recording, track: Tracker | None = None) -> Prediction:
+    def predict_recording(self, recording: Recording, track: Tracker | None = None) -> Prediction:
         """As `predict`."""
-        found = scan(recording, self.silero)
-        plan = lay_out(found, self.model.audio, self.window, self.hop)
-        rows, attention = self.listen(recording, found, plan.spans, track or untracked)
+        scanned = scan(recording, self.silero)
+        plan = lay_out(scanned, self.model.audio, self.window, self.hop)
+        rows, attention = self.infer_spans(recording, scanned, plan.spans, track or untracked)
         answers, speech = weigh(rows, plan)
-        spoken = np.flatnonzero(speech).tolist()
-        whole = answers[0] if len(answers) == 1 else np.average(answers[spoken], axis=0, weights=speech[spoken])
+        answered = np.flatnonzero(speech).tolist()
+        whole = answers[0] if len(answers) == 1 else np.average(answers[answered], axis=0, weights=speech[answered])
         emotions = [self.answer(row) if hops else None for row, hops in zip(answers, speech, strict=True)]
-        seconds = plan.edges / found.sample_rate
+        seconds = plan.edges / scanned.sample_rate
         return Prediction(
-            emotion=self.answer(whole) if spoken else UNKNOWN,
+            emotion=self.answer(whole) if answered else UNKNOWN,
             confidence=float(whole.max()),
-            probabilities=self.named(whole),
-            seconds=found.seconds,
-            speech_seconds=min(found.seconds, samples_to_seconds(int(plan.speech.sum()) * found.hop, found.sample_rate)),
-            sample_rate=found.sample_rate,
-            channels=found.channels,
-            container=found.container or None,
-            warnings=found.warnings,
-            voice="energy" if found.voiced is None else "silero",
-            timeline=tuple(self.passage(seconds, answers, cell, cell + 1) for cell in spoken),
+            probabilities=self.by_class(whole),
+            seconds=scanned.seconds,
+            speech_seconds=min(scanned.seconds, samples_to_seconds(int(plan.speech.sum()) * scanned.hop, scanned.sample_rate)),
+            sample_rate=scanned.sample_rate,
+            channels=scanned.channels,
+            container=scanned.container or None,
+            warnings=scanned.warnings,
+            voice="energy" if scanned.voiced is None else "silero",
+            timeline=tuple(self.passage(seconds, answers, cell, cell + 1) for cell in answered),
             segments=tuple(self.passage(seconds, answers, first, last) for first, last in stretches(emotions)),
             attention=attention,
         )
 
-    def listen(self, recording: Recording, found: Scan, spans: Sequence[Span], track: Tracker) -> tuple[Floats, dict[str, Attention]]:
-        """The model's word on each span, (spans, C), and where it listened."""
-        pieces, rows, curves = cut(recording, found, spans), [], Curves(found.seconds)
+    def infer_spans(
+        self, recording: Recording, scanned: Scan, spans: Sequence[Span], track: Tracker
+    ) -> tuple[Floats, dict[str, Attention]]:
+        """The model's probabilities for each span, (spans, C), and its attention over the recording."""
+        pieces, rows, curves = cut(recording, scanned, spans), [], Curves(scanned.seconds)
         windows = iter(spans)
         longest = max(last - first for first, last in spans)
         size = max(1, min(BATCH_WINDOWS, BATCH_VALUES // longest))
         if len(spans) <= size:  # over before there is progress to show
             track = untracked
-        with track("predict", sum(last - first for first, last in spans) / found.sample_rate) as advance:
-            while batch := [(piece, found.sample_rate) for piece in islice(pieces, size)]:
+        with track("predict", sum(last - first for first, last in spans) / scanned.sample_rate) as advance:
+            while batch := [(piece, scanned.sample_rate) for piece in islice(pieces, size)]:
                 for output in self.model.infer_clips(batch):
                     rows.append(np.asarray(output.probabilities, np.float64))
                     first, last = next(windows)
-                    curves.add(output, (first / found.sample_rate, last / found.sample_rate))
-                advance(sum(len(piece) for piece, _ in batch) / found.sample_rate)
+                    curves.add(output, (first / scanned.sample_rate, last / scanned.sample_rate))
+                advance(sum(len(piece) for piece, _ in batch) / scanned.sample_rate)
         return np.stack(rows), curves.attention()
 
     def answer(self, probabilities: Floats) -> str:
         unsure = probabilities.max() < (self.model.calibration.threshold or 0.0)
         return UNKNOWN if unsure else self.classes[int(probabilities.argmax())]
 
-    def named(self, probabilities: Floats) -> dict[str, float]:
+    def by_class(self, probabilities: Floats) -> dict[str, float]:
         return dict(zip(self.classes, probabilities.tolist(), strict=True))
 
     def passage(self, seconds: Floats, answers: Floats, first: int, last: int) -> Passage:
         """Cells from `first` to before `last`, as one. Of probabilities that all answer alike, the mean answers so too."""
         lengths = np.diff(seconds[first : last + 1])
         mean = answers[first] if last - first == 1 else np.average(answers[first:last], axis=0, weights=lengths)
-        return Passage(float(seconds[first]), float(seconds[last]), self.answer(mean), float(mean.max()), self.named(mean))
+        return Passage(float(seconds[first]), float(seconds[last]), self.answer(mean), float(mean.max()), self.by_class(mean))
 
 
 class Curves:
@@ -202,44 +212,3 @@ class Curves:
 def untracked(*_: object) -> Iterator[Advance]:
     """Progress that nobody sees."""
     yield lambda _: None
-
-
-def load_model(path: Path, backbone: str | None) -> Model:
-    """Errors as of `Predictor.load`."""
-    if path.is_dir():
-        return TrainedRun(path, backbone)
-    if path.suffix != EXPORTED:
-        raise DataError(f"{path} is no model: give the folder of a run, or an exported {EXPORTED} file")
-    if not path.is_file():
-        raise DataError(f"{path} does not exist")
-    if backbone is not None:
-        raise ConfigError(f"{path} is an exported model: its backbone, if it has one, is inside")
-    from ser.inference.exported import Exported
-
-    exported = Exported.load(path)
-    if exported.missing:
-        raise ConfigError(f"{path}: {exported.missing}")
-    return exported
-
-
-class TrainedRun:
-    """The model of a run's folder, with what was calibrated for it."""
-
-    def __init__(self, folder: Path, backbone: str | None = None) -> None:
-        """Errors as of `Predictor.load`."""
-        from ser.inference.recogniser import Recogniser
-        from ser.runs.run import Run
-
-        run = Run(folder)
-        if not run.best.is_file():
-            raise DataError(f"{folder} is no folder of a trained run: it has no {run.best.name}")
-        self.recogniser = Recogniser.load(run.best, backbone)
-        self.calibration = calibration_of(run.calibration, self.recogniser.weights)
-        self.classes, self.audio = self.recogniser.classes, self.recogniser.audio
-
-    def infer_clips(self, clips: Sequence[Clip]) -> list[ClipOutput]:
-        try:
-            outputs = self.recogniser.infer_clips(clips)
-        except ClipError as error:
-            raise AudioError("not-finite", str(error)) from None
-        return [replace(output, probabilities=self.calibration.apply(output.probabilities)) for output in outputs]

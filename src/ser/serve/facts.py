@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ser.inference.exported import Exported
+from ser.inference.load_model import TrainedRun
 from ser.inference.prediction import Prediction
-from ser.inference.predictor import Predictor, TrainedRun
+from ser.inference.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from ser.audio.recording import Samples
 from ser.audio.source import Source
 from ser.errors import AudioError, DataError, SerError
 from ser.inference.formats import Outcome, record
+from ser.inference.options import PredictOptions
 from ser.inference.predictor import Predictor
 from ser.serve.facts import Facts, facts_of
 from ser.system.parallel import die_with
@@ -46,7 +47,7 @@ def main(model: str, max_seconds: float, backbone: str | None = None) -> None:
     silence_libraries()
     with suppress(BrokenPipeError, EOFError):
         try:
-            predictor = Predictor.load(model, backbone=backbone)
+            predictor = Predictor.from_options(PredictOptions(model, backbone=backbone))
             facts = warm_up(Path(model), predictor)
         except (SerError, OSError) as error:
             put(answers, {"error": str(error), "exit_code": getattr(error, "exit_code", DataError.exit_code)})
@@ -146,7 +147,7 @@ def hear(predictor: Predictor, upload: IO[bytes], max_seconds: float) -> dict[st
     """
     source = Source.from_descriptor(upload.fileno(), os.fstat(upload.fileno()).st_size)
     recording = Upload(source, identify(source), max_seconds)
-    found = record(Outcome("", predictor.hear(recording)), attention=True)
+    found = record(Outcome("", predictor.predict_recording(recording)), attention=True)
     del found["path"]
     return found
 
