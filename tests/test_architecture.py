@@ -44,6 +44,10 @@ PURE = {
 MODELS_KNOW = {"config", "errors", "families", "units", "features.base"}
 """And each other: a network knows no file and no corpus."""
 
+FILES_OF_FAMILIES = {"features.backbone", "features.ssl_family", "export.graph.backbone", "export.graph.spectral"}
+"""What may know a family of features by its name; everyone else asks `ser.features.registry`."""
+NAMES_OF_FAMILIES = {"SSL", "SPECTRAL", "ssl", "spectral", "BackboneExtractor", "SpectralExtractor"}
+
 MOST_AT_THE_TOP = 10
 
 
@@ -149,3 +153,34 @@ def test_formulas_know_no_data(module: str) -> None:
 @pytest.mark.parametrize("module", [module for module in MODULES if wing(module) == "models"])
 def test_models_know_no_data(module: str) -> None:
     assert {target for target, _ in own_imports(module) if wing(target) != "models"} <= MODELS_KNOW
+
+
+def compared(node: ast.AST) -> list[ast.expr]:
+    """What a node compares, looks for or matches; of other nodes nothing."""
+    match node:
+        case ast.Compare(left=left, comparators=others):
+            return [left, *others]
+        case ast.Call(func=ast.Name(id="isinstance"), args=arguments):
+            return arguments[1:]
+        case ast.MatchValue(value=value):
+            return [value]
+    return []
+
+
+def decisions_by_family(path: Path) -> Iterator[int]:
+    """Lines that ask for the name of a family of features, or for the class of its extractor."""
+    for part in [part for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) for part in compared(node)]:
+        names = {leaf.id for leaf in ast.walk(part) if isinstance(leaf, ast.Name)}
+        values = {leaf.value for leaf in ast.walk(part) if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str)}
+        if (names | values) & NAMES_OF_FAMILIES:
+            yield part.lineno
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module not in FILES_OF_FAMILIES])
+def test_nobody_asks_for_a_family_of_features_by_its_name(module: str) -> None:
+    lines = list(decisions_by_family(MODULES[module]))
+    assert not lines, f"{MODULES[module]}, lines {lines}: ask the family (ser.features.registry)"
+
+
+def test_the_search_for_decisions_by_family_finds_them() -> None:
+    assert all(list(decisions_by_family(MODULES[module])) for module in ("features.ssl_family", "export.graph.spectral"))

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
 from ser.emotions import EMOTIONS
-from ser.families import FAMILIES, SPECTRAL, entry_of, feature_names
+from ser.families import entry_of, feature_names
 
 Corpus = Literal["crema", "ravdess", "savee", "tess"]
 """Name of a corpus."""
@@ -144,11 +144,6 @@ class FeaturesConfig(Config):
     """Number format of the stored spectral features; `float16` halves the disk space."""
     shard_clips: int = Field(default=256, ge=1, le=4096)
     """Number of clips in one file of the feature store, which is also the unit of parallel work, of resuming and of repair."""
-
-    @property
-    def spectral(self) -> tuple[str, ...]:
-        """The types that one Fourier transform serves."""
-        return tuple(name for name in self.types if name in FAMILIES[SPECTRAL].features)
 
     @field_validator("types")
     @classmethod

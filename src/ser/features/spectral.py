@@ -52,7 +52,7 @@ class SpectralExtractor:
         self.config = config
         self.frame_rate = frame_rate(rate, config.hop_length)
         dims = {"mel": mel.n_mels, "mfcc": config.mfcc.n_mfcc, "chroma": config.chroma.n_chroma}
-        self.dims: dict[str, int] = {name: dims[name] for name in config.spectral}
+        self.dims: dict[str, int] = {name: dims[name] for name in config.types if name in dims}
         self.filters, mel_sums = filter_bank(rate, n_fft, mel.n_mels, mel.fmin, mel.fmax or rate / 2, config.chroma.n_chroma)
         self.quiet_band = (QUIET_BAND * mel_sums).astype(np.float32)
         self.window = hann(n_fft)
