@@ -28,7 +28,7 @@ from ser.evaluation.confidence import reliability
 from ser.evaluation.predictions import Predictions, read_predictions
 from ser.report.figures.calibration import reliability_diagram
 from ser.report.figures.confusion import confusion
-from ser.report.utterance import save_figure
+from ser.report.paper import save_figure
 from ser.runs.run import Run
 from ser.system.files import atomic_write
 

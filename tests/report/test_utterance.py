@@ -17,7 +17,7 @@ from backbones import DIM, LAYERS, tiny_backbone
 from conftest import Ser
 from places import ROOT
 from ser.audio.waveform import Waveform, prepare
-from ser.commands.visualize import Subject, copies, copies_title, find_subject, listen, panels, safe_name, visualize
+from ser.commands.visualize import Subject, copies, copies_title, find_subject, model_view, panels, safe_name, visualize
 from ser.config import AudioConfig, FeaturesConfig, MelConfig
 from ser.errors import ArtefactError, ConfigError, DataError
 from ser.families import SSL
@@ -25,22 +25,12 @@ from ser.features.spectral import SpectralExtractor, mel_filters
 from ser.features.store import FeatureStore
 from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.stores import augmented_folder
-from ser.report.utterance import (
-    DEVIATIONS,
-    Copy,
-    Listening,
-    Panel,
-    StageView,
-    chroma_rows,
-    copies_figure,
-    features_figure,
-    mel_rows,
-    mfcc_rows,
-    open_windows,
-    save_figure,
-    stage_views,
-    waveforms_figure,
-)
+from ser.report.figures.copies import Copy, copies_figure
+from ser.report.figures.features import ModelView, features_figure
+from ser.report.figures.panel import DEVIATIONS, Panel
+from ser.report.figures.rows import chroma_rows, mel_rows, mfcc_rows
+from ser.report.figures.stages import StageView, stage_views, waveforms_figure
+from ser.report.paper import open_windows, save_figure
 from ser.runs.run import Run
 from ser.splits.certificate import read_certificate, write_certificate
 from ser.splits.split import CERTIFICATE_FILE, Split
@@ -62,7 +52,7 @@ RATE = 16_000
 
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser.report.utterance.DPI", COARSE)
+    monkeypatch.setattr("ser.report.paper.DPI", COARSE)
 
 
 def clip(before: float = 0.3, seconds: float = 1.0, after: float = 0.2, rate: int = RATE) -> Waveform:
@@ -82,7 +72,7 @@ def mel_panel(samples: Waveform) -> Panel:
     return Panel("log-mel", values, extractor.frame_rate, -0.5 / extractor.frame_rate, mel_rows(MelConfig(), RATE), "dB")
 
 
-def listening(**changes: Any) -> Listening:
+def view_of_model(**changes: Any) -> ModelView:
     values: dict[str, Any] = {
         "attention": {"ssl": np.array([0.5, 0.25, 0.25]), "mel": np.array([0.1, 0.9])},
         "attention_rate": {"ssl": 6.0, "mel": 4.0},
@@ -90,7 +80,7 @@ def listening(**changes: Any) -> Listening:
         "probabilities": {"happy": 0.7, "sad": 0.3},
         "truth": "sad",
     }
-    return Listening(**values | changes)
+    return ModelView(**values | changes)
 
 
 def named(figure: "Figure", title: str) -> "Axes":
@@ -236,7 +226,7 @@ def test_pitch_classes_are_named_from_c_to_b() -> None:
 
 
 def test_every_axis_and_colour_bar_says_its_unit() -> None:
-    figure = features_figure("", [[mel_panel(clip())], [mel_panel(clip())]], 1.5, listening())
+    figure = features_figure("", [[mel_panel(clip())], [mel_panel(clip())]], 1.5, view_of_model())
     assert colour_bars(figure) == ["dB", "dB"]
     assert [axes.get_ylabel() for axes in figure.get_axes() if axes.get_title(loc="left") == "log-mel"] == ["hertz", ""]
     assert "seconds" in figure.subfigs[0].get_supxlabel()
@@ -245,7 +235,7 @@ def test_every_axis_and_colour_bar_says_its_unit() -> None:
 
 
 def test_attention_stands_in_multiples_of_an_even_one_at_its_own_rate() -> None:
-    figure = features_figure("", [[mel_panel(clip())]], 1.5, listening())
+    figure = features_figure("", [[mel_panel(clip())]], 1.5, view_of_model())
     values, edges, _ = named(figure, "attention, ssl").patches[0].get_data()  # type: ignore[attr-defined]
     np.testing.assert_allclose(values, [1.5, 0.75, 0.75])
     np.testing.assert_allclose(edges, [0, 1 / 6, 2 / 6, 3 / 6])
@@ -255,14 +245,14 @@ def test_attention_stands_in_multiples_of_an_even_one_at_its_own_rate() -> None:
 
 @pytest.mark.parametrize("truth", ["sad", "calm"])
 def test_the_truth_is_marked_in_words_too(truth: str) -> None:
-    axes = named(features_figure("", [[mel_panel(clip())]], 1.5, listening(truth=truth)), "probability")
+    axes = named(features_figure("", [[mel_panel(clip())]], 1.5, view_of_model(truth=truth)), "probability")
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == (["happy", "sad (truth)"] if truth == "sad" else ["happy", "sad"])
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([70, 30])  # type: ignore[attr-defined]
 
 
 def test_a_model_without_a_gate_shows_no_weights() -> None:
-    figure = features_figure("", [[mel_panel(clip())]], 1.5, listening(gates={}))
+    figure = features_figure("", [[mel_panel(clip())]], 1.5, view_of_model(gates={}))
     assert not [axes for axes in figure.get_axes() if "expert" in axes.get_title(loc="left")]
 
 
@@ -289,7 +279,7 @@ def test_any_title_can_be_drawn(tmp_path: Path, title: str) -> None:
 
 def test_a_file_says_neither_when_nor_by_what_it_was_made(tmp_path: Path) -> None:
     for name in "ab":
-        save_figure(tmp_path / name, features_figure("x", [[mel_panel(clip())]], 1.5, listening()))
+        save_figure(tmp_path / name, features_figure("x", [[mel_panel(clip())]], 1.5, view_of_model()))
     content = (tmp_path / "a").read_bytes()
     assert content == (tmp_path / "b").read_bytes()
     assert not [chunk for chunk in (b"tEXt", b"iTXt", b"zTXt", b"tIME", b"eXIf") if chunk in content]
@@ -380,7 +370,7 @@ def test_an_id_is_found_in_whatever_split_it_is(prepared: Workspace) -> None:
 def test_what_a_run_heard_is_added(draw: Any, prepared: Workspace, finished: Run, tmp_path: Path) -> None:
     assert draw("--run", finished.folder).code == 0
     subject, _ = subject_of(prepared)
-    heard = listen(prepared.config(), subject, str(finished.folder))
+    heard = model_view(prepared.config(), subject, str(finished.folder))
     row = next(row for row in rows_of(finished.predictions) if row["split"] == "test" and row["id"] == subject.entry.id)
     assert heard.truth == row["truth"]
     for label, probability in heard.probabilities.items():
@@ -477,7 +467,7 @@ def test_a_mixture_of_experts_shows_attention_of_each_and_the_gate(draw: Any, wi
     run = with_backbone.train("moe", "train.epochs=1")
     assert draw("--run", run.folder, "--show-prenorm", space=with_backbone).code == 0
     config = with_backbone.config()
-    heard = listen(config, find_subject(config, "test", 0, None), str(run.folder))
+    heard = model_view(config, find_subject(config, "test", 0, None), str(run.folder))
     assert set(heard.attention) == set(heard.gates) == {"ssl", "mel", "mfcc", "chroma"}
     assert sum(heard.gates.values()) == pytest.approx(1, abs=1e-5)
 
@@ -543,7 +533,7 @@ def test_a_run_that_hears_other_audio_is_refused(prepared: Workspace, finished: 
     config = prepared.config()
     other = config.model_copy(update={"audio": config.audio.model_copy(update={"trim_top_db": 40.0})})
     with pytest.raises(ConfigError, match=r"audio\.trim_top_db"):
-        listen(other, subject_of(prepared)[0], str(finished.folder))
+        model_view(other, subject_of(prepared)[0], str(finished.folder))
 
 
 def test_without_a_display_the_files_are_written_all_the_same(ser: Ser, prepared: Workspace, tmp_path: Path, pyplot: Any) -> None:

@@ -13,7 +13,7 @@ from ser.features.registry import backbone_of
 from ser.pipeline import paths
 from ser.report.build import build_page
 from ser.report.card import model_card
-from ser.report.examples import Listener
+from ser.report.examples import Recordings
 from ser.report.facts import RunFacts, read_facts
 from ser.report.page import render_page
 from ser.runs.compare import flatten
@@ -56,7 +56,7 @@ def report(run: str, *, audio: bool = True, clips: int = 400, settings: Sequence
         remove_leftovers(facts.run.folder)
         manifest = manifest_here(here)
         recogniser, why_not = load_recogniser(facts, here)
-        listener = Listener(
+        recordings = Recordings(
             manifest=manifest,
             raw=Path(here.project.raw_dir),
             samples=facts.certificate.splits["test"].samples,
@@ -64,8 +64,8 @@ def report(run: str, *, audio: bool = True, clips: int = 400, settings: Sequence
             features=facts.config.features,
             recogniser=recogniser,
         )
-        robustness = why_not or measure(facts, listener, clips)
-        page, card = render_page(build_page(facts, listener, why_not, robustness, audio)), model_card(facts, robustness)
+        robustness = why_not or measure(facts, recordings, clips)
+        page, card = render_page(build_page(facts, recordings, why_not, robustness, audio)), model_card(facts, robustness)
         write_text(facts.run.folder / CARD, card)
         write_text(facts.run.folder / REPORT, page)
     say(f"{facts.run.folder / REPORT} ({len(page) / 1e6:.1f} MB) and {CARD}")
@@ -133,16 +133,16 @@ def load_recogniser(facts: RunFacts, config: ExperimentConfig) -> tuple["Recogni
         return None, "the model cannot be asked here; a warning of ser report says why."
 
 
-def measure(facts: RunFacts, listener: Listener, clips: int) -> "Robustness | str":
+def measure(facts: RunFacts, recordings: Recordings, clips: int) -> "Robustness | str":
     """Robustness, or why it is not measured."""
     from ser.report.robustness import measure_robustness
 
     if not clips:
         return "it was not asked for (--clips 0)."
-    if listener.manifest is None or listener.recogniser is None:
+    if recordings.manifest is None or recordings.recogniser is None:
         return "the manifest that says where the recordings lie is not here."
     try:
-        return measure_robustness(listener.recogniser, facts.entries["test"], listener.manifest, listener.raw, clips)
+        return measure_robustness(recordings.recogniser, facts.entries["test"], recordings.manifest, recordings.raw, clips)
     except DataError as error:
         log.warning("robustness is not measured: %s", error)  # it names folders, which are nobody's business
         return "none of the recordings that were chosen can be heard here."

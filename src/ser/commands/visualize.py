@@ -23,23 +23,12 @@ from ser.features.spectral import SpectralExtractor
 from ser.pipeline import paths
 from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.transform import Item, stages_of, waveform_of
-from ser.report.utterance import (
-    DEVIATIONS,
-    Copy,
-    Listening,
-    Panel,
-    Rows,
-    chroma_rows,
-    copies_figure,
-    features_figure,
-    mel_rows,
-    mfcc_rows,
-    numbered,
-    open_windows,
-    save_figure,
-    stage_views,
-    waveforms_figure,
-)
+from ser.report.figures.copies import Copy, copies_figure
+from ser.report.figures.features import ModelView, features_figure
+from ser.report.figures.panel import DEVIATIONS, Panel
+from ser.report.figures.rows import Rows, chroma_rows, mel_rows, mfcc_rows, numbered
+from ser.report.figures.stages import stage_views, waveforms_figure
+from ser.report.paper import open_windows, save_figure
 from ser.runs.run import Run
 from ser.splits.certificate import SPLIT_NAMES, Entry, read_certificate
 from ser.splits.split import CERTIFICATE_FILE, Split
@@ -109,11 +98,11 @@ def visualize(  # noqa: PLR0913 - the options of the command
     subject = find_subject(config, split, row_idx, utterance_id)
     columns = [list(panels(config, subject, ssl_dims, normalised)) for normalised in ((True, False) if prenorm else (True,))]
     seconds = samples_to_seconds(len(subject.stages.prepared), config.audio.sampling_rate)
-    heard = listen(config, subject, run) if run is not None else None
+    view = model_view(config, subject, run) if run is not None else None
     title = subject.title if run is None else subject.standing(place_in(Run(Path(run)), subject.entry.id))
     figures = {
         "waveforms": waveforms_figure(title, stage_views(subject.stages, config.audio)),
-        "features_disk": features_figure(title, columns, seconds, heard),
+        "features_disk": features_figure(title, columns, seconds, view),
     }
     if previews:
         figures["augmented"] = copies_figure(copies_title(config, subject), list(copies(config, subject, previews)))
@@ -272,11 +261,11 @@ def place_in(run: Run, utterance_id: str) -> str:
     if not path.is_file():
         raise DataError(f"{path} does not exist: it alone tells whether the run was trained on this utterance")
     parts = read_certificate(path).splits
-    home = next((name for name, of in parts.items() if utterance_id in of.samples), None)
+    home = next((name for name, part in parts.items() if utterance_id in part.samples), None)
     return f"{home} split of the run" if home else "in no part of the run's split"
 
 
-def listen(config: ExperimentConfig, subject: Subject, run: str) -> Listening:
+def model_view(config: ExperimentConfig, subject: Subject, run: str) -> ModelView:
     """What the run's model makes of the same audio; its features are computed anew, as for a recording that no store has.
 
     Raises:
@@ -294,7 +283,7 @@ def listen(config: ExperimentConfig, subject: Subject, run: str) -> Listening:
     if differing:
         raise ConfigError(f"{run} was trained with other audio.{', audio.'.join(differing)} than this config: their times do not fit")
     output = recogniser.infer(subject.stages.raw, subject.stages.raw_rate)
-    return Listening(
+    return ModelView(
         attention=output.attention,
         attention_rate=output.attention_rate,
         gates=output.gates,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from ser.corpora.licences import model_licence
 from ser.corpora.registry import CORPORA
-from ser.report.examples import Listener
+from ser.report.examples import Recordings
 from ser.report.facts import RunFacts
 from ser.report.page import Facts, Page, Section
 from ser.report.sections.calibration import calibration_section
@@ -38,7 +38,7 @@ WORDS = {
 }
 
 
-def build_page(facts: RunFacts, listener: Listener, why_no_model: str | None, robustness: "Robustness | str", audio: bool) -> Page:
+def build_page(facts: RunFacts, recordings: Recordings, why_no_model: str | None, robustness: "Robustness | str", audio: bool) -> Page:
     """
     Args:
         why_no_model: why the model could not be asked; None where it could.
@@ -56,8 +56,8 @@ def build_page(facts: RunFacts, listener: Listener, why_no_model: str | None, ro
         perceived_section(facts),
         calibration_section(facts),
         gates_section(facts),
-        attention_section(facts, listener, why_no_model),
-        mistakes_section(facts, listener, audio),
+        attention_section(facts, recordings, why_no_model),
+        mistakes_section(facts, recordings, audio),
         robustness_section(robustness),
         fairness_section(facts),
         Section("words", "What the words mean", [Facts(WORDS)]),

@@ -56,8 +56,8 @@ def by_confidence(predictions: Predictions) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Listener:
-    """Finds an utterance's recording, and shows what there is to see of it.
+class Recordings:
+    """Those of a corpus folder: finds that of an utterance, and what there is to draw of it.
 
     Args:
         samples: id -> hash of the decoded samples that were certified.
@@ -88,13 +88,13 @@ class Listener:
             raise DataError("its recording has changed since the run")
         return audio
 
-    def hear(self, utterance_id: str) -> Traces:
+    def traces(self, utterance_id: str) -> Traces:
         """
         Raises:
             DataError: as of `read`.
         """
         audio = self.read(utterance_id)
-        waveform, attention, rates = self.attention(audio)
+        waveform, attention, rates = self.attend(audio)
         extractor = SpectralExtractor(self.audio, self.features.model_copy(update={"types": ("mel",)}))
         mel = self.features.mel
         return Traces(
@@ -107,7 +107,7 @@ class Listener:
             attention_rate=rates,
         )
 
-    def attention(self, audio: Audio) -> tuple[Waveform, Mapping[str, FloatArray], Mapping[str, float]]:
+    def attend(self, audio: Audio) -> tuple[Waveform, Mapping[str, FloatArray], Mapping[str, float]]:
         """The prepared waveform, and the attention over it."""
         if self.recogniser is None:
             return prepare(audio.samples, audio.sample_rate, self.audio).prepared, {}, {}

@@ -1,1 +1,1 @@
-"""The figures of a report, one kind a file: numbers in, a matplotlib `Figure` out. Every axis says what it shows and in which unit."""
+"""Figures, one kind a file: numbers in, a matplotlib `Figure` out. Every axis says what it shows and in which unit."""

@@ -1,0 +1,70 @@
+"""One feature over time, as an image."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ser.evaluation.metrics import FloatArray
+from ser.report.figures.rows import Rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+DEVIATIONS = (-2.5, 2.5)
+"""Limits of the colours of normalised features."""
+MANY, SMALL = 8, 7.5
+"""More names than this on an axis are written in this size."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    title: str
+    values: FloatArray
+    """(frames, rows)"""
+    frame_rate: float
+    """Hz"""
+    first: float
+    """Seconds from the start of the waveform to the left edge of the first frame."""
+    rows: Rows
+    unit: str
+    """Of the colours."""
+    limits: tuple[float, float] | None = None
+    """Of the colours; None takes them from the values."""
+    height: float = 1.2
+    """Inches."""
+
+    @property
+    def last(self) -> float:
+        """Seconds to the right edge of the last frame."""
+        return self.first + len(self.values) / self.frame_rate
+
+
+def draw_panel(axes: "Axes", panel: Panel) -> "AxesImage":
+    low, high = panel.limits or robust_limits(panel.values)
+    image = axes.imshow(
+        np.asarray(panel.values, np.float32).T,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        vmin=low,
+        vmax=high,
+        extent=(panel.first, panel.last, panel.rows.low, panel.rows.high),
+    )
+    axes.set_title(panel.title)
+    axes.set_ylabel(panel.rows.label)
+    names = [text for _, text in panel.rows.ticks]
+    axes.set_yticks([at for at, _ in panel.rows.ticks], names, fontsize=SMALL if len(names) > MANY else "medium")
+    axes.set_ylim(panel.rows.low, panel.rows.high)
+    return image
+
+
+def robust_limits(values: FloatArray) -> tuple[float, float]:
+    """What 94 in 100 numbers lie between: without the lowest MFCC of 40, which dwarfs all others. A little around them where all are equal.
+
+    >>> robust_limits(np.zeros((3, 2)))
+    (-0.5, 0.5)
+    """
+    low, high = (float(value) for value in np.percentile(np.asarray(values, np.float64), (3, 97)))
+    return (low, high) if high > low else (low - 0.5, high + 0.5)

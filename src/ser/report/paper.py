@@ -1,0 +1,54 @@
+"""Figures with a title, as files and in windows. Needs the extra `viz`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ser.report.style import WIDTH, house_style, new_figure
+from ser.system.files import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 192
+"""Twice what 600 pixels need: sharp on a screen of high resolution."""
+
+
+def titled(height: float, title: str, width: float = WIDTH) -> "Figure":
+    """An empty figure of these inches."""
+    figure = new_figure(height, width)
+    figure.suptitle(printable(title), fontsize=10)
+    return figure
+
+
+def printable(text: str) -> str:
+    """Signs that the font lacks, or that no font has, as escapes.
+
+    >>> printable("a\\x00b\\udcff")
+    'a\\\\x00b\\\\udcff'
+    """
+    lines = text.encode("ascii", "backslashreplace").decode().split("\n")
+    return "\n".join("".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in line) for line in lines)
+
+
+def save_figure(path: Path, figure: "Figure") -> None:
+    """A PNG that says neither when nor by what it was made: equal figures are equal files."""
+    with house_style(), atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
+
+
+def open_windows(figures: Sequence["Figure"]) -> bool:
+    """Show the figures until their windows are closed; False where there is no display."""
+    from matplotlib import pyplot
+    from matplotlib.backends.registry import BackendFilter, backend_registry
+
+    try:
+        windows = backend_registry.list_builtin(BackendFilter.INTERACTIVE)  # type: ignore[no-untyped-call]
+        if pyplot.get_backend().lower() not in windows:
+            return False
+        for figure in figures:
+            pyplot.figure(figure)
+        pyplot.show()
+    except ImportError:  # the windows' library is there and its display is not
+        return False
+    return True
