@@ -120,12 +120,12 @@ def clip_table(utterances: Sequence[Utterance], clips: Sequence[Waveform], siler
     """How many clips silero finds no speech in, and is sure that there is none."""
     counts: dict[str, Counter[str]] = {}
     for utterance, clip in zip(utterances, clips, strict=True):
-        listener = silero.listen(RATE)
-        listener.add(clip)
-        probabilities = listener.finish()
-        none = not find_stretches(probabilities, listener.length)
+        stream = silero.start(RATE)
+        stream.add(clip)
+        probabilities = stream.finish()
+        none = not find_stretches(probabilities, stream.length)
         row = counts.setdefault(utterance.corpus, Counter())
-        row.update(clips=1, none=none, refused=none and not in_doubt(probabilities, listener.length))
+        row.update(clips=1, none=none, refused=none and not in_doubt(probabilities, stream.length))
     yield "| corpus | clips | no speech by silero's rules | told to hold no speech |"
     yield "|---|---|---|---|"
     for corpus, row in [*sorted(counts.items()), ("all", sum(counts.values(), Counter()))]:
@@ -140,9 +140,9 @@ def cost_lines(clips: Sequence[Waveform]) -> Iterator[str]:
     for rate in TIMED_RATES:
         samples = resample(speech, RATE, rate)
         start = time.process_time()
-        listener = silero.listen(rate)
-        listener.add(samples)
-        listener.finish()
+        stream = silero.start(rate)
+        stream.add(samples)
+        stream.finish()
         yield f"{len(speech) / RATE / (time.process_time() - start):.0f} times as fast as real time at {rate} Hz."
 
 

@@ -211,4 +211,4 @@ def test_copies_carry_the_id_of_their_original() -> None:
 def test_what_was_done_to_the_last_copy_is_told(setting: dict[str, Any], told: str) -> None:
     augmenter = Augmenter(AugmentationsConfig.model_validate({"probability": 1.0, **OFF, **setting}), 16_000)
     augmenter.alter(TONE, "a~1")
-    assert augmenter.describe() == told
+    assert augmenter.last_changes() == told

@@ -90,12 +90,12 @@ def in_noise(snr: float, around: float = 5.0) -> Samples:
 
 
 def hear(samples: Samples, rate: int = RATE, sizes: Sequence[int] = ()) -> Samples:
-    listener, start = network().listen(rate), 0
+    stream, start = network().start(rate), 0
     for size in sizes:
-        listener.add(samples[start : start + size])
+        stream.add(samples[start : start + size])
         start += size
-    listener.add(samples[start:])
-    return listener.finish()
+    stream.add(samples[start:])
+    return stream.finish()
 
 
 def scanned(samples: Samples, rate: int = RATE) -> Scan:
@@ -127,7 +127,7 @@ def test_probabilities_and_stretches_are_the_package_s_own(original: Any, sound:
     found = hear(samples)
     np.testing.assert_allclose(found, own, rtol=0, atol=1e-4)
     stretches = original.get_speech_timestamps(waveform, original.model)
-    assert find_stretches(found, len(samples)) == [(of["start"], of["end"]) for of in stretches]
+    assert find_stretches(found, len(samples)) == [(stretch["start"], stretch["end"]) for stretch in stretches]
 
 
 @given(
@@ -142,7 +142,7 @@ def test_the_rules_are_the_package_s_own(original: Any, parts: list[tuple[int, f
     probabilities = np.clip(steady + np.random.default_rng(seed).normal(0, spread, len(steady)), 0, 1).astype(np.float32)
     length = max(0, len(probabilities) - 1) * CHUNK + rest
     own = original.get_speech_timestamps_from_probs(probabilities.tolist(), audio_length_samples=length)
-    assert find_stretches(probabilities, length) == [(of["start"], of["end"]) for of in own]
+    assert find_stretches(probabilities, length) == [(stretch["start"], stretch["end"]) for stretch in own]
 
 
 def test_neither_torch_nor_the_package_is_imported() -> None:
@@ -164,7 +164,7 @@ def test_what_is_said_does_not_depend_on_the_pieces(sizes: list[int], rate: int)
 @pytest.mark.parametrize("rate", RATES)
 def test_speech_is_found_when_it_is_spoken_whatever_the_rate(rate: int) -> None:
     samples = np.concatenate([noise(2, 1e-4), voice(), noise(2, 1e-4)])
-    (first, last), *_ = [(of[0][0], of[-1][1]) for of in [find_stretches(hear(samples), len(samples))]]
+    (first, last), *_ = [(stretches[0][0], stretches[-1][1]) for stretches in [find_stretches(hear(samples), len(samples))]]
     found = scanned(soxr.resample(samples, RATE, rate), rate)
     assert found.voiced is not None
     hops = np.flatnonzero(found.voiced) * found.hop / rate
@@ -204,15 +204,15 @@ def test_nothing_is_no_number() -> None:
 
 
 def test_hours_need_the_memory_of_a_minute() -> None:
-    listener, minute = network().listen(8_000), noise(60, rate=8_000)
+    stream, minute = network().start(8_000), noise(60, rate=8_000)
     tracemalloc.start()
     try:
         for start in range(0, 5 * len(minute), 80_000):
-            listener.add(minute[start % len(minute) :][:80_000])
+            stream.add(minute[start % len(minute) :][:80_000])
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert len(np.concatenate(listener.probabilities)) in range(4 * MINUTE // CHUNK, 5 * MINUTE // CHUNK + 1)
+    assert len(np.concatenate(stream.probabilities)) in range(4 * MINUTE // CHUNK, 5 * MINUTE // CHUNK + 1)
     assert peak < 30e6
 
 
@@ -244,7 +244,7 @@ def test_in_steady_noise_silero_finds_the_voice_and_energy_finds_all() -> None:
     assert (found.voice, loud.voice) == ("silero", "energy")
     assert loud.speech_seconds == pytest.approx(15 + length, abs=0.3)
     assert 0.4 * length < found.speech_seconds < length + 0.1
-    assert all(7.9 <= of.start < of.end <= 8.1 + length for of in found.segments)
+    assert all(7.9 <= segment.start < segment.end <= 8.1 + length for segment in found.segments)
     assert (loud.segments[0].start, loud.segments[-1].end) == pytest.approx((3, 18 + length), abs=0.1)
 
 
@@ -341,7 +341,7 @@ def test_wherever_a_voice_is_told_the_timeline_is_in_order_and_holds_it(
     predictor = Predictor(model, window, max(0.1, window * share), voice="energy")
     predictor.silero = Told(np.append(voiced, False))  # type: ignore[assignment]
     found = predictor.predict(noise(len(voiced) * 256 / RATE), RATE)
-    edges = [(of.start, of.end) for of in found.timeline]
+    edges = [(passage.start, passage.end) for passage in found.timeline]
     assert edges == sorted(edges)
     assert all(0 <= start < end <= found.seconds for start, end in edges)
     assert found.speech_seconds == pytest.approx(voiced.sum() * 256 / RATE)
@@ -353,12 +353,12 @@ def test_wherever_a_voice_is_told_the_timeline_is_in_order_and_holds_it(
 
 
 class Told:
-    """A detector that was told where the speech is; it is its own listener."""
+    """A detector that was told where the speech is; it is its own stream."""
 
     def __init__(self, voiced: NDArray[np.bool_]) -> None:
         self.voiced = voiced
 
-    def listen(self, _: int) -> "Told":
+    def start(self, _: int) -> "Told":
         return self
 
     def add(self, _: Samples) -> None: ...

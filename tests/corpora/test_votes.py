@@ -192,10 +192,10 @@ def test_answers_by_class(classes: tuple[str, ...], merge: dict[str, str], expec
 @settings(max_examples=40, deadline=None)
 def test_a_plurality_has_more_answers_than_any_other(answers: list[list[int]]) -> None:
     emotion, clear = plurality(np.array(answers))
-    for of, winner, alone in zip(answers, emotion, clear, strict=True):
-        others = [count for index, count in enumerate(of) if index != winner]
-        assert of[winner] >= max(others)
-        assert alone == (of[winner] > max(others))
+    for row_counts, winner, alone in zip(answers, emotion, clear, strict=True):
+        others = [count for index, count in enumerate(row_counts) if index != winner]
+        assert row_counts[winner] >= max(others)
+        assert alone == (row_counts[winner] > max(others))
 
 
 def entry(utterance_id: str, label: int) -> Entry:

@@ -2,10 +2,11 @@
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
-from typing import Any
+from types import ModuleType
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,21 @@ CODE_VERSION = 1
 """Part of the fingerprint of the copies' store: raise it when a change here changes what a copy sounds like."""
 
 Waveform = npt.NDArray[np.float32]
+
+
+class Step(Protocol):
+    """An alteration of audiomentations."""
+
+    parameters: dict[str, float]
+    """Of the last copy, by name; `should_apply` tells whether it was made at all."""
+
+
+class Chain(Protocol):
+    """What is used of audiomentations' `Compose`."""
+
+    transforms: Sequence[Step]
+
+    def __call__(self, samples: Waveform, sample_rate: int) -> Waveform: ...
 
 
 class Augmenter:
@@ -50,7 +66,7 @@ class Augmenter:
         self.last = factor, altered
         return altered
 
-    def describe(self) -> str:
+    def last_changes(self) -> str:
         """What was done to the last copy: `pitch -1.3 semitones, tempo x 0.93, noise at 22 dB` (of signal to noise)."""
         factor, altered = self.last
         done = {} if self.chain is None else {type(step).__name__: step.parameters for step in self.chain.transforms}
@@ -95,7 +111,7 @@ def change_speed(waveform: Waveform, factor: float, sample_rate: int) -> Wavefor
     return np.asarray(soxr.resample(waveform, sample_rate * factor, sample_rate), np.float32)
 
 
-def build_chain(config: AugmentationsConfig) -> Any:
+def build_chain(config: AugmentationsConfig) -> Chain:
     """The alterations that the config does not switch off, each made with its probability."""
     library = import_audiomentations()
     p = config.probability
@@ -106,7 +122,8 @@ def build_chain(config: AugmentationsConfig) -> Any:
         steps.append(library.TimeStretch(*config.stretch_rate, leave_length_unchanged=False, p=p))
     if config.noise_snr_db:
         steps.append(library.AddGaussianSNR(*config.noise_snr_db, p=p))
-    return library.Compose(steps)
+    chain: Chain = library.Compose(steps)
+    return chain
 
 
 def library_version() -> str:
@@ -121,12 +138,13 @@ def library_version() -> str:
         raise missing_extra("audiomentations") from None
 
 
-def import_audiomentations() -> Any:
+def import_audiomentations() -> ModuleType:
     try:
         import audiomentations
     except ModuleNotFoundError as error:
         raise missing_extra(error.name) from None
-    return audiomentations
+    module: ModuleType = audiomentations
+    return module
 
 
 def missing_extra(module: str | None) -> ConfigError:

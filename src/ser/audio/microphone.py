@@ -4,12 +4,12 @@ The source of the sound is any iterator of blocks, so all but the device itself 
 """
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, Self
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def moments(blocks: Iterator[Waveform], sample_rate: int, window: float, hop: fl
         window, hop: seconds.
 
     >>> blocks = iter(np.arange(10, dtype=np.float32).reshape(5, 2))
-    >>> [(of.seconds, of.samples.tolist()) for of in moments(blocks, sample_rate=2, window=2, hop=2)]
+    >>> [(moment.seconds, moment.samples.tolist()) for moment in moments(blocks, sample_rate=2, window=2, hop=2)]
     [(2.0, [0.0, 1.0, 2.0, 3.0]), (4.0, [4.0, 5.0, 6.0, 7.0]), (5.0, [6.0, 7.0, 8.0, 9.0])]
     """
     most, step = seconds_to_samples(window, sample_rate), seconds_to_samples(hop, sample_rate)
@@ -75,6 +75,18 @@ def limited(blocks: Iterator[Waveform], samples: int) -> Iterator[Waveform]:
         samples -= len(block)
         if samples <= 0:
             return
+
+
+class CaptureDevice(Protocol):
+    """What is used of miniaudio's class of that name."""
+
+    stop_callback: Callable[[], None]
+
+    def start(self, callback_generator: Generator[None, bytearray]) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Microphone(AbstractContextManager["Microphone"]):
@@ -128,21 +140,21 @@ class Microphone(AbstractContextManager["Microphone"]):
         try:
             self.device.start(receiver)
         except MiniaudioError as error:
-            raise DataError(f"the microphone cannot be started ({describe(error)})") from None
+            raise DataError(f"the microphone cannot be started ({device_message(error)})") from None
 
 
 def put_into(queue: "SimpleQueue[bytes | None]") -> Generator[None, bytearray]:
-    """To which the device sends what it hears."""
+    """To which the device sends its samples."""
     while True:
         queue.put(bytes((yield)))
 
 
-def open_device() -> Any:
+def open_device() -> CaptureDevice:
     """Errors as of `Microphone`."""
     miniaudio = import_optional("miniaudio", f"--mic needs miniaudio: {install_hint('mic')}")
     try:
         with quiet():
-            return miniaudio.CaptureDevice(
+            device: CaptureDevice = miniaudio.CaptureDevice(
                 input_format=miniaudio.SampleFormat.FLOAT32,
                 nchannels=1,
                 sample_rate=CAPTURE_RATE,
@@ -150,21 +162,22 @@ def open_device() -> Any:
                 backends=backends(),
                 app_name="ser",
             )
+            return device
     except miniaudio.MiniaudioError as error:
-        raise DataError(f"no microphone can be opened ({describe(error)}): is one connected, and may this program use it?") from None
+        raise DataError(f"no microphone can be opened ({device_message(error)}): is one connected, and may this program use it?") from None
 
 
-def backends() -> list[Any]:
+def backends() -> list[object]:
     """Sound systems in miniaudio's order, without the one that stands in for a missing microphone with silence."""
     import miniaudio
 
-    known = sorted(miniaudio.get_enabled_backends(), key=lambda of: int(of.value))
-    return [of for of in known if of is not miniaudio.Backend.NULL]
+    known = sorted(miniaudio.get_enabled_backends(), key=lambda backend: int(backend.value))
+    return [backend for backend in known if backend is not miniaudio.Backend.NULL]
 
 
-def describe(error: Exception) -> str:
+def device_message(error: Exception) -> str:
     """
-    >>> describe(Exception("failed to init device", -401))
+    >>> device_message(Exception("failed to init device", -401))
     'failed to init device, -401'
     """
     return ", ".join(map(str, error.args))

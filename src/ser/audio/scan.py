@@ -51,15 +51,15 @@ def scan(recording: Recording, silero: Silero | None = None) -> Scan:
         AudioError: too-short, too-long, not-finite, silent, and what the decoder finds.
     """
     hop, screener = seconds_to_samples(TRIM_HOP_SECONDS, recording.sample_rate), Screener(recording)
-    listener = silero.listen(recording.sample_rate) if silero else None
+    stream = silero.start(recording.sample_rate) if silero else None
     energies: list[NDArray[np.float64]] = []
     rest = np.zeros(1)
     kept: list[Waveform] = []
     for block in recording.blocks():
         mono = mix_down(block)
         screener.add(block, mono)
-        if listener:
-            listener.add(mono)
+        if stream:
+            stream.add(mono)
         *_, rest = energy = hop_energy(mono, hop)
         energies.append(energy[:-1])
         if screener.seconds <= KEPT_SECONDS:
@@ -67,7 +67,7 @@ def scan(recording: Recording, silero: Silero | None = None) -> Scan:
         else:
             kept.clear()
     warnings = screener.finish()
-    voiced = listener.speech(hop, sum(map(len, energies)) + 1) if listener else None
+    voiced = stream.speech(hop, sum(map(len, energies)) + 1) if stream else None
     silent = voiced is not None and not voiced.any()
     return Scan(
         num_samples=screener.num_samples,

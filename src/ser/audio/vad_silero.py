@@ -95,9 +95,9 @@ class Silero:
             raise ConfigError(f"onnxruntime {error.version} cannot load {path}: install silero-vad again ({error.detail})") from None
         return cls(session)
 
-    def listen(self, sample_rate: int) -> "Listener":
+    def start(self, sample_rate: int) -> "SpeechStream":
         """For one recording, of so many hertz."""
-        return Listener(self.session, sample_rate)
+        return SpeechStream(self.session, sample_rate)
 
 
 def find_file() -> Path:
@@ -111,8 +111,8 @@ def find_file() -> Path:
     return path
 
 
-class Listener:
-    """Hears one recording, in pieces of any size. What is said of it does not depend on them."""
+class SpeechStream:
+    """The network on one recording, in pieces of any size. Its probabilities do not depend on them."""
 
     def __init__(self, session: Session, sample_rate: int) -> None:
         self.session, self.sample_rate = session, sample_rate
@@ -130,9 +130,9 @@ class Listener:
             DataError: the memory does not suffice.
         """
         with memory_errors("silero needs some to tell speech from silence"):
-            self.take(mono if self.stream is None else self.stream.resample_chunk(mono))
+            self.add_resampled(mono if self.stream is None else self.stream.resample_chunk(mono))
 
-    def take(self, piece: Waveform) -> None:
+    def add_resampled(self, piece: Waveform) -> None:
         """A piece at 16 kHz."""
         self.waiting.append(piece)
         self.length += len(piece)
@@ -140,10 +140,10 @@ class Listener:
             whole = np.concatenate(self.waiting)
             rest = len(whole) // MINUTE * MINUTE
             for start in range(0, rest, MINUTE):
-                self.hear(whole[start : start + MINUTE])
+                self.infer(whole[start : start + MINUTE])
             self.waiting = [whole[rest:]]
 
-    def hear(self, waveform: Waveform) -> None:
+    def infer(self, waveform: Waveform) -> None:
         """A minute, or the last part of one; zeros fill its last chunk."""
         peak = max(float(waveform.max(initial=0)), -float(waveform.min(initial=0)))
         if peak > LOUDER * self.peak:
@@ -152,9 +152,9 @@ class Listener:
         chunks = np.pad(waveform, (0, -len(waveform) % CHUNK)).reshape(-1, CHUNK)
         contexts = np.vstack([self.context[None], chunks[:-1, -CONTEXT:]])
         self.context = chunks[-1, -CONTEXT:]
-        shown = np.hstack([contexts, chunks]) / np.float32(self.peak or 1)
-        for start in range(0, len(shown), CHUNKS_AT_ONCE):
-            inputs: dict[str, NDArray[np.floating]] = {"input": shown[start : start + CHUNKS_AT_ONCE], "h": self.hidden, "c": self.cell}
+        scaled = np.hstack([contexts, chunks]) / np.float32(self.peak or 1)
+        for start in range(0, len(scaled), CHUNKS_AT_ONCE):
+            inputs: dict[str, NDArray[np.floating]] = {"input": scaled[start : start + CHUNKS_AT_ONCE], "h": self.hidden, "c": self.cell}
             found, self.hidden, self.cell = self.session.run(("speech_probs", "hn", "cn"), inputs)
             self.probabilities.append(found)
 
@@ -162,10 +162,10 @@ class Listener:
         """That each 32 ms are speech, (chunks,). Nothing can be added behind it; errors as of `add`."""
         with memory_errors("silero needs some to tell speech from silence"):
             if self.stream is not None:
-                self.take(self.stream.resample_chunk(np.zeros(0, np.float32), last=True))
+                self.add_resampled(self.stream.resample_chunk(np.zeros(0, np.float32), last=True))
             rest = np.concatenate([np.zeros(0, np.float32), *self.waiting])
             if len(rest):
-                self.hear(rest)
+                self.infer(rest)
         return np.concatenate([np.zeros(0, np.float32), *self.probabilities])
 
     def speech(self, hop: int, hops: int) -> NDArray[np.bool_] | None:

@@ -232,7 +232,7 @@ def copies(config: ExperimentConfig, subject: Subject, number: int) -> Iterator[
         waveform = waveform_of(config, Item(subject.utterance, copy), augmenter if copy else None)
         (mel,) = extractor.extract([waveform])
         panel = Panel("", mel, extractor.frame_rate, -0.5 / extractor.frame_rate, rows, "dB")
-        name, done = (f"copy {copy}", augmenter.describe()) if copy else ("the clip itself", "")
+        name, done = (f"copy {copy}", augmenter.last_changes()) if copy else ("the clip itself", "")
         yield Copy(name, waveform, config.audio.sampling_rate, panel, done)
 
 

@@ -159,10 +159,10 @@ def examine(file: Found) -> Clip | Skipped:
         audio, warnings = read_screened(file.path)
     except AudioError as error:
         return Skipped(printable(relative), file.corpus, error.reason, error.detail)
-    return Clip(describe(file.corpus, relative, parsed, audio), audio.container, warnings)
+    return Clip(make_utterance(file.corpus, relative, parsed, audio), audio.container, warnings)
 
 
-def describe(corpus: str, path: str, parsed: ParsedName, audio: Audio) -> Utterance:
+def make_utterance(corpus: str, path: str, parsed: ParsedName, audio: Audio) -> Utterance:
     """One row of the manifest."""
     num_samples, channels = audio.samples.shape
     return Utterance(

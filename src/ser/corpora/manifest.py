@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from ser.emotions import EMOTIONS
 from ser.errors import ArtefactError, DataError
@@ -72,7 +71,7 @@ class Manifest:
     def __getitem__(self, utterance_id: str) -> Utterance:
         return self._by_id[utterance_id]
 
-    def select(self, **values: Any) -> "Manifest":
+    def select(self, **values: str | float) -> "Manifest":
         """The utterances whose fields have these values: `manifest.select(corpus="savee", emotion="sad")`."""
         return Manifest(u for u in self if all(getattr(u, key) == value for key, value in values.items()))
 

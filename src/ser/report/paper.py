@@ -17,14 +17,14 @@ DPI = 192
 def titled(height: float, title: str, width: float = WIDTH) -> "Figure":
     """An empty figure of these inches."""
     figure = new_figure(height, width)
-    figure.suptitle(printable(title), fontsize=10)
+    figure.suptitle(drawable(title), fontsize=10)
     return figure
 
 
-def printable(text: str) -> str:
+def drawable(text: str) -> str:
     """Signs that the font lacks, or that no font has, as escapes.
 
-    >>> printable("a\\x00b\\udcff")
+    >>> drawable("a\\x00b\\udcff")
     'a\\\\x00b\\\\udcff'
     """
     lines = text.encode("ascii", "backslashreplace").decode().split("\n")
