@@ -43,10 +43,10 @@ def obedient(predictor, upload, max_seconds):
         memory = bytearray(4 << 30)
     elif word == "stumble":
         raise KeyError(value)
-    return hear(predictor, upload, max_seconds)
+    return predict(predictor, upload, max_seconds)
 
 silero.find_file = missing
-hear, worker.hear = worker.hear, obedient
+predict, worker.predict = worker.predict, obedient
 worker.main(sys.argv[1], float(sys.argv[2]))
 """
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from ser.errors import ConfigError
 from ser.inference.options import PredictOptions
 from ser.serve.limits import LOOPBACK, Limits, plain_name, url_name
-from ser.serve.pool import Pool, worker_command
+from ser.serve.pool import Pool
 from ser.serve.server import listen, run
+from ser.serve.worker_process import worker_command
 from ser.system.console import say
 from ser.system.cores import available_cores
 from ser.system.optional import install_hint, is_installed

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
 
 from ser import __version__
 from ser.audio.vad_silero import Voice, find_file
@@ -99,7 +98,7 @@ def digests(content: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(data).hexdigest()[:16] for name, data in content.items() if name.endswith(LARGE)}
 
 
-def facts_of(exported: Exported, predictor: Predictor) -> dict[str, Any]:
+def facts_of(exported: Exported, predictor: Predictor) -> dict[str, object]:
     """What the page has to know of the model; the lengths are those that `ser predict` takes."""
     return {
         "classes": exported.classes,

@@ -9,7 +9,6 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ser.errors import AudioError
 from ser.inference.attention import Attention
@@ -21,6 +20,11 @@ DIGITS = 6
 """Behind the point, of probabilities and seconds."""
 ATTENTION_DIGITS = 3
 """Of what is drawn, and long."""
+PREDICTED = (
+    "emotion", "confidence", "probabilities", "seconds", "speech_seconds", "sample_rate", "channels", "container", "warnings", "voice",
+    "segments", "timeline", "attention",
+)  # fmt: skip
+"""Keys of a record that are None where there is no prediction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,35 +40,43 @@ def rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, DIGITS) for name, value in probabilities.items()}
 
 
-def record(outcome: Outcome, attention: bool = False) -> dict[str, Any]:
+def record(outcome: Outcome, attention: bool = False) -> dict[str, object]:
     """One recording for JSON. The keys are always the same; what is not known is None.
 
     Args:
-        attention: with where the model listened, which may be as much as all the rest.
+        attention: with the model's attention, which may be as much as all the rest.
     """
-    of, error = outcome.prediction, outcome.error
-    listened = {"attention": of and {name: attention_record(curve) for name, curve in of.attention.items()}}
+    prediction, error = outcome.prediction, outcome.error
+    predicted = dict.fromkeys(PREDICTED) if prediction is None else prediction_record(prediction)
     return {
         "path": printable(outcome.name),
-        "emotion": of and of.emotion,
-        "confidence": of and round(of.confidence, DIGITS),
-        "probabilities": of and rounded(of.probabilities),
-        "seconds": of and round(of.seconds, DIGITS),
-        "speech_seconds": of and round(of.speech_seconds, DIGITS),
-        "sample_rate": of and of.sample_rate,
-        "channels": of and of.channels,
-        "container": of and of.container,
-        "warnings": of and list(of.warnings),
-        "voice": of and of.voice,
-        "segments": of and [passage_record(passage) for passage in of.segments],
-        "timeline": of and [passage_record(passage) for passage in of.timeline],
-        **(listened if attention else {}),
+        **{name: value for name, value in predicted.items() if attention or name != "attention"},
         "reason": error and error.reason,
         "detail": error and printable(error.detail),
     }
 
 
-def passage_record(passage: Passage) -> dict[str, Any]:
+def prediction_record(prediction: Prediction) -> dict[str, object]:
+    """The values of `PREDICTED`, in that order."""
+    values = (
+        prediction.emotion,
+        round(prediction.confidence, DIGITS),
+        rounded(prediction.probabilities),
+        round(prediction.seconds, DIGITS),
+        round(prediction.speech_seconds, DIGITS),
+        prediction.sample_rate,
+        prediction.channels,
+        prediction.container,
+        list(prediction.warnings),
+        prediction.voice,
+        [passage_record(passage) for passage in prediction.segments],
+        [passage_record(passage) for passage in prediction.timeline],
+        {name: attention_record(curve) for name, curve in prediction.attention.items()},
+    )
+    return dict(zip(PREDICTED, values, strict=True))
+
+
+def passage_record(passage: Passage) -> dict[str, object]:
     return {
         "start": round(passage.start, DIGITS),
         "end": round(passage.end, DIGITS),
@@ -74,7 +86,7 @@ def passage_record(passage: Passage) -> dict[str, Any]:
     }
 
 
-def attention_record(curve: Attention) -> dict[str, Any]:
+def attention_record(curve: Attention) -> dict[str, object]:
     return {"rate": round(curve.rate, DIGITS), "weights": [round(weight, ATTENTION_DIGITS) for weight in curve.weights]}
 
 
@@ -98,17 +110,18 @@ def as_jsonl(outcomes: Iterable[Outcome], _classes: Sequence[str]) -> Iterator[s
 
 def as_csv(outcomes: Iterable[Outcome], classes: Sequence[str]) -> Iterator[str]:
     """One row for each recording, without its timeline."""
-    columns = ("path", "emotion", "confidence", *(f"p_{name}" for name in classes), "seconds", "speech_seconds")
-    yield csv_row([*columns, "sample_rate", "channels", "container", "warnings", "reason", "detail"])
+    columns = ["path", "emotion", "confidence", *(f"p_{name}" for name in classes), "seconds", "speech_seconds"]
+    columns += ["sample_rate", "channels", "container", "warnings", "reason", "detail"]
+    yield csv_row(columns)
     for outcome in outcomes:
-        of = record(outcome)
-        probabilities = of["probabilities"] or {}
-        cells = [of[name] if name in of else probabilities.get(name.removeprefix("p_")) for name in columns]
-        rest = [of["sample_rate"], of["channels"], of["container"], " ".join(of["warnings"] or ()), of["reason"], of["detail"]]
-        yield csv_row([*cells, *rest])
+        prediction = outcome.prediction
+        values = record(outcome) | {"warnings": " ".join(prediction.warnings) if prediction else ""}
+        if prediction:
+            values |= {f"p_{name}": value for name, value in rounded(prediction.probabilities).items()}
+        yield csv_row([values.get(column) for column in columns])
 
 
-def csv_row(cells: Sequence[Any]) -> str:
+def csv_row(cells: Sequence[object]) -> str:
     """
     >>> csv_row(["=1+1", 0.5, None]).rstrip()
     "'=1+1,0.5,"
@@ -124,15 +137,16 @@ def as_rttm(outcomes: Iterable[Outcome], _classes: Sequence[str]) -> Iterator[st
     """
     for outcome in outcomes:
         name = "_".join(printable(outcome.name).split()) or "_"
-        for of in outcome.prediction.segments if outcome.prediction else ():
-            yield f"SPEAKER {name} 1 {of.start:.3f} {of.end - of.start:.3f} <NA> <NA> {of.emotion} {of.confidence:.3f} <NA>\n"
+        for segment in outcome.prediction.segments if outcome.prediction else ():
+            times = f"{segment.start:.3f} {segment.end - segment.start:.3f}"
+            yield f"SPEAKER {name} 1 {times} <NA> <NA> {segment.emotion} {segment.confidence:.3f} <NA>\n"
 
 
 def as_srt(outcomes: Iterable[Outcome], _classes: Sequence[str]) -> Iterator[str]:
     """The segments as subtitles (SubRip), which a player shows over the recording."""
     for outcome in outcomes:
-        for number, of in enumerate(outcome.prediction.segments if outcome.prediction else (), start=1):
-            yield f"{number}\n{clock(of.start)} --> {clock(of.end)}\n{of.emotion} {100 * of.confidence:.0f} %\n\n"
+        for number, segment in enumerate(outcome.prediction.segments if outcome.prediction else (), start=1):
+            yield f"{number}\n{clock(segment.start)} --> {clock(segment.end)}\n{segment.emotion} {100 * segment.confidence:.0f} %\n\n"
 
 
 def clock(seconds: float) -> str:

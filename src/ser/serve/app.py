@@ -1,7 +1,7 @@
 """The addresses of the service."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ser import __version__
@@ -16,6 +16,7 @@ from ser.serve.uploads import FIELD, FORM, Door, received
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from pydantic import BaseModel
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -80,10 +81,10 @@ def add_predict(app: "FastAPI", pool: Pool, limits: Limits, metrics: Metrics) ->
         with door.passing():
             async with received(request, limits.max_bytes) as (upload, size):
                 request.scope[NOTE] = [f"{size} bytes"]
-                heard = await pool.hear(upload, size, lambda: left(request))
-        metrics.heard(heard)
-        request.scope[NOTE].append(f"{heard.seconds:.1f} s of audio")
-        return Response(heard.content, media_type="application/json", headers=NOT_KEPT)
+                answer = await pool.predict(upload, size, lambda: left(request))
+        metrics.count_audio(answer)
+        request.scope[NOTE].append(f"{answer.seconds:.1f} s of audio")
+        return Response(answer.content, media_type="application/json", headers=NOT_KEPT)
 
 
 async def left(request: "Request") -> None:
@@ -99,7 +100,7 @@ def add_facts(app: "FastAPI", pool: Pool, limits: Limits) -> None:
     async def model(response: Response) -> Model:
         """What the model says of itself, and what the service takes."""
         response.headers.update(NOT_KEPT)
-        return Model(**pool.facts, max_bytes=limits.max_bytes, max_seconds=limits.max_seconds)
+        return Model.model_validate(pool.facts | {"max_bytes": limits.max_bytes, "max_seconds": limits.max_seconds})
 
     @app.head(HEALTH, include_in_schema=False)
     @app.get(HEALTH, responses=answers(Health, "not-ready"))
@@ -131,7 +132,8 @@ def add_docs(app: "FastAPI") -> None:
         """With the media type of errors, which the framework takes for that of answers."""
         if app.openapi_schema is None:
             for methods in described()["paths"].values():
-                for answer in (answer for of in methods.values() for status, answer in of["responses"].items() if int(status) >= 400):
+                answers = [answer for method in methods.values() for answer in method["responses"].items()]
+                for answer in (answer for status, answer in answers if int(status) >= 400):
                     answer["content"] = {CONTENT_TYPE: next(iter(answer["content"].values()))}
         return described()
 
@@ -147,7 +149,7 @@ def add_assets(app: "FastAPI", assets: dict[str, Asset]) -> None:
         app.add_route(path, sender(asset), include_in_schema=False)
 
 
-def sender(asset: Asset) -> Any:
+def sender(asset: Asset) -> "Callable[[Request], Awaitable[Response]]":
     """A handler that answers with this file, or that the browser has it already."""
     from starlette.requests import Request
     from starlette.responses import Response
@@ -165,7 +167,7 @@ def sender(asset: Asset) -> Any:
 # -- refusals -----------------------------------------------------------------------------
 
 
-def answers(shape: Any, *reasons: str) -> Responses:
+def answers(shape: "type[BaseModel] | None", *reasons: str) -> Responses:
     """What an address may answer, for its description: this shape, or a problem with one of these reasons or of those of all."""
     by_status: dict[int, list[str]] = defaultdict(list)
     for reason in (*OF_ALL, *reasons):

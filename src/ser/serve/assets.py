@@ -28,6 +28,6 @@ class Asset:
 
 def load_assets() -> dict[str, Asset]:
     """{path of the address: file}"""
-    there = (of for of in files("ser").joinpath("web").iterdir() if of.name != ELSEWHERE)
-    found = {f"/{of.name}": Asset(of.read_bytes(), TYPES[suffix]) for of in there if (suffix := PurePath(of.name).suffix) in TYPES}
+    there = (file for file in files("ser").joinpath("web").iterdir() if file.name != ELSEWHERE)
+    found = {f"/{file.name}": Asset(file.read_bytes(), TYPES[suffix]) for file in there if (suffix := PurePath(file.name).suffix) in TYPES}
     return {"/": found.pop(f"/{INDEX}"), PREDICTOR: found[f"/{SERVICE}"], **found}

@@ -22,50 +22,53 @@ def docs_page(schema: Schema, example: str) -> str:
         f"<p>{escape(info.get('description', ''))}</p>",
         f"<p>For programs: <a href='/openapi.json'>openapi.json</a> (OpenAPI {escape(schema['openapi'])}).</p>",
         f"<pre><code>{escape(example)}</code></pre>",
-        *(operation(path, method, of) for path, methods in schema["paths"].items() for method, of in methods.items()),
+        *(operation(path, method, action) for path, methods in schema["paths"].items() for method, action in methods.items()),
         "<h2>Shapes</h2>",
-        *(shape(name, of) for name, of in schema["components"]["schemas"].items()),
+        *(shape(name, fields) for name, fields in schema["components"]["schemas"].items()),
     ]
     head = f"{HEAD}<title>ser: API</title><link rel='stylesheet' href='{STYLE}'>"
     return f"<!doctype html><html lang='en'><head>{head}</head><body><main>{''.join(parts)}</main></body></html>"
 
 
-def operation(path: str, method: str, of: Schema) -> str:
-    takes = of.get("requestBody", {}).get("content", {})
-    rows = [(status, escape(answer["description"]), kinds(answer.get("content", {}))) for status, answer in sorted(of["responses"].items())]
+def operation(path: str, method: str, action: Schema) -> str:
+    takes = action.get("requestBody", {}).get("content", {})
+    answers = sorted(action["responses"].items())
+    rows = [(status, escape(answer["description"]), kinds(answer.get("content", {}))) for status, answer in answers]
+    about = escape(action.get("description") or action.get("summary", ""))
     return (
-        f"<section><h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(of.get('description') or of.get('summary', ''))}</p>"
+        f"<section><h2><code>{method.upper()} {escape(path)}</code></h2><p>{about}</p>"
         f"{'<p>Takes: ' + kinds(takes) + '</p>' if takes else ''}{table(('status', 'meaning', 'content'), rows)}</section>"
     )
 
 
 def kinds(content: Schema) -> str:
-    return "<br>".join(f"<code>{escape(media)}</code> {kind(of.get('schema', {}))}" for media, of in content.items())
+    return "<br>".join(f"<code>{escape(media)}</code> {kind(schema.get('schema', {}))}" for media, schema in content.items())
 
 
-def kind(of: Schema) -> str:
+def kind(schema: Schema) -> str:
     """A schema in a few words of HTML.
 
     >>> kind({"type": "array", "items": {"type": "number"}}), kind({"anyOf": [{"type": "number"}, {"type": "null"}]})
     ('list of number', 'number or null')
     """
-    if "$ref" in of:
-        name = escape(of["$ref"].rpartition("/")[2])
+    if "$ref" in schema:
+        name = escape(schema["$ref"].rpartition("/")[2])
         return f"<a href='#{name}'>{name}</a>"
-    if "anyOf" in of:
-        return " or ".join(kind(each) for each in of["anyOf"])
-    if of.get("type") == "array":
-        return f"list of {kind(of['items'])}"
-    if isinstance(of.get("additionalProperties"), Mapping):
-        return f"map of {kind(of['additionalProperties'])}"
-    if "properties" in of:
-        return "with " + ", ".join(f"<code>{escape(name)}</code>: {kind(each)}" for name, each in of["properties"].items())
-    return escape(of.get("format") or of.get("type", ""))
+    if "anyOf" in schema:
+        return " or ".join(kind(each) for each in schema["anyOf"])
+    if schema.get("type") == "array":
+        return f"list of {kind(schema['items'])}"
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        return f"map of {kind(schema['additionalProperties'])}"
+    if "properties" in schema:
+        return "with " + ", ".join(f"<code>{escape(name)}</code>: {kind(each)}" for name, each in schema["properties"].items())
+    return escape(schema.get("format") or schema.get("type", ""))
 
 
-def shape(name: str, of: Schema) -> str:
-    rows = [(f"<code>{escape(field)}</code>", kind(each), escape(each.get("description", ""))) for field, each in of["properties"].items()]
-    about = f"<h3 id='{escape(name)}'>{escape(name)}</h3><p>{escape(of.get('description', ''))}</p>"
+def shape(name: str, schema: Schema) -> str:
+    fields = schema["properties"].items()
+    rows = [(f"<code>{escape(field)}</code>", kind(each), escape(each.get("description", ""))) for field, each in fields]
+    about = f"<h3 id='{escape(name)}'>{escape(name)}</h3><p>{escape(schema.get('description', ''))}</p>"
     return f"<section>{about}{table(('field', 'kind', ''), rows)}</section>"
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ser.inference.exported import Exported
 from ser.inference.load_model import TrainedRun
@@ -29,32 +28,32 @@ class Facts:
     voice: str
     """Which detector tells speech from silence."""
 
-    def of_answer(self) -> dict[str, Any]:
+    def beside_answers(self) -> dict[str, object]:
         """What stands beside each prediction."""
         return {"classes": self.classes, "licence": self.licence, "threshold": self.threshold, "weights": self.weights}
 
 
-def facts_of(path: Path, predictor: Predictor, heard: Prediction) -> Facts:
+def facts_of(path: Path, predictor: Predictor, prediction: Prediction) -> Facts:
     """
     Args:
         path: where the predictor's model was loaded from.
-        heard: anything that it predicted.
+        prediction: anything that it predicted.
 
     Raises:
         DataError, ArtefactError: a run does not say which corpora its model was made with.
     """
     model = predictor.model
     assert isinstance(model, TrainedRun | Exported)
-    of = model.recogniser if isinstance(model, TrainedRun) else model.facts
+    source = model.recogniser if isinstance(model, TrainedRun) else model.facts
     return Facts(
         classes=list(predictor.classes),
         licence=licence_of_run(path, model) if isinstance(model, TrainedRun) else model.licence,
         threshold=model.calibration.threshold,
-        corpora=list(of.corpora),
-        certificate=of.certificate,
-        weights=of.weights,
+        corpora=list(source.corpora),
+        certificate=source.certificate,
+        weights=source.weights,
         window=predictor.window,
-        voice=heard.voice,
+        voice=prediction.voice,
     )
 
 

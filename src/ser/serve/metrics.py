@@ -5,10 +5,13 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ser.serve.limits import NOTE, REASON, App, Message, Receive, Scope, Send
-from ser.serve.pool import Heard, Pool
+from ser.serve.pool import Pool, PoolAnswer
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +43,10 @@ class Metrics:
         )
         registry.register(Processes(pool))
 
-    def heard(self, heard: Heard) -> None:
-        self.audio.inc(heard.seconds)
-        self.predicting.observe(heard.worked)
-        self.waiting.observe(heard.waited)
+    def count_audio(self, answer: PoolAnswer) -> None:
+        self.audio.inc(answer.seconds)
+        self.predicting.observe(answer.worked)
+        self.waiting.observe(answer.waited)
 
     def text(self) -> tuple[bytes, str]:
         """With its content type."""
@@ -58,7 +61,7 @@ class Processes:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
 
-    def collect(self) -> Iterator[Any]:
+    def collect(self) -> "Iterator[Metric]":
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         yield CounterMetricFamily("ser_workers_restarted", "Workers that were replaced", value=self.pool.restarts)

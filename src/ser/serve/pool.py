@@ -6,40 +6,27 @@ loads nothing ahead, and tells nobody when one died.)
 """
 
 import asyncio
-import json
 import logging
-import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any, Self, TypeVar
+from typing import IO, TypeVar
 
-from ser.errors import ArtefactError, ConfigError, DataError, LockedError, SerError
-from ser.serve.problems import Refused, no_room
+from ser.errors import SerError
+from ser.serve.problems import Refused
+from ser.serve.worker_process import Worker, WorkerDied
 
 log = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
+Waiting = Coroutine[object, object, Found]
 
-CHUNK = 1 << 16
-SIZE_BYTES = 8
-MODULE = "ser.serve.worker"
-ERRORS = {error.exit_code: error for error in (ConfigError, DataError, ArtefactError, LockedError)}
 TRIES = 2
 """Of an upload whose worker died."""
 WAITING_FOR_EACH = 32
 """Uploads that may wait, for each worker."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds before a worker that could not start is started again; each time twice as long."""
-START_SECONDS = 300.0
-"""For loading a model."""
-
-
-class Died(Exception):
-    """A worker ended in mid-work."""
 
 
 class Left(Exception):
@@ -52,8 +39,8 @@ async def stay() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What a worker says of an upload."""
+class PoolAnswer:
+    """The answer of a worker for an upload."""
 
     content: bytes
     """JSON."""
@@ -63,97 +50,6 @@ class Heard:
     """Seconds until a worker was free."""
     worked: float
     """Seconds until it had answered."""
-
-
-class Worker:
-    """One process with the model."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.process, self.requests, self.answers = process, process.stdin, process.stdout
-        self.facts: dict[str, Any] = {}
-        self.ends = False
-        """It has said that it hears no more."""
-
-    @classmethod
-    async def start(cls, command: Sequence[str]) -> Self:
-        """
-        Raises:
-            SerError: it cannot have the model.
-        """
-        pipe = asyncio.subprocess.PIPE
-        # a session of its own: Ctrl-C of the terminal is not for it
-        process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment(), start_new_session=True)
-        worker = cls(process)
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                worker.facts = json.loads(await worker.frame())
-        except BaseException as error:
-            await worker.end()
-            if isinstance(error, Died | TimeoutError):
-                raise DataError(f"a worker process ended before it had the model (exit code {process.returncode})") from None
-            raise
-        if "error" in worker.facts:
-            await worker.end()
-            raise ERRORS[worker.facts["exit_code"]](worker.facts["error"])
-        return worker
-
-    @property
-    def alive(self) -> bool:
-        """The end of its answers is known before its exit code is."""
-        return self.process.returncode is None and not self.answers.at_eof()
-
-    async def hear(self, upload: IO[bytes], size: int) -> tuple[bytes, float]:
-        """JSON and seconds of audio.
-
-        Raises:
-            Died: it ended meanwhile.
-            Refused: with the reason.
-        """
-        try:
-            self.requests.write(size.to_bytes(SIZE_BYTES, "big"))
-            while piece := upload.read(CHUNK):
-                self.requests.write(piece)
-                await self.requests.drain()
-            await self.requests.drain()
-        except (BrokenPipeError, ConnectionResetError):
-            raise Died from None
-        head = json.loads(await self.frame())
-        self.ends = head.get("last", False)
-        if "no_room" in head:
-            raise no_room(head["no_room"])
-        if "reason" in head:
-            raise Refused(head["reason"], head["detail"])
-        return await self.frame(), head["seconds"]
-
-    async def frame(self) -> bytes:
-        try:
-            size = int.from_bytes(await self.answers.readexactly(SIZE_BYTES), "big")
-            return await self.answers.readexactly(size)
-        except (asyncio.IncompleteReadError, ConnectionResetError):
-            raise Died from None
-
-    def kill(self) -> None:
-        """(`Process.kill` looks whether it is dead, and so may take its exit code away from whoever waits for it.)"""
-        if self.alive:
-            with suppress(ProcessLookupError):
-                os.kill(self.process.pid, signal.SIGKILL)
-
-    async def end(self) -> None:
-        self.kill()
-        await self.process.wait()
-        self.requests.close()
-
-
-def environment() -> dict[str, str]:
-    """One thread for each process; the processes are what runs side by side."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-
-
-def worker_command(model: str, max_seconds: float, backbone: str | None = None) -> list[str]:
-    """-P: nothing is imported from the folder where somebody stands."""
-    return [sys.executable, "-P", "-m", MODULE, model, str(max_seconds), *([backbone] if backbone else [])]
 
 
 class Pool:
@@ -170,7 +66,7 @@ class Pool:
             timeout: seconds that an upload may wait for a worker, and seconds that it may be heard.
         """
         self.command, self.count, self.timeout = list(command), workers, timeout
-        self.facts: dict[str, Any] = {}
+        self.facts: dict[str, object] = {}
         self.restarts = self.waiting = 0
         self.stopping = False
         self.workers: set[Worker] = set()
@@ -227,7 +123,7 @@ class Pool:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def hear(self, upload: IO[bytes], size: int, until_left: Callable[[], Coroutine[Any, Any, None]] = stay) -> Heard:
+    async def predict(self, upload: IO[bytes], size: int, until_left: Callable[[], Waiting[None]] = stay) -> PoolAnswer:
         """What the model says of a recording.
 
         By one worker, or by another if it dies: a system without memory may have chosen it for nothing that this upload did.
@@ -247,19 +143,19 @@ class Pool:
             taken = time.perf_counter()
             try:
                 async with asyncio.timeout(self.timeout):
-                    content, seconds = await self.heard_by(worker, upload, size)
+                    content, seconds = await self.predict_with(worker, upload, size)
             except TimeoutError:
                 raise Refused("timeout", f"it was not heard within {self.timeout:g} s") from None
-            except Died:
+            except WorkerDied:
                 if self.stopping:
                     raise Refused("busy", "the service stops") from None
                 code = await worker.process.wait()
                 log.warning("a worker process died (exit code %s) with an upload of %d bytes", code, size)
             else:
-                return Heard(content, seconds, taken - begun, time.perf_counter() - taken)
+                return PoolAnswer(content, seconds, taken - begun, time.perf_counter() - taken)
         raise Refused("unreadable", "the process that decoded it died, twice")
 
-    async def take(self, until_left: Callable[[], Coroutine[Any, Any, None]]) -> Worker:
+    async def take(self, until_left: Callable[[], Waiting[None]]) -> Worker:
         """
         Raises:
             Refused: busy.
@@ -286,10 +182,10 @@ class Pool:
                 pass
             return worker
 
-    async def heard_by(self, worker: Worker, upload: IO[bytes], size: int) -> tuple[bytes, float]:
+    async def predict_with(self, worker: Worker, upload: IO[bytes], size: int) -> tuple[bytes, float]:
         upload.seek(0)
         try:
-            answer = await worker.hear(upload, size)
+            answer = await worker.predict(upload, size)
         except Refused:
             if worker.ends:
                 worker.kill()
@@ -303,7 +199,7 @@ class Pool:
         return answer
 
 
-async def unless(left: Coroutine[Any, Any, None], wanted: Coroutine[Any, Any, Found]) -> Found:
+async def unless(left: Waiting[None], wanted: Waiting[Found]) -> Found:
     """What is wanted, if nobody leaves before.
 
     Raises:

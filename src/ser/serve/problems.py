@@ -4,7 +4,6 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from ser.reasons import SKIP_REASONS
 
@@ -118,7 +117,7 @@ def title_of(reason: str) -> str:
     return (REQUEST_REASONS | OTHER_WORDS).get(reason) or SKIP_REASONS[reason]
 
 
-def problem(reason: str, detail: str) -> dict[str, Any]:
+def problem(reason: str, detail: str) -> dict[str, object]:
     """RFC 9457, with the code as `reason`."""
     return {"title": title_of(reason), "status": status_of(reason), "reason": reason, "detail": detail}
 

@@ -4,7 +4,8 @@ import asyncio
 import errno
 import logging
 import socket
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ser.errors import ConfigError
 from ser.serve.limits import LINGER_SECONDS, Limits
@@ -46,7 +47,7 @@ def listen(host: str, port: int) -> socket.socket:
     return server
 
 
-def run(pool: Pool, limits: Limits, server: socket.socket, announce: Any) -> None:
+def run(pool: Pool, limits: Limits, server: socket.socket, announce: Callable[[], None]) -> None:
     """Until a signal comes: then what is in flight is answered, and all workers are ended.
 
     Args:
@@ -64,7 +65,7 @@ def run(pool: Pool, limits: Limits, server: socket.socket, announce: Any) -> Non
     asyncio.run(serve(pool, http, server, announce))
 
 
-async def serve(pool: Pool, http: "uvicorn.Server", server: socket.socket, announce: Any) -> None:
+async def serve(pool: Pool, http: "uvicorn.Server", server: socket.socket, announce: Callable[[], None]) -> None:
     """As `run`."""
     with http.capture_signals():
         try:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path, PurePath
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -97,14 +97,14 @@ def serve(predictor: Predictor, facts: Facts, requests: IO[bytes], answers: IO[b
             continue
         with upload:
             try:
-                found = hear(predictor, upload, max_seconds)
+                found = predict(predictor, upload, max_seconds)
             except AudioError as error:
                 put(answers, {"reason": error.reason, "detail": error.detail})
             except (MemoryError, DataError):
                 put(answers, {"reason": "too-long", "detail": NO_MEMORY, "last": True})
                 return  # with its memory in pieces: another worker takes over
             else:
-                put(answers, {"seconds": found["seconds"]}, found | {"model": facts.of_answer()})
+                put(answers, {"seconds": found["seconds"]}, found | {"model": facts.beside_answers()})
 
 
 def arriving(requests: IO[bytes], left: int) -> Iterator[bytes]:
@@ -138,7 +138,7 @@ def kept(pieces: Iterator[bytes]) -> IO[bytes]:
     return file
 
 
-def hear(predictor: Predictor, upload: IO[bytes], max_seconds: float) -> dict[str, Any]:
+def predict(predictor: Predictor, upload: IO[bytes], max_seconds: float) -> dict[str, object]:
     """What the service answers, without what it says of the model.
 
     Raises:
@@ -174,7 +174,7 @@ class Upload(FileRecording):
             yield block
 
 
-def put(answers: IO[bytes], *frames: dict[str, Any]) -> None:
+def put(answers: IO[bytes], *frames: dict[str, object]) -> None:
     """Each as JSON."""
     for frame in frames:
         content = json.dumps(frame, allow_nan=False).encode()
