@@ -188,7 +188,6 @@ def test_every_problem_of_a_config_is_told_at_once(write: Write) -> None:
         ("project: {raw_dir: ../Datensätze}", "project.raw_dir", "../Datensätze"),
         ("model: {features: [chroma, mel]}", "model.features", ("mel", "chroma")),
         ("features: {types: [chroma, mfcc, mel, ssl]}", "features.types", ("ssl", "mel", "mfcc", "chroma")),
-        ("features: {types: [chroma, ssl, mfcc, mel]}", "features.spectral", ("mel", "mfcc", "chroma")),
         ("ssl: {layers: all}", "ssl.layers", "all"),
         ("ssl: {layers: 0}", "ssl.layers", (0,)),
         ("ssl: {layers: [9]}", "ssl.layers", (9,)),

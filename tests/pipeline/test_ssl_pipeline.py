@@ -14,7 +14,6 @@ from backbones import DIM, KINDS, LAYERS, save_backbone, tiny_backbone
 from conftest import Ser
 from ser.config import ModelConfig
 from ser.errors import ConfigError, DataError
-from ser.evaluation import scores as evaluation
 from ser.features.base import FeatureShape
 from ser.features.normaliser import Normaliser
 from ser.features.store import FeatureStore
@@ -139,7 +138,7 @@ def test_val_has_gates_too(trained: Run) -> None:
 
 
 def test_a_gate_that_collapsed_is_warned_of(space: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(evaluation, "COLLAPSE", 0.2)
+    monkeypatch.setattr("ser.evaluation.gates.COLLAPSE", 0.2)
     gates = metrics_of(space.train("collapsed", ONE_EPOCH))["gates"]
     largest = max(gates["mean"], key=gates["mean"].get)
     assert gates["collapsed_onto"] == largest
