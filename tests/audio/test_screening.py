@@ -105,6 +105,13 @@ def test_silence_is_judged_without_the_mean(amplitude: float, mean: float) -> No
         screen(Clip(tone(amplitude=1e-5) + np.float32(mean), RATE))
 
 
+@given(st.floats(-1, 1, width=32), st.integers(1_600, 100_000))
+def test_a_constant_is_digital_silence_whatever_its_value(value: float, samples: int) -> None:
+    """The sums of the screener are rounded, and leave a trace of it."""
+    with pytest.raises(AudioError, match="digital silence"):
+        screen(Clip(np.full((samples, 1), value, np.float32), RATE))
+
+
 @given(
     seed=st.integers(0, 999),
     channels=st.integers(1, 3),
