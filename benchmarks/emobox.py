@@ -217,11 +217,11 @@ def table(bench: Bench, seeds: Sequence[int]) -> str:
     moe = found["moe"]
     heads = " | ".join(f"seed {seed}" for seed in seeds)
     lines = [f"| {bench.corpus} | {heads} | UAR %, mean | by fold | moe minus this, paired over folds |", "|---" * (len(seeds) + 4) + "|"]
-    for variant, of in found.items():
-        if of is not None:
-            by_seed, by_fold = (" | ".join(f"{v:.1f}" for v in of.mean(axis=0)), " ".join(f"{v:.1f}" for v in of.mean(axis=1)))
-            difference = "" if moe is None or variant == "moe" else with_interval(moe.mean(axis=1) - of.mean(axis=1), "+")
-            lines.append(f"| {variant} | {by_seed} | {with_interval(of.mean(axis=1))} | {by_fold} | {difference} |")
+    for variant, uars in found.items():
+        if uars is not None:
+            by_seed, by_fold = (" | ".join(f"{v:.1f}" for v in uars.mean(axis=0)), " ".join(f"{v:.1f}" for v in uars.mean(axis=1)))
+            difference = "" if moe is None or variant == "moe" else with_interval(moe.mean(axis=1) - uars.mean(axis=1), "+")
+            lines.append(f"| {variant} | {by_seed} | {with_interval(uars.mean(axis=1))} | {by_fold} | {difference} |")
     return "\n".join([*lines, "", *remarks(bench, seeds), ""])
 
 

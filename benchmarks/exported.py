@@ -197,7 +197,7 @@ def measure(way: str, path: str, clip: str) -> None:
         start, spent = time.perf_counter(), time.process_time()
         call()
         times.append((time.perf_counter() - start, time.process_time() - spent))
-    print(json.dumps([1000 * statistics.median(of) for of in zip(*times, strict=True)]))
+    print(json.dumps([1000 * statistics.median(column) for column in zip(*times, strict=True)]))
 
 
 def plain_call(path: str, clip: str, network: str) -> Callable[[], object]:
@@ -282,9 +282,9 @@ def spread(times: Sequence[tuple[float, float]], plain: Sequence[tuple[float, fl
     """Median and range of the time that passed, median of the processor's, and how many times faster than the plain way each is."""
     if not times:
         return [""] * 5
-    (passed, spent), (slow, costly) = (tuple(zip(*of, strict=True)) for of in (times, plain))
-    medians = [statistics.median(of) for of in (passed, spent)]
-    faster = [f"{statistics.median(of) / median:.1f}" for of, median in zip((slow, costly), medians, strict=True)]
+    (passed, spent), (slow, costly) = (tuple(zip(*repeats, strict=True)) for repeats in (times, plain))
+    medians = [statistics.median(column) for column in (passed, spent)]
+    faster = [f"{statistics.median(column) / median:.1f}" for column, median in zip((slow, costly), medians, strict=True)]
     return [f"{medians[0]:.{digits}f}", f"{min(passed):.{digits}f} to {max(passed):.{digits}f}", f"{medians[1]:.{digits}f}", *faster]
 
 

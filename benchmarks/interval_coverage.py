@@ -72,7 +72,7 @@ class Population:
         generator, total = np.random.default_rng(1), np.zeros((2, self.classes, self.classes))
         for _ in range(speakers // at_once):
             clips, *both = self.draw(generator, at_once)
-            total += [(clips[..., None] * of).sum(axis=0) for of in both]
+            total += [(clips[..., None] * draws).sum(axis=0) for draws in both]
         return total[0], total[1]
 
 
@@ -108,7 +108,7 @@ def cases(population: Population, speakers: int, generator: np.random.Generator,
         "UAR": Case(pooled(of_a, uar), one, float(uar(truths[0]))),
         "WA": Case(pooled(of_a, wa), one, float(wa(truths[0]))),
         "macro-F1": Case(pooled(of_a, macro_f1), one, float(macro_f1(truths[0]))),
-        f"UAR, mean over folds of {FOLD}": Case(mean_of([pooled(of_a[of], uar, of) for of in folds]), by_fold, float(uar(truths[0]))),
+        f"UAR, mean over folds of {FOLD}": Case(mean_of([pooled(of_a[fold], uar, fold) for fold in folds]), by_fold, float(uar(truths[0]))),
         "UAR, A minus B": Case(
             difference_of(pooled(of_a, uar), pooled(of_b, uar)), one, float(uar(truths[0]) - uar(truths[1])), difference=True
         ),
@@ -213,7 +213,7 @@ def rows(simulations: int) -> Iterator[str]:
         by_speakers = [measure(population, speakers, simulations, truths) for speakers in SPEAKERS]
         for score, method in by_speakers[0]:
             times = -(-simulations // METHODS[method][1])
-            yield f"| {population.name} | {score} | {method} | {times} | {' | '.join(of[score, method] for of in by_speakers)} |"
+            yield f"| {population.name} | {score} | {method} | {times} | {' | '.join(result[score, method] for result in by_speakers)} |"
 
 
 def main() -> None:

@@ -74,7 +74,7 @@ def main() -> None:
         chosen = choose_evenly(found.manifest, found.clips)
         for corpus in sorted({clip.corpus for clip in chosen}):
             audio = [read_audio(found.raw / clip.path) for clip in chosen if clip.corpus == corpus]
-            measured = differences(by_torch, exported, [(of.samples, of.sample_rate) for of in audio])
+            measured = differences(by_torch, exported, [(clip.samples, clip.sample_rate) for clip in audio])
             worst = max(worst, *measured)
             lines.append(f"| {corpus} | {len(audio)} | {' | '.join(f'{value:.1e}' for value in measured)} |")
     report(lines, found.out)

@@ -183,7 +183,7 @@ def table(course: Course, contents: Sequence[bytes], in_flight: int, workers: in
         f"| ms until the answer: median, 95 %, 99 % | {median:.0f}, {high:.0f}, {highest:.0f} |",
         f"| MB of the server, at a tenth and at the end | {server:.0f}, {server_end:.0f} |",
         f"| MB of the workers, at a tenth and at the end | {crew:.0f}, {crew_end:.0f} |",
-        f"| growth of the server, of the workers | {', '.join(f'{100 * of:+.1f} %' for of in growth(course))} |",
+        f"| growth of the server, of the workers | {', '.join(f'{100 * share:+.1f} %' for share in growth(course))} |",
     ]
 
 

@@ -174,11 +174,11 @@ class Writer:
 def draw_val(training: Sequence[str]) -> Iterator[str]:
     """One in six of each corpus and gender, of corpora with enough training speakers."""
     for corpus in CORPUS_NAMES:
-        of = [speaker for speaker in training if speaker.startswith(f"{corpus}/")]
-        if len(of) < MIN_TO_VALIDATE:
+        group = [speaker for speaker in training if speaker.startswith(f"{corpus}/")]
+        if len(group) < MIN_TO_VALIDATE:
             continue
         for gender in ("female", "male"):
-            chosen = [speaker for speaker in of if CORPORA[corpus].speakers[speaker.split("/")[1]].gender == gender]
+            chosen = [speaker for speaker in group if CORPORA[corpus].speakers[speaker.split("/")[1]].gender == gender]
             chosen.sort(key=lambda speaker: drawing_key(SEED, speaker))
             yield from chosen[: round(VAL_SHARE * len(chosen))]
 

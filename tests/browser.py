@@ -53,7 +53,7 @@ class Watched:
     def check(self, origin: str) -> None:
         """Nothing went wrong, and nobody else was asked anything."""
         assert not self.wrong
-        assert {f"{of.scheme}://{of.netloc}" for of in map(urlsplit, self.asked) if of.scheme not in {"data", "blob"}} <= {origin}
+        assert {f"{url.scheme}://{url.netloc}" for url in map(urlsplit, self.asked) if url.scheme not in {"data", "blob"}} <= {origin}
 
 
 @contextmanager

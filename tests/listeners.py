@@ -46,8 +46,8 @@ def write_owners_table(path: Path, rows: Iterable[Mapping[str, str | int]]) -> P
 def write_answers(path: Path, answers: Mapping[str, Answers]) -> Path:
     """Clips as {name: answers to the voice}; who sees the face always hears anger."""
     rows = []
-    for number, (name, of) in enumerate(answers.items(), start=1):
-        rows += [row("voice", number, name, of), row("face", number, name, {"A": 9}), row("both", number, name, {"A": 10})]
+    for number, (name, votes) in enumerate(answers.items(), start=1):
+        rows += [row("voice", number, name, votes), row("face", number, name, {"A": 9}), row("both", number, name, {"A": 10})]
     return write_owners_table(path, rows)
 
 

@@ -101,9 +101,9 @@ def test_attentive_statistics_are_the_weighted_mean_and_deviation_of_the_real_fr
     pooled, weights = AttentiveStatistics(6)(sequence, frame_mask(torch.tensor(lengths), max(lengths) + 2))
     for row, length in enumerate(lengths):
         frames = sequence[row, :length].double().numpy()
-        of = weights[row, :length].detach().double().numpy()
-        mean = np.average(frames, axis=0, weights=of)
-        deviation = np.sqrt(np.maximum(np.average((frames - mean) ** 2, axis=0, weights=of), MIN_VARIANCE))
+        row_weights = weights[row, :length].detach().double().numpy()
+        mean = np.average(frames, axis=0, weights=row_weights)
+        deviation = np.sqrt(np.maximum(np.average((frames - mean) ** 2, axis=0, weights=row_weights), MIN_VARIANCE))
         np.testing.assert_allclose(pooled[row].detach(), np.concatenate([mean, deviation]), rtol=1e-3, atol=1e-4)
         assert not weights[row, length:].any()
 

@@ -63,7 +63,9 @@ def make_clips(durations: Sequence[int], features: Sequence[str] = ALL, seed: in
 def run(model: SslSpectralMoe, clips: Clips, extra: int = 0, garbage: float = 0.0) -> ModelOutput:
     """One batch, every feature padded to its longest and `extra` frames beyond; in the padding stands `garbage` times noise."""
     lengths = {name: torch.tensor([clip[name].shape[1] for clip in clips]) for name in clips[0]}
-    features = {name: garbage * torch.randn(len(clips), SHAPES[name].rows, int(of.max()) + extra) for name, of in lengths.items()}
+    features = {
+        name: garbage * torch.randn(len(clips), SHAPES[name].rows, int(real_frames.max()) + extra) for name, real_frames in lengths.items()
+    }
     for index, clip in enumerate(clips):
         for name, rows in clip.items():
             features[name][index, :, : rows.shape[1]] = rows
@@ -135,13 +137,13 @@ def test_the_default_network_gives_the_same_result_in_any_batch() -> None:
     torch.manual_seed(0)
     shapes = {SSL: FeatureShape(7 * 512, 50.0, 7), **{name: FeatureShape(rows, 62.5) for name, rows in (("mel", 128), ("mfcc", 40))}}
     model = build_model(moe_config((SSL, "mel", "mfcc"), SslSpectralMoeConfig()), shapes, 8).eval()
-    lengths = {name: torch.tensor([1, 7, of // 2, of]) for name, of in ((SSL, 250), ("mel", 313), ("mfcc", 313))}
-    features = {name: torch.randn(4, shapes[name].rows, int(of.max())) for name, of in lengths.items()}
+    lengths = {name: torch.tensor([1, 7, frames // 2, frames]) for name, frames in ((SSL, 250), ("mel", 313), ("mfcc", 313))}
+    features = {name: torch.randn(4, shapes[name].rows, int(real_frames.max())) for name, real_frames in lengths.items()}
     with torch.inference_mode():
         together = model(features, lengths)
         for index in range(4):
             cut = {name: x[index : index + 1, :, : lengths[name][index]] for name, x in features.items()}
-            assert_same(together, index, model(cut, {name: of[index : index + 1] for name, of in lengths.items()}))
+            assert_same(together, index, model(cut, {name: real_frames[index : index + 1] for name, real_frames in lengths.items()}))
 
 
 @pytest.mark.parametrize("layers", [0, 1])

@@ -210,9 +210,9 @@ def two_extractors(folder: Path, dtype: str = "float32") -> FeatureSource:
     return source_of(
         *(
             write_store(
-                folder / name, {f"clip{i}": numbered(i, frames, specs[name].columns, kind) for i, frames in enumerate(of)}, specs[name]
+                folder / name, {f"clip{i}": numbered(i, frames, specs[name].columns, kind) for i, frames in enumerate(sizes)}, specs[name]
             )
-            for kind, (name, of) in enumerate(lengths.items(), start=1)
+            for kind, (name, sizes) in enumerate(lengths.items(), start=1)
         )
     )
 

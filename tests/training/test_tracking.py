@@ -62,10 +62,10 @@ def test_a_run_tells_tensorboard_what_stands_in_its_history(prepared: Workspace,
     run = prepared_run(prepared, tmp_path, ON)
     found = points(run.tensorboard)
     assert set(found) == set(HISTORY_COLUMNS) - {"epoch"}
-    for name, of in found.items():
+    for name, points_of_name in found.items():
         expected = [(int(row["epoch"]), float(row[name])) for row in rows_of(run.history)]
-        assert [step for step, _ in of] == [step for step, _ in expected]
-        assert [value for _, value in of] == pytest.approx([value for _, value in expected], rel=1e-6)
+        assert [step for step, _ in points_of_name] == [step for step, _ in expected]
+        assert [value for _, value in points_of_name] == pytest.approx([value for _, value in expected], rel=1e-6)
 
 
 def prepared_run(space: Workspace, folder: Path, *settings: str) -> Run:

@@ -218,11 +218,11 @@ def check_copies(entries: Entries) -> None:
 def check_kind(kind: str, entries: Entries, manifest: Manifest) -> None:
     """No two splits share a clip; nor, as far as `kind` promises it, samples or speakers. All is measured on the manifest."""
     clips = {name: [manifest[original_id(row.id)] for row in entries[name]] for name in SPLIT_NAMES}
-    demand_disjoint("clips", {name: {clip.id for clip in of} for name, of in clips.items()}, kind)
+    demand_disjoint("clips", {name: {clip.id for clip in rows} for name, rows in clips.items()}, kind)
     if kind != "none":
-        demand_disjoint("samples", {name: {clip.audio_hash for clip in of} for name, of in clips.items()}, kind)
+        demand_disjoint("samples", {name: {clip.audio_hash for clip in rows} for name, rows in clips.items()}, kind)
     if kind == "speaker-disjoint":
-        demand_disjoint("speakers", {name: {clip.speaker for clip in of} for name, of in clips.items()}, kind)
+        demand_disjoint("speakers", {name: {clip.speaker for clip in rows} for name, rows in clips.items()}, kind)
 
 
 def demand_disjoint(what: str, sets: Mapping[str, set[str]], kind: str) -> None:
@@ -237,7 +237,7 @@ def speaker_independent(certificate: Certificate) -> bool:
     speakers = {name: set(facts.speakers) for name, facts in certificate.splits.items()}
     samples = {name: set(facts.samples.values()) for name, facts in certificate.splits.items()}
     return certificate.kind == "speaker-disjoint" and all(
-        not (of[first] & of[second]) for of in (speakers, samples) for first, second in combinations(SPLIT_NAMES, 2)
+        not (sets[first] & sets[second]) for sets in (speakers, samples) for first, second in combinations(SPLIT_NAMES, 2)
     )
 
 

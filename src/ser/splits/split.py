@@ -110,12 +110,12 @@ def draw_speakers(utterances: Iterable[Utterance], config: SplitConfig) -> dict[
     for utterance in utterances:
         genders[utterance.corpus].setdefault(utterance.speaker, utterance.gender)
     homes: dict[str, str] = {}
-    for corpus, of in genders.items():
-        drawn = draw_corpus(of, config)
+    for corpus, gender_of in genders.items():
+        drawn = draw_corpus(gender_of, config)
         homes |= drawn
         missing = [name for name in SPLIT_NAMES if name not in drawn.values()]
         if missing:
-            log.warning("%s has %d speaker(s): it gives none to %s", corpus, len(of), " and ".join(missing))
+            log.warning("%s has %d speaker(s): it gives none to %s", corpus, len(gender_of), " and ".join(missing))
     return homes
 
 
