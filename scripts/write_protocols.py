@@ -21,8 +21,9 @@ from ser.corpora.manifest import Manifest, read_manifest
 from ser.corpora.registry import CORPORA
 from ser.emotions import EMOTIONS
 from ser.pipeline.extract import skipped_ids
+from ser.splits.draw import draw_speakers, drawing_key
 from ser.splits.protocols import CELL, FILE, Counts, Fold, checksum
-from ser.splits.split import draw_speakers, drawing_key, make_split
+from ser.splits.split import make_split
 from ser.system.files import read_json
 from ser.system.tables import read_table
 

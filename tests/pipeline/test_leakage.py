@@ -16,7 +16,8 @@ from ser.errors import DataError, LeakageError, SerError
 from ser.features.source import Stores
 from ser.pipeline import load as load_step
 from ser.pipeline.load import read_loaded
-from ser.splits.certificate import certify, record_statistic, write_certificate
+from ser.splits.certificate import certify, write_certificate
+from ser.splits.checks import record_statistic
 from ser.splits.split import read_split, write_split
 from ser.system.files import digest_json
 from ser.system.tables import read_table

@@ -10,18 +10,8 @@ import pytest
 from ser.config import LabelsConfig, SplitConfig
 from ser.corpora.manifest import Manifest, Utterance, original_id
 from ser.errors import ArtefactError, LeakageError
-from ser.splits.certificate import (
-    Certificate,
-    Entry,
-    certify,
-    check,
-    check_ids,
-    made_from,
-    read_certificate,
-    record_statistic,
-    speaker_independent,
-    write_certificate,
-)
+from ser.splits.certificate import Certificate, Entry, certify, made_from, read_certificate, write_certificate
+from ser.splits.checks import check, check_ids, record_statistic, speaker_independent
 
 LABELS = LabelsConfig(keep=("neutral", "happy"))
 CLASSES = ("neutral", "happy")

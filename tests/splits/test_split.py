@@ -17,7 +17,8 @@ from ser.config import LabelsConfig, SplitConfig
 from ser.corpora.manifest import Manifest, Utterance
 from ser.emotions import EMOTIONS, SHARED_EMOTIONS
 from ser.errors import ArtefactError, DataError, LeakageError, SerError
-from ser.splits.certificate import SPLIT_NAMES, speaker_independent
+from ser.splits.certificate import SPLIT_NAMES
+from ser.splits.checks import speaker_independent
 from ser.splits.split import Split, make_split, read_split, write_split
 
 PROTOCOLS = SHARED / "protocols/published_protocols.json"

@@ -18,7 +18,8 @@ from ser.features.source import FeatureSource, Stores
 from ser.features.store import FeatureStore
 from ser.pipeline import paths
 from ser.pipeline.stores import store_folders
-from ser.splits.certificate import SPLIT_NAMES, Entry, Statistic, made_from, make_statistic, record_statistic, write_certificate
+from ser.splits.certificate import SPLIT_NAMES, Entry, Statistic, made_from, make_statistic, write_certificate
+from ser.splits.checks import record_statistic
 from ser.splits.split import CERTIFICATE_FILE, Split, read_split
 from ser.system.console import print_table, say
 from ser.system.files import digest_json, exclusive_lock, read_json, remove_leftovers, write_json

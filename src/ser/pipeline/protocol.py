@@ -35,8 +35,9 @@ from ser.runs.checkpoint import first_line
 from ser.runs.compare import MAY_DIFFER, differences
 from ser.runs.run import Run
 from ser.splits.certificate import read_certificate
+from ser.splits.draw import drawing_key
 from ser.splits.protocols import Fold, Protocol, find_protocol
-from ser.splits.split import CERTIFICATE_FILE, Split, drawing_key, make_split, read_split, write_split
+from ser.splits.split import CERTIFICATE_FILE, Split, make_split, read_split, write_split
 from ser.system.console import say
 from ser.system.files import digest_json, exclusive_lock, remove_leftovers
 from ser.system.tables import read_table

@@ -20,7 +20,8 @@ from ser.evaluation.protocol_scores import FoldRow, FoldRun, FoldsInterval, Leak
 from ser.evaluation.run_scores import RunScores
 from ser.evaluation.scores import pooled_scores, score
 from ser.runs.run import Run
-from ser.splits.certificate import read_certificate, speaker_independent
+from ser.splits.certificate import read_certificate
+from ser.splits.checks import speaker_independent
 from ser.splits.protocols import Fold, Protocol
 from ser.splits.split import CERTIFICATE_FILE, Split
 from ser.system.files import read_json, write_json

@@ -23,7 +23,8 @@ from ser.runs.checkpoint import digest, fitting, load_checkpoint
 from ser.runs.create import create_run
 from ser.runs.find import find_run
 from ser.runs.run import Run
-from ser.splits.certificate import Certificate, record_statistic, speaker_independent, write_certificate
+from ser.splits.certificate import Certificate, write_certificate
+from ser.splits.checks import record_statistic, speaker_independent
 from ser.splits.split import CERTIFICATE_FILE, write_split
 from ser.system.console import print_table, say
 from ser.system.device import prepare_process

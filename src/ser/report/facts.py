@@ -18,7 +18,8 @@ from ser.evaluation.scores import score
 from ser.runs.compare import stored_config
 from ser.runs.history import HISTORY_COLUMNS
 from ser.runs.run import Run
-from ser.splits.certificate import SPLIT_NAMES, Certificate, Entries, check_rows, demand_disjoint, read_certificate, speaker_independent
+from ser.splits.certificate import SPLIT_NAMES, Certificate, Entries, read_certificate
+from ser.splits.checks import check_rows, demand_disjoint, speaker_independent
 from ser.splits.split import CERTIFICATE_FILE, read_entries
 from ser.system.files import read_json
 from ser.system.tables import read_table

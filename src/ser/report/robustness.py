@@ -25,7 +25,7 @@ from ser.evaluation.scores import scores_of, speaker_matrices, summarise
 from ser.inference.clip_output import Clip
 from ser.inference.recogniser import Recogniser
 from ser.splits.certificate import Entry
-from ser.splits.split import drawing_key
+from ser.splits.draw import drawing_key
 from ser.system.progress import track
 
 Condition = Callable[[Waveform, int, np.random.Generator], Waveform]

@@ -5,11 +5,11 @@ writes that file: the folds of EmoBox, Luna-Jimenez, Pepino, audEERING and peft-
 score depends on; a protocol whose folds change gets a new version.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -20,6 +20,7 @@ from ser.errors import ArtefactError, ConfigError
 from ser.system.files import digest_json, read_json
 
 FILE = Path(str(resources.files("ser"))) / "protocols.json"
+"""The data of all protocols."""
 
 CELL = "-to-"
 """Between the two corpora in the name of a fold of the corpus x corpus matrix."""
@@ -124,7 +125,7 @@ class Protocol(Config):
         return tuple(fold for fold in self.folds if names is None or fold.name in names)
 
 
-def checksum(protocol: dict[str, Any]) -> str:
+def checksum(protocol: Mapping[str, object]) -> str:
     """sha256 of all that a score depends on, of a protocol as plain values: name, version, folds."""
     return digest_json({key: protocol[key] for key in ("name", "version", "folds")})
 

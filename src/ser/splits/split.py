@@ -1,31 +1,25 @@
-"""Train, val and test: drawn by speaker, given as lists of speakers or ids, or drawn at random to measure what leakage buys.
+"""Train, val and test: drawn by speaker, given as lists of speakers or ids, or drawn at random to measure what leakage buys."""
 
-Drawing sorts by a seeded hash of the name instead of shuffling: the order of one corpus depends on no other corpus, on no order of
-files and on no version of a random generator.
-"""
-
-import hashlib
 import logging
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
 from pathlib import Path
 
 from ser.config import LabelsConfig, SplitConfig
-from ser.corpora.manifest import Manifest, Utterance
+from ser.corpora.manifest import Manifest
 from ser.errors import ArtefactError, DataError
-from ser.splits.certificate import SPLIT_NAMES, Certificate, Entries, Entry, certify, check, read_certificate, write_certificate
+from ser.splits.certificate import SPLIT_NAMES, Certificate, Entries, Entry, certify, read_certificate, write_certificate
+from ser.splits.checks import check
+from ser.splits.draw import draw_speakers, draw_utterances
+from ser.splits.explicit import explicit_ids, explicit_speakers
 from ser.system.tables import read_table, write_table
-from ser.wording import examples
 
 log = logging.getLogger(__name__)
 
 COLUMNS = tuple(field.name for field in fields(Entry))
+"""Columns of train.csv, val.csv and test.csv."""
 CERTIFICATE_FILE = "leakage.json"
-
-Genders = dict[str, list[str]]
-"""gender -> speakers of one corpus, in drawing order."""
+"""Name of the certificate's file beside the tables."""
 
 
 @dataclass(frozen=True)
@@ -102,111 +96,6 @@ def assign(entries: Sequence[Entry], manifest: Manifest, config: SplitConfig, sk
     else:
         speakers = draw_speakers([manifest[entry.id] for entry in entries], config)
     return {entry.id: speakers.get(entry.speaker, "train") for entry in entries}
-
-
-def draw_speakers(utterances: Iterable[Utterance], config: SplitConfig) -> dict[str, str]:
-    """speaker -> split, drawn within each corpus and gender."""
-    genders: dict[str, dict[str, str]] = defaultdict(dict)
-    for utterance in utterances:
-        genders[utterance.corpus].setdefault(utterance.speaker, utterance.gender)
-    homes: dict[str, str] = {}
-    for corpus, gender_of in genders.items():
-        drawn = draw_corpus(gender_of, config)
-        homes |= drawn
-        missing = [name for name in SPLIT_NAMES if name not in drawn.values()]
-        if missing:
-            log.warning("%s has %d speaker(s): it gives none to %s", corpus, len(gender_of), " and ".join(missing))
-    return homes
-
-
-def draw_corpus(gender_of: Mapping[str, str], config: SplitConfig) -> dict[str, str]:
-    """Speakers of one corpus: two give one to train and one to test, one trains; from three on every split gets at least one."""
-    left: Genders = defaultdict(list)
-    for speaker in sorted(gender_of, key=lambda name: drawing_key(config.seed, name)):
-        left[gender_of[speaker]].append(speaker)
-    homes = dict.fromkeys(gender_of, "train")
-    totals = {gender: len(speakers) for gender, speakers in left.items()}
-    if len(gender_of) >= 2:
-        reserve = min(len(gender_of) - 1, 2)
-        homes |= dict.fromkeys(take(left, totals, config.test_share, reserve), "test")
-    if len(gender_of) >= 3:
-        homes |= dict.fromkeys(take(left, totals, config.val_share, 1), "val")
-    return homes
-
-
-def take(left: Genders, totals: Mapping[str, int], share: float, reserve: int) -> list[str]:
-    """Remove and return round(share) of each gender: at least one speaker in all, and so that at least `reserve` stay."""
-    counts = {gender: min(round(share * totals[gender]), len(left[gender])) for gender in sorted(left)}
-    if not any(counts.values()):
-        counts[largest({gender: len(speakers) for gender, speakers in left.items()})] = 1
-    while sum(map(len, left.values())) - sum(counts.values()) < reserve:
-        counts[largest(counts)] -= 1
-    taken = []
-    for gender, count in counts.items():
-        taken += left[gender][:count]
-        del left[gender][:count]
-    return taken
-
-
-def largest(counts: Mapping[str, int]) -> str:
-    """The gender with the highest count, the first by name among equals."""
-    return max(sorted(counts), key=lambda gender: counts[gender])
-
-
-def drawing_key(seed: int, name: str) -> str:
-    return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
-
-
-def draw_utterances(entries: Iterable[Entry], config: SplitConfig) -> dict[str, str]:
-    """id -> split, drawn within each corpus and label without regard to speakers."""
-    strata: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for entry in entries:
-        strata[entry.corpus, entry.label].append(entry.id)
-    homes: dict[str, str] = {}
-    for ids in strata.values():
-        ids.sort(key=lambda utterance_id: drawing_key(config.seed, utterance_id))
-        test = round(config.test_share * len(ids))
-        val = test + round(config.val_share * len(ids))
-        homes |= {**dict.fromkeys(ids[:test], "test"), **dict.fromkeys(ids[test:val], "val")}
-    return homes
-
-
-def explicit_speakers(entries: Iterable[Entry], config: SplitConfig) -> dict[str, str]:
-    """speaker -> `val` or `test`, as listed."""
-    known = {entry.speaker for entry in entries}
-    refuse_unknown("speaker", [*config.val_speakers, *config.test_speakers], known)
-    return listed(config.val_speakers, config.test_speakers)
-
-
-def explicit_ids(entries: Iterable[Entry], manifest: Manifest, config: SplitConfig, skipped_ids: Collection[str]) -> dict[str, str]:
-    """id -> `val` or `test`, as listed, without those that were screened out or whose emotion or corpus takes no part."""
-    homes = listed(config.val_ids, config.test_ids)
-    skipped = set(skipped_ids)
-    screened = [i for i in homes if i not in manifest and i in skipped]
-    refuse_unknown("id", [i for i in homes if i not in manifest and i not in skipped], {utterance.id for utterance in manifest})
-    if screened:
-        log.warning("%d listed id(s) were screened out and take no part: %s", len(screened), examples(screened))
-    kept = {entry.id for entry in entries}
-    others = [i for i in homes if i in manifest and i not in kept]
-    if others:
-        log.warning("%d listed id(s) have another emotion or corpus and take no part: %s", len(others), examples(others))
-    return {i: home for i, home in homes.items() if i in kept}
-
-
-def listed(val: Sequence[str], test: Sequence[str]) -> dict[str, str]:
-    return {**dict.fromkeys(val, "val"), **dict.fromkeys(test, "test")}
-
-
-def refuse_unknown(what: str, names: Iterable[str], known: Collection[str]) -> None:
-    """
-    Raises:
-        DataError: some names are not known; the message names them and, for the first, the nearest that is.
-    """
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        nearest = get_close_matches(unknown[0], sorted(known), n=1, cutoff=0)
-        hint = f"; nearest to {unknown[0]} is {nearest[0]}" if nearest else ""
-        raise DataError(f"the split lists {len(unknown)} unknown {what}(s): {examples(unknown)}{hint}")
 
 
 def check_sizes(splits: Entries, config: SplitConfig) -> None:

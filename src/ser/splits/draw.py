@@ -1,0 +1,87 @@
+"""Speakers or clips drawn for val and test.
+
+Drawing sorts by a seeded hash of the name instead of shuffling: the order of one corpus depends on no other corpus, on no order of
+files and on no version of a random generator.
+"""
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from ser.config import SplitConfig
+from ser.corpora.manifest import Utterance
+from ser.splits.certificate import SPLIT_NAMES, Entry
+
+log = logging.getLogger(__name__)
+
+
+Genders = dict[str, list[str]]
+"""gender -> speakers of one corpus, in drawing order."""
+
+
+def draw_speakers(utterances: Iterable[Utterance], config: SplitConfig) -> dict[str, str]:
+    """speaker -> split, drawn within each corpus and gender."""
+    genders: dict[str, dict[str, str]] = defaultdict(dict)
+    for utterance in utterances:
+        genders[utterance.corpus].setdefault(utterance.speaker, utterance.gender)
+    homes: dict[str, str] = {}
+    for corpus, gender_of in genders.items():
+        drawn = draw_corpus(gender_of, config)
+        homes |= drawn
+        missing = [name for name in SPLIT_NAMES if name not in drawn.values()]
+        if missing:
+            log.warning("%s has %d speaker(s): it gives none to %s", corpus, len(gender_of), " and ".join(missing))
+    return homes
+
+
+def draw_corpus(gender_of: Mapping[str, str], config: SplitConfig) -> dict[str, str]:
+    """Speakers of one corpus: two give one to train and one to test, one trains; from three on every split gets at least one."""
+    left: Genders = defaultdict(list)
+    for speaker in sorted(gender_of, key=lambda name: drawing_key(config.seed, name)):
+        left[gender_of[speaker]].append(speaker)
+    homes = dict.fromkeys(gender_of, "train")
+    totals = {gender: len(speakers) for gender, speakers in left.items()}
+    if len(gender_of) >= 2:
+        reserve = min(len(gender_of) - 1, 2)
+        homes |= dict.fromkeys(take(left, totals, config.test_share, reserve), "test")
+    if len(gender_of) >= 3:
+        homes |= dict.fromkeys(take(left, totals, config.val_share, 1), "val")
+    return homes
+
+
+def take(left: Genders, totals: Mapping[str, int], share: float, reserve: int) -> list[str]:
+    """Remove and return round(share) of each gender: at least one speaker in all, and so that at least `reserve` stay."""
+    counts = {gender: min(round(share * totals[gender]), len(left[gender])) for gender in sorted(left)}
+    if not any(counts.values()):
+        counts[largest({gender: len(speakers) for gender, speakers in left.items()})] = 1
+    while sum(map(len, left.values())) - sum(counts.values()) < reserve:
+        counts[largest(counts)] -= 1
+    taken = []
+    for gender, count in counts.items():
+        taken += left[gender][:count]
+        del left[gender][:count]
+    return taken
+
+
+def largest(counts: Mapping[str, int]) -> str:
+    """The gender with the highest count, the first by name among equals."""
+    return max(sorted(counts), key=lambda gender: counts[gender])
+
+
+def drawing_key(seed: int, name: str) -> str:
+    return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
+
+
+def draw_utterances(entries: Iterable[Entry], config: SplitConfig) -> dict[str, str]:
+    """id -> split, drawn within each corpus and label without regard to speakers."""
+    strata: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for entry in entries:
+        strata[entry.corpus, entry.label].append(entry.id)
+    homes: dict[str, str] = {}
+    for ids in strata.values():
+        ids.sort(key=lambda utterance_id: drawing_key(config.seed, utterance_id))
+        test = round(config.test_share * len(ids))
+        val = test + round(config.val_share * len(ids))
+        homes |= {**dict.fromkeys(ids[:test], "test"), **dict.fromkeys(ids[test:val], "val")}
+    return homes

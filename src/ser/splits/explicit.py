@@ -1,0 +1,52 @@
+"""Val and test given as lists of speakers or of utterance ids."""
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from difflib import get_close_matches
+
+from ser.config import SplitConfig
+from ser.corpora.manifest import Manifest
+from ser.errors import DataError
+from ser.splits.certificate import Entry
+from ser.wording import examples
+
+log = logging.getLogger(__name__)
+
+
+def explicit_speakers(entries: Iterable[Entry], config: SplitConfig) -> dict[str, str]:
+    """speaker -> `val` or `test`, as listed."""
+    known = {entry.speaker for entry in entries}
+    refuse_unknown("speaker", [*config.val_speakers, *config.test_speakers], known)
+    return homes_of(config.val_speakers, config.test_speakers)
+
+
+def explicit_ids(entries: Iterable[Entry], manifest: Manifest, config: SplitConfig, skipped_ids: Collection[str]) -> dict[str, str]:
+    """id -> `val` or `test`, as listed, without those that were screened out or whose emotion or corpus takes no part."""
+    homes = homes_of(config.val_ids, config.test_ids)
+    skipped = set(skipped_ids)
+    screened = [i for i in homes if i not in manifest and i in skipped]
+    refuse_unknown("id", [i for i in homes if i not in manifest and i not in skipped], {utterance.id for utterance in manifest})
+    if screened:
+        log.warning("%d listed id(s) were screened out and take no part: %s", len(screened), examples(screened))
+    kept = {entry.id for entry in entries}
+    others = [i for i in homes if i in manifest and i not in kept]
+    if others:
+        log.warning("%d listed id(s) have another emotion or corpus and take no part: %s", len(others), examples(others))
+    return {i: home for i, home in homes.items() if i in kept}
+
+
+def homes_of(val: Sequence[str], test: Sequence[str]) -> dict[str, str]:
+    """{name: `val` or `test`}"""
+    return {**dict.fromkeys(val, "val"), **dict.fromkeys(test, "test")}
+
+
+def refuse_unknown(what: str, names: Iterable[str], known: Collection[str]) -> None:
+    """
+    Raises:
+        DataError: some names are not known; the message names them and, for the first, the nearest that is.
+    """
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        nearest = get_close_matches(unknown[0], sorted(known), n=1, cutoff=0)
+        hint = f"; nearest to {unknown[0]} is {nearest[0]}" if nearest else ""
+        raise DataError(f"the split lists {len(unknown)} unknown {what}(s): {examples(unknown)}{hint}")
