@@ -15,11 +15,18 @@ from ser.serve.problems import CONTENT_TYPE, problem_bytes, status_of
 if TYPE_CHECKING:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
+    class Clocked(H11Protocol):
+        """What `limited_protocol` returns."""
+
+        clock: "Clock"
+
 MOST_CONNECTIONS = 4096
 SLICE = 4096
 """Bytes that are parsed at once, before it is checked whether they are worth it."""
-FRAMING, WASTE_BYTES = 4, 16_384
-"""Bytes on the wire for one of a body, and how many more a request may send."""
+FRAMING = 4
+"""Bytes on the wire for one of a body."""
+WASTE_BYTES = 16_384
+"""How many more a request may send."""
 REFUSED = "bad-request"
 
 
@@ -89,6 +96,15 @@ class WasteMeter:
             self.connection.transport.abort()
 
 
+def make_room(newest: "Clocked") -> None:
+    """End the connection that rests longest; where none rests, the newest."""
+    others = cast("set[Clocked]", newest.connections)
+    resting = [(since, other) for other in others if (since := other.clock.since) is not None]
+    longest = min(resting, key=lambda pair: pair[0])[1] if resting else newest
+    newest.connections.discard(longest)  # which it does itself only later
+    longest.transport.abort()
+
+
 def refuse(connection: "H11Protocol", app: Measure) -> None:
     """Answer bytes that are no HTTP as other requests are refused, if no answer has begun, and close the connection."""
     import h11
@@ -117,15 +133,8 @@ def limited_protocol(seconds: float, app: Measure) -> "type[H11Protocol]":
             self.clock, self.meter = Clock(self, seconds), WasteMeter(self)
             super().connection_made(transport)
             if len(self.connections) > most:
-                self.make_room()
+                make_room(cast("Clocked", self))
             self.clock.update()
-
-        def make_room(self) -> None:
-            others = cast("set[LimitedProtocol]", self.connections)
-            resting = [(since, other) for other in others if (since := other.clock.since) is not None]
-            longest = min(resting, key=lambda pair: pair[0])[1] if resting else self
-            self.connections.discard(longest)  # which it does itself only later
-            longest.transport.abort()
 
         def data_received(self, data: bytes) -> None:
             for start in range(0, len(data), SLICE):
