@@ -102,3 +102,12 @@ def test_the_tree_in_the_readme_names_every_wing_and_none_that_is_gone() -> None
     named = set(re.findall(r"^  (\w+)/|  (\w+)/  ", tree, re.MULTILINE))
     folders = {path.name for path in (ROOT / "src" / "ser").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert {name for pair in named for name in pair if name} == folders
+
+
+PATHS = re.compile(r"\b((?:src/ser|tests|benchmarks|scripts|docs)/[\w./-]*\w\.(?:py|js|md|json|yaml|png|j2))\b")
+
+
+@of_every_page
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    named = set(PATHS.findall(page.read_text(encoding="utf-8")))
+    assert not [path for path in sorted(named) if not (ROOT / path).exists()]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
         clock: "Clock"
 
+
 MOST_CONNECTIONS = 4096
 SLICE = 4096
 """Bytes that are parsed at once, before it is checked whether they are worth it."""
