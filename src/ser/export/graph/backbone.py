@@ -33,7 +33,7 @@ def add_backbone(
     extractor = source.extractor
     assert isinstance(extractor, BackboneExtractor)
     backbone, pool = extractor.backbone, extractor.config.time_pool
-    rows = graph.fill(clean(graph, waveforms, lengths), graph.constant(backbone.min_samples), 1, of=2)
+    rows = graph.fill(clean(graph, waveforms, lengths), graph.constant(backbone.min_samples), 1, axes=2)
     used = whole_frames(graph, lengths, backbone)
     steps = steps_of(graph, used, backbone, pool)
 
@@ -41,7 +41,7 @@ def add_backbone(
         length = inner.add("Gather", used, number)
         clip = inner.slice(inner.add("Gather", rows, number), inner.constant(0), length, axis=0)
         frames = add_pooled(inner, add_stretches(inner, extractor, clip, length), pool)
-        return inner.fill(frames, inner.add("Sub", steps.count, inner.size(frames, 0)), 0, of=2)
+        return inner.fill(frames, inner.add("Sub", steps.count, inner.size(frames, 0)), 0, axes=2)
 
     (name,), frames = names, graph.each(graph.size(waveforms, 0), turn)
     return {name: Feature(add_normaliser(graph, frames, source.store, source.normaliser, name), steps)}
@@ -53,7 +53,7 @@ def add_frames(graph: Graph, source: "FeatureInput", frames: str, lengths: str) 
     Shape:
         frames (B, T, states x dim), lengths (B,)
     """
-    steps = Steps.of(graph, graph.size(frames, 1), lengths)
+    steps = Steps.from_lengths(graph, graph.size(frames, 1), lengths)
     known = graph.add("Where", graph.unsqueeze(steps.real, 2), frames, graph.number(0))
     return {SSL: Feature(add_normaliser(graph, known, source.store, source.normaliser, SSL), steps)}
 
@@ -69,7 +69,7 @@ def steps_of(graph: Graph, used: str, backbone: Backbone, pool: int) -> Steps:
     """The frames of clips of `used` samples, (B,), behind `add_pooled`."""
     further = graph.add("Div", graph.add("Sub", used, graph.constant(backbone.min_samples)), graph.constant(backbone.frame_samples))
     lengths = rounded_up(graph, graph.add("Add", further, graph.constant(1)), pool)
-    return Steps.of(graph, graph.add("ReduceMax", lengths, keepdims=0), lengths)
+    return Steps.from_lengths(graph, graph.add("ReduceMax", lengths, keepdims=0), lengths)
 
 
 def rounded_up(graph: Graph, value: str, by: int) -> str:
@@ -92,7 +92,7 @@ def add_stretches(graph: Graph, extractor: BackboneExtractor, clip: str, length:
     def turn(inner: Graph, number: str) -> str:
         start = inner.add("Mul", number, most)
         frames = add_network(inner, inner.slice(clip, start, inner.add("Add", start, most), axis=0))
-        return inner.fill(frames, inner.add("Sub", longest, inner.size(frames, 0)), 0, of=2)
+        return inner.fill(frames, inner.add("Sub", longest, inner.size(frames, 0)), 0, axes=2)
 
     columns = extractor.dims[SSL]
     together = graph.reshape(graph.each(rounded_up(graph, length, backbone.max_samples), turn), [-1, columns])
@@ -114,7 +114,7 @@ def add_pooled(graph: Graph, frames: str, group: int) -> str:
         return frames
     count, size = graph.size(frames, 0), graph.constant(group)
     groups = rounded_up(graph, count, group)
-    filled = graph.fill(frames, graph.add("Sub", graph.add("Mul", groups, size), count), 0, of=2)
+    filled = graph.fill(frames, graph.add("Sub", graph.add("Mul", groups, size), count), 0, axes=2)
     width = graph.unsqueeze(graph.size(frames, 1), 0)
     shape = graph.add("Concat", graph.constant([-1, group]), width, axis=0)
     total = graph.add("ReduceSum", graph.add("Reshape", filled, shape), graph.constant([1]), keepdims=0)

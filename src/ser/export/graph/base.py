@@ -3,24 +3,33 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ser import __version__
 from ser.errors import ConfigError
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 OPSET = 20
 """The first with an exact GELU, which onnxruntime knows since 1.17."""
 IR_VERSION = 9
 """That of `OPSET`."""
 INT8_LIMIT = 127
-SINGLE, INT32, HALF = 1, 6, 10
-"""ONNX's numbers of types."""
+SINGLE = 1
+"""ONNX's number of the type fp32."""
+INT32 = 6
+"""Of int32."""
+HALF = 10
+"""Of fp16."""
+
+Module: TypeAlias = Any
+"""A module of transformers or torch whose parts no type names: one of several classes with parts of the same names."""
+Attribute: TypeAlias = "int | float | str | Sequence[int] | Body"
+"""What an operator is set to; a `Body` is each turn of a `Loop`."""
 
 
 class NotExportable(ConfigError):
@@ -34,8 +43,7 @@ class Node:
     kind: str
     inputs: Sequence[str]
     output: str
-    attributes: Mapping[str, Any]
-    """Numbers, texts, and for `Loop` the `Body` of each turn."""
+    attributes: Mapping[str, Attribute]
 
 
 @dataclass(frozen=True)
@@ -67,14 +75,14 @@ class Graph:
     def __init__(self, int8: bool = False) -> None:
         self.int8 = int8
         self.nodes: list[Node] = []
-        self.constants: dict[str, NDArray[Any]] = {}
+        self.constants: dict[str, NDArray[np.generic]] = {}
         self.numbers: Iterator[int] = count()
         self.outermost: Graph = self
 
     @property
     def bytes(self) -> int:
         """Of all constants: next to nothing of the file is anything else."""
-        return sum(of.nbytes for of in self.constants.values())
+        return sum(constant.nbytes for constant in self.constants.values())
 
     def inside(self) -> Self:
         """An empty graph for the body of a loop: its constants stand in the outermost one, and no name is given twice."""
@@ -82,7 +90,7 @@ class Graph:
         inner.constants, inner.numbers, inner.outermost = self.constants, self.numbers, self.outermost
         return inner
 
-    def add(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+    def add(self, kind: str, *inputs: str, output: str | None = None, **attributes: Attribute) -> str:
         """An operator with one output, whose name is returned: `output`, where the whole graph gives it out, or one that is new."""
         output = output or self.name(kind)
         self.nodes.append(Node(kind, inputs, output, attributes))
@@ -103,12 +111,12 @@ class Graph:
         outputs = [Port(still, np.bool_, ()), Port(value, np.float32, None)]
         return self.add("Loop", end, "", body=Body(inner.nodes, inputs, outputs))
 
-    def constant(self, value: Any, dtype: type[np.generic] = np.int64) -> str:
+    def constant(self, value: ArrayLike, dtype: type[np.generic] = np.int64) -> str:
         name = f"constant_{len(self.constants)}"
         self.constants[name] = np.asarray(value, dtype)
         return name
 
-    def number(self, value: Any) -> str:
+    def number(self, value: ArrayLike) -> str:
         """A constant in fp32."""
         return self.constant(value, np.float32)
 
@@ -143,10 +151,10 @@ class Graph:
         """From number `start` on, up to number `end` or as far as there is something."""
         return self.add("Slice", value, self.unsqueeze(start, 0), self.unsqueeze(end, 0), self.constant([axis]))
 
-    def fill(self, value: str, missing: str, axis: int, of: int) -> str:
-        """As many zeros as the number `missing` says behind the end of one of a value's `of` axes."""
+    def fill(self, value: str, missing: str, axis: int, axes: int) -> str:
+        """As many zeros as the number `missing` says behind the end of `axis`, one of a value's `axes`."""
         none = self.constant([0])
-        pads = [self.unsqueeze(missing, 0) if place == of + axis else none for place in range(2 * of)]
+        pads = [self.unsqueeze(missing, 0) if place == axes + axis else none for place in range(2 * axes)]
         return self.add("Pad", value, self.add("Concat", *pads, axis=0))
 
     def count(self, end: str) -> str:
@@ -166,30 +174,32 @@ class Graph:
         from onnx import helper, numpy_helper
 
         constants = [numpy_helper.from_array(value, key) for key, value in self.constants.items()]
-        graph = written(name, Body(self.nodes, inputs, outputs), constants)
+        graph = graph_proto(name, Body(self.nodes, inputs, outputs), constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="ser")
         model.producer_version = __version__
         helper.set_model_props(model, dict(metadata))
         return model
 
 
-def written(name: str, body: Body, constants: Sequence[Any] = ()) -> "GraphProto":
+def graph_proto(name: str, body: Body, constants: Sequence["TensorProto"] = ()) -> "GraphProto":
     """Nodes as onnx has them."""
     from onnx import helper
 
-    nodes = [
-        helper.make_node(
-            node.kind,
-            node.inputs,
-            [node.output],
-            **{key: written(node.output, value) if isinstance(value, Body) else value for key, value in node.attributes.items()},
-        )
-        for node in body.nodes
-    ]
-    return helper.make_graph(nodes, name, [describe(port) for port in body.inputs], [describe(port) for port in body.outputs], constants)
+    inputs, outputs = ([value_info(port) for port in ports] for ports in (body.inputs, body.outputs))
+    return helper.make_graph([node_proto(node) for node in body.nodes], name, inputs, outputs, constants)
 
 
-def describe(port: Port) -> Any:
+def node_proto(node: Node) -> "NodeProto":
+    from onnx import helper
+
+    attributes: dict[str, Any] = {
+        key: graph_proto(node.output, value) if isinstance(value, Body) else value for key, value in node.attributes.items()
+    }
+    return helper.make_node(node.kind, node.inputs, [node.output], **attributes)
+
+
+def value_info(port: Port) -> "ValueInfoProto":
+    """A port as onnx has it."""
     from onnx import helper
 
     return helper.make_tensor_value_info(port.name, helper.np_dtype_to_tensor_dtype(np.dtype(port.dtype)), port.shape)
@@ -207,13 +217,13 @@ class Steps:
     """(B, T) true where a clip has not ended."""
 
     @classmethod
-    def of(cls, graph: Graph, count: str, lengths: str) -> "Steps":
+    def from_lengths(cls, graph: Graph, count: str, lengths: str) -> "Steps":
         return cls(count, lengths, graph.before(lengths, count))
 
     def pooled(self, graph: Graph, by: int) -> "Steps":
         factor = graph.constant(by)
         lengths = graph.add("Max", graph.add("Div", self.lengths, factor), graph.constant(1))
-        return Steps.of(graph, graph.add("Div", self.count, factor), lengths)
+        return Steps.from_lengths(graph, graph.add("Div", self.count, factor), lengths)
 
     def mask(self, graph: Graph, *axes: int) -> str:
         """1 on what is real, else 0, with further axes of size 1."""

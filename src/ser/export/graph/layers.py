@@ -1,11 +1,12 @@
 """Layers that several networks are made of, as nodes of a graph, for inference: dropout is gone."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.export.graph.base import Graph, NotExportable, Steps
+from ser.export.graph.base import Graph, Module, NotExportable, Steps
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -69,7 +70,7 @@ def swap(graph: Graph, x: str) -> str:
     return graph.add("Transpose", x, perm=[0, 2, 1])
 
 
-def add_sequence(graph: Graph, layers: Any, x: str) -> str:
+def add_sequence(graph: Graph, layers: Iterable[Module], x: str) -> str:
     """What stands in an `nn.Sequential`.
 
     Raises:
@@ -88,7 +89,7 @@ def add_sequence(graph: Graph, layers: Any, x: str) -> str:
     return x
 
 
-def add_activation(graph: Graph, activation: Any, x: str) -> str:
+def add_activation(graph: Graph, activation: Module, x: str) -> str:
     """
     Raises:
         NotExportable: one that no node was written for.
@@ -123,19 +124,19 @@ def add_attention(graph: Graph, x: str, products: dict[str, Product], heads: int
     return add_product(graph, graph.reshape(mixed, [0, 0, -1]), *products["out"])
 
 
-def products_of(attention: Any) -> dict[str, Product]:
+def products_of(attention: Module) -> dict[str, Product]:
     """As transformers names them in all its speech encoders."""
     linear = {"query": attention.q_proj, "key": attention.k_proj, "value": attention.v_proj, "out": attention.out_proj}
-    return {name: (numbers(of.weight), None if of.bias is None else numbers(of.bias)) for name, of in linear.items()}
+    return {name: (numbers(layer.weight), None if layer.bias is None else numbers(layer.bias)) for name, layer in linear.items()}
 
 
 def add_transformer(graph: Graph, encoder: "nn.TransformerEncoder", x: str, steps: Steps) -> str:
     """Layers with the norm first; padding is hidden: (B, T, dim) -> (B, T, dim)."""
     hidden = graph.unsqueeze(graph.add("Where", steps.real, graph.number(0), graph.number(-np.inf)), 1, 2)
-    layers: list[Any] = list(encoder.layers)
+    layers: list[Module] = list(encoder.layers)
     for layer in layers:
         inner = layer.self_attn
-        weights, offsets = (np.split(numbers(of), 3) for of in (inner.in_proj_weight, inner.in_proj_bias))
+        weights, offsets = (np.split(numbers(stacked), 3) for stacked in (inner.in_proj_weight, inner.in_proj_bias))
         products: dict[str, Product] = dict(zip(("query", "key", "value"), zip(weights, offsets, strict=True), strict=True))
         products["out"] = (numbers(inner.out_proj.weight), numbers(inner.out_proj.bias))
         x = graph.add("Add", x, add_attention(graph, add_norm(graph, layer.norm1, x), products, inner.num_heads, hidden))

@@ -1,10 +1,10 @@
 """Which file writes the nodes of which network, and of which family of features."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ser.export.graph.backbone import add_backbone
-from ser.export.graph.base import Feature, Graph, NetworkNodes, NotExportable
+from ser.export.graph.base import Feature, Graph, Module, NetworkNodes, NotExportable
 from ser.export.graph.spectral import add_spectral
 from ser.export.graph.spectral_crnn import add_network as add_spectral_crnn
 from ser.export.graph.ssl_spectral_moe import add_network as add_ssl_spectral_moe
@@ -13,7 +13,7 @@ from ser.families import SPECTRAL, SSL
 if TYPE_CHECKING:
     from ser.inference.recogniser import FeatureInput
 
-AddNetwork = Callable[[Graph, Any, Mapping[str, Feature]], NetworkNodes]
+AddNetwork = Callable[[Graph, Module, Mapping[str, Feature]], NetworkNodes]
 """(graph, model of the family, {name: normalised feature}) -> outputs of the network"""
 NETWORKS: Mapping[str, AddNetwork] = {"spectral_crnn": add_spectral_crnn, "ssl_spectral_moe": add_ssl_spectral_moe}
 """{model family: what writes its network}"""

@@ -10,5 +10,5 @@ def add_normaliser(graph: Graph, feature: str, store: StoreSpec, normaliser: Nor
     if store.dtype == "float16":
         feature = graph.add("Cast", graph.add("Cast", feature, to=HALF), to=SINGLE)
     columns = slice(*store.features[name])
-    mean, deviation = (graph.number(of[columns]) for of in (normaliser.mean, normaliser.deviation))
+    mean, deviation = (graph.number(statistic[columns]) for statistic in (normaliser.mean, normaliser.deviation))
     return graph.add("Div", graph.add("Sub", feature, mean), deviation)

@@ -8,7 +8,7 @@ in onnxruntime. What fp32 loses against `SpectralExtractor`, which transforms qu
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.fft
@@ -80,7 +80,7 @@ def add_frames(graph: Graph, waveforms: str, lengths: str, n_fft: int, hop_lengt
     reach = graph.add("Add", graph.add("Mul", graph.add("Sub", count, one), hop), graph.constant(n_fft - n_fft // 2))
     behind = graph.unsqueeze(graph.add("Sub", reach, samples), 0)
     padded = graph.add("Pad", waveforms, graph.add("Concat", graph.constant([0, n_fft // 2, 0]), behind, axis=0))
-    steps = Steps.of(graph, count, graph.add("Add", graph.add("Div", lengths, hop), one))
+    steps = Steps.from_lengths(graph, count, graph.add("Add", graph.add("Div", lengths, hop), one))
     return add_windows(graph, padded, count, n_fft, hop_length), steps
 
 
@@ -143,7 +143,7 @@ def add_twist(graph: Graph, real: str, imaginary: str, by: NDArray[np.complex128
     )
 
 
-def reorder(filters: NDArray[Any], frequency: NDArray[np.int64]) -> NDArray[Any]:
+def reorder(filters: NDArray[np.floating], frequency: NDArray[np.int64]) -> NDArray[np.float64]:
     """Filters over the columns of `add_power`; a frequency counts where it first stands.
 
     Shape:

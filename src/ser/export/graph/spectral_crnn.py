@@ -1,7 +1,7 @@
 """`ser.models.spectral_crnn` as nodes of a graph, for inference: batch norms are folded into the convolutions, dropout is gone."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ def add_network(graph: Graph, model: "SpectralCrnn", features: Mapping[str, Feat
     Shape:
         features {name: (B, T, dim)}, on one grid of frames -> as of `NetworkNodes`
     """
-    branches: dict[str, Any] = dict(model.branches.items())
+    branches = {name: cast("CnnBranch", branch) for name, branch in model.branches.items()}
     blocks = next(iter(branches.values()))
     frames = next(iter(features.values())).steps
     halfway = frames.pooled(graph, blocks.block_a.time_pool)
@@ -77,7 +77,7 @@ def add_recurrence(graph: Graph, gru: "nn.GRU", sequence: str, lengths: str) -> 
     ends = graph.add("Cast", lengths, to=INT32)
     for layer in range(gru.num_layers):
         inner, outer, biases = (both(gru, kind, layer) for kind in ("weight_ih", "weight_hh", "bias"))
-        products = [graph.reshape(graph.weight(of.reshape(-1, of.shape[-1]), axis=0), of.shape) for of in (inner, outer)]
+        products = [graph.reshape(graph.weight(weight.reshape(-1, weight.shape[-1]), axis=0), weight.shape) for weight in (inner, outer)]
         found = graph.add(
             "GRU",
             graph.add("Transpose", sequence, perm=[1, 0, 2]),
@@ -96,7 +96,7 @@ def both(gru: "nn.GRU", kind: str, layer: int) -> NDArray[np.float32]:
     """Weights of one kind, or both biases one behind the other, of both directions: (2, 3 hidden or 6 hidden, ...)."""
     kinds = ("bias_ih", "bias_hh") if kind == "bias" else (kind,)
     directions = (f"l{layer}", f"l{layer}_reverse")
-    return np.stack([np.concatenate([in_order(numbers(getattr(gru, f"{of}_{end}"))) for of in kinds]) for end in directions])
+    return np.stack([np.concatenate([in_order(numbers(getattr(gru, f"{part}_{end}"))) for part in kinds]) for end in directions])
 
 
 def in_order(gates: NDArray[np.float32]) -> NDArray[np.float32]:

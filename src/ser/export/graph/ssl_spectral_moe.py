@@ -1,9 +1,9 @@
 """`ser.models.ssl_spectral_moe` as nodes of a graph, for inference."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ser.export.graph.base import Feature, Graph, NetworkNodes, NotExportable, Steps
+from ser.export.graph.base import Feature, Graph, Module, NetworkNodes, NotExportable, Steps
 from ser.export.graph.layers import add_convolution, add_norm, add_sequence, add_statistics, add_transformer, swap
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def add_spectral(graph: Graph, expert: "SpectralExpert", feature: Feature) -> tu
     Shape:
         (B, T, dim) -> vector (B, fusion_dim), attention (B, T')
     """
-    blocks: list[Any] = list(expert.blocks)
+    blocks: list[Module] = list(expert.blocks)
     steps = feature.steps
     sequence = graph.add("Mul", feature.frames, steps.mask(graph, 2))
     for block in blocks:
@@ -82,10 +82,10 @@ def halved(graph: Graph, steps: Steps) -> Steps:
     def half(value: str) -> str:
         return graph.add("Div", graph.add("Add", value, graph.constant(1)), graph.constant(2))
 
-    return Steps.of(graph, half(steps.count), half(steps.lengths))
+    return Steps.from_lengths(graph, half(steps.count), half(steps.lengths))
 
 
-def add_summary(graph: Graph, expert: Any, sequence: str, steps: Steps) -> tuple[str, str]:
+def add_summary(graph: Graph, expert: Module, sequence: str, steps: Steps) -> tuple[str, str]:
     """The end of every expert, from its sequence (B, T, dim)."""
     layers = getattr(expert.encoder, "layers", None)
     encoded = sequence if layers is None else add_transformer(graph, layers, sequence, steps)
@@ -98,7 +98,7 @@ def add_fusion(graph: Graph, model: "SslSpectralMoe", vectors: list[str]) -> tup
     Shape:
         E vectors, each (B, fusion_dim) -> (B, fusion_dim), (B, E)
     """
-    fusion: Any = model.fusion
+    fusion: Module = model.fusion
     together = graph.add("Concat", *vectors, axis=-1)
     if not hasattr(fusion, "scores"):
         return add_sequence(graph, [fusion.join], together), None

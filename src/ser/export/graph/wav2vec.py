@@ -6,11 +6,11 @@ scores of attention a bias of its own, which depends on the distance and which e
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ser.export.graph.base import Graph
+from ser.export.graph.base import Graph, Module
 from ser.export.graph.layers import (
     add_activation,
     add_attention,
@@ -32,7 +32,7 @@ def add_wav2vec(graph: Graph, network: "WaveformNetwork", wanted: Sequence[int],
     Shape:
         (samples,) -> (frames, states x dim)
     """
-    model: Any = network.model
+    model: Module = network.model
     x = graph.unsqueeze(add_scaled(graph, clip) if network.normalise else clip, 0, 1)
     for layer in model.feature_extractor.conv_layers:
         x = add_feature_layer(graph, layer, x)
@@ -50,10 +50,10 @@ def add_scaled(graph: Graph, clip: str) -> str:
     return graph.add("Div", centred, graph.add("Sqrt", graph.add("Add", variance, graph.number(VARIANCE_FLOOR))))
 
 
-def add_feature_layer(graph: Graph, layer: Any, x: str) -> str:
+def add_feature_layer(graph: Graph, layer: Module, x: str) -> str:
     """(1, in, samples) -> (1, out, fewer)"""
     x = add_convolution(graph, layer.conv, x)
-    norm: Any = getattr(layer, "layer_norm", None)
+    norm: Module = getattr(layer, "layer_norm", None)
     if type(norm).__name__ == "GroupNorm":  # each channel is a group
         x = graph.add("InstanceNormalization", x, graph.number(numbers(norm.weight)), graph.number(numbers(norm.bias)), epsilon=norm.eps)
     elif norm is not None:
@@ -61,13 +61,13 @@ def add_feature_layer(graph: Graph, layer: Any, x: str) -> str:
     return add_activation(graph, layer.activation, x)
 
 
-def add_projection(graph: Graph, projection: Any, x: str) -> str:
+def add_projection(graph: Graph, projection: Module, x: str) -> str:
     """(1, frames, in) -> (1, frames, dim)"""
     norm = getattr(projection, "layer_norm", None)
     return add_linear(graph, projection.projection, x if norm is None else add_norm(graph, norm, x))
 
 
-def add_encoder(graph: Graph, encoder: Any, x: str) -> list[str]:
+def add_encoder(graph: Graph, encoder: Module, x: str) -> list[str]:
     """The input of the first layer and the output of each, (1, frames, dim); as in the library, the last one is not normalised."""
     norm_first = type(encoder).__name__.endswith("StableLayerNorm")
     x = graph.add("Add", x, add_positions(graph, encoder.pos_conv_embed, x))
@@ -78,7 +78,7 @@ def add_encoder(graph: Graph, encoder: Any, x: str) -> list[str]:
     return states
 
 
-def add_positions(graph: Graph, positions: Any, x: str) -> str:
+def add_positions(graph: Graph, positions: Module, x: str) -> str:
     """What tells the layers where a frame stands: (1, frames, dim) -> (1, frames, dim)."""
     x = swap(graph, x)
     batch_norm = getattr(positions, "batch_norm", None)
@@ -96,7 +96,7 @@ def add_positions(graph: Graph, positions: Any, x: str) -> str:
     return swap(graph, x)
 
 
-def add_distances(graph: Graph, attention: Any, x: str) -> str | None:
+def add_distances(graph: Graph, attention: Module, x: str) -> str | None:
     """WavLM's bias for each distance between two frames, (heads, frames, frames); None for other kinds.
 
     From `max_distance` on all are alike, so a table up to there holds them all.
@@ -114,26 +114,26 @@ def add_distances(graph: Graph, attention: Any, x: str) -> str | None:
     return graph.add("Gather", table, place, axis=1)
 
 
-def add_norm_last(graph: Graph, layer: Any, x: str, bias: str | None) -> str:
-    x = add_norm(graph, layer.layer_norm, graph.add("Add", x, add_heard(graph, layer.attention, x, bias)))
+def add_norm_last(graph: Graph, layer: Module, x: str, bias: str | None) -> str:
+    x = add_norm(graph, layer.layer_norm, graph.add("Add", x, add_gated_attention(graph, layer.attention, x, bias)))
     return add_norm(graph, layer.final_layer_norm, graph.add("Add", x, add_feed_forward(graph, layer.feed_forward, x)))
 
 
-def add_norm_first(graph: Graph, layer: Any, x: str, bias: str | None) -> str:
-    x = graph.add("Add", x, add_heard(graph, layer.attention, add_norm(graph, layer.layer_norm, x), bias))
+def add_norm_first(graph: Graph, layer: Module, x: str, bias: str | None) -> str:
+    x = graph.add("Add", x, add_gated_attention(graph, layer.attention, add_norm(graph, layer.layer_norm, x), bias))
     x = graph.add("Add", x, add_feed_forward(graph, layer.feed_forward, add_norm(graph, layer.final_layer_norm, x)))
     adapter = getattr(layer, "adapter_layer", None)
     return x if adapter is None else graph.add("Add", x, add_adapter(graph, adapter, x))
 
 
-def add_heard(graph: Graph, attention: Any, x: str, bias: str | None) -> str:
-    """What a layer's attention gives."""
+def add_gated_attention(graph: Graph, attention: Module, x: str, bias: str | None) -> str:
+    """Attention, with WavLM's gated bias where there is one: (1, frames, dim) -> (1, frames, dim)."""
     if bias is not None:
         bias = graph.add("Mul", add_gate(graph, attention, x), bias)
     return add_attention(graph, x, products_of(attention), int(attention.num_heads), bias)
 
 
-def add_gate(graph: Graph, attention: Any, x: str) -> str:
+def add_gate(graph: Graph, attention: Module, x: str) -> str:
     """WavLM's gate of each frame and head over its distances: (1, frames, dim) -> (1, heads, frames, 1)."""
     linear, heads = attention.gru_rel_pos_linear, int(attention.num_heads)
     # the module adds up four numbers for each of its two gates
@@ -146,12 +146,12 @@ def add_gate(graph: Graph, attention: Any, x: str) -> str:
     return graph.add("Add", graph.add("Mul", update, opened), graph.number(2))
 
 
-def add_feed_forward(graph: Graph, feed_forward: Any, x: str) -> str:
+def add_feed_forward(graph: Graph, feed_forward: Module, x: str) -> str:
     wide = add_activation(graph, feed_forward.intermediate_act_fn, add_linear(graph, feed_forward.intermediate_dense, x))
     return add_linear(graph, feed_forward.output_dense, wide)
 
 
-def add_adapter(graph: Graph, adapter: Any, x: str) -> str:
+def add_adapter(graph: Graph, adapter: Module, x: str) -> str:
     """What MMS has behind each layer for the language that it was fine-tuned to."""
     narrow = add_activation(graph, adapter.act_fn, add_linear(graph, adapter.linear_1, add_norm(graph, adapter.norm, x)))
     return add_linear(graph, adapter.linear_2, narrow)

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ser.export.graph.base import Graph
+from ser.export.graph.base import Graph, Module
 from ser.export.graph.layers import add_activation, add_attention, add_convolution, add_linear, add_norm, numbers, products_of, swap
 from ser.export.graph.spectral import add_power, add_windows, reorder
 
@@ -22,7 +22,7 @@ def add_whisper(graph: Graph, network: "WhisperNetwork", wanted: Sequence[int], 
     Shape:
         (samples,), a multiple of two hops -> (frames, states x dim)
     """
-    model: Any = network.model
+    model: Module = network.model
     mel = add_log_mel(graph, network.features, graph.unsqueeze(clip, 0))
     x = graph.add("Gelu", add_convolution(graph, model.conv1, swap(graph, mel)))
     x = swap(graph, graph.add("Gelu", add_convolution(graph, model.conv2, x)))
@@ -35,7 +35,7 @@ def add_whisper(graph: Graph, network: "WhisperNetwork", wanted: Sequence[int], 
     return graph.squeeze(graph.add("Concat", *(states[index] for index in wanted), axis=2), 0)
 
 
-def add_log_mel(graph: Graph, features: Any, clip: str) -> str:
+def add_log_mel(graph: Graph, features: Module, clip: str) -> str:
     """As transformers' WhisperFeatureExtractor: mirrored ends, no last frame, floored below the clip's own maximum.
 
     Shape:
@@ -51,10 +51,10 @@ def add_log_mel(graph: Graph, features: Any, clip: str) -> str:
     return graph.add("Div", graph.add("Add", graph.add("Max", log, floor), graph.number(4)), graph.number(4))
 
 
-def add_layer(graph: Graph, layer: Any, x: str) -> str:
+def add_layer(graph: Graph, layer: Module, x: str) -> str:
     """(1, frames, dim) -> (1, frames, dim)"""
     attention = layer.self_attn
-    heard = add_attention(graph, add_norm(graph, layer.self_attn_layer_norm, x), products_of(attention), int(attention.num_heads))
-    x = graph.add("Add", x, heard)
+    mixed = add_attention(graph, add_norm(graph, layer.self_attn_layer_norm, x), products_of(attention), int(attention.num_heads))
+    x = graph.add("Add", x, mixed)
     wide = add_activation(graph, layer.activation_fn, add_linear(graph, layer.fc1, add_norm(graph, layer.final_layer_norm, x)))
     return graph.add("Add", x, add_linear(graph, layer.fc2, wide))
