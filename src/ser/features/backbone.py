@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ ONLY_FOR_TRAINING = {"masked_spec_embed"}
 MODELS = {"wavlm": "WavLMModel", "hubert": "HubertModel", "wav2vec2": "Wav2Vec2Model", "data2vec-audio": "Data2VecAudioModel"}
 """Classes of transformers."""
 
+Pretrained: TypeAlias = Any
+"""A class or an object of transformers: of five kinds, and what they share has no type there."""
 Waveform = npt.NDArray[np.float32]
 Precision = Literal["fp32", "bf16"]
 
@@ -168,7 +170,7 @@ class Network(Protocol):
 class WaveformNetwork:
     """wav2vec 2.0 and its kin."""
 
-    def __init__(self, model: Any, normalise: bool) -> None:
+    def __init__(self, model: Pretrained, normalise: bool) -> None:
         self.model, self.normalise = model, normalise
 
     def prepare(self, clip: Waveform) -> npt.NDArray[np.float32]:
@@ -192,7 +194,7 @@ class WhisperNetwork:
         num_layers: of the whole encoder, whose last hidden state alone is normalised.
     """
 
-    def __init__(self, model: Any, features: Any, num_layers: int) -> None:
+    def __init__(self, model: Pretrained, features: Pretrained, num_layers: int) -> None:
         self.model, self.features, self.num_layers = model, features, num_layers
 
     def prepare(self, clip: Waveform) -> npt.NDArray[np.float32]:
@@ -259,7 +261,7 @@ def load_whisper(location: str, last: int) -> WhisperNetwork:
     return WhisperNetwork(model, WhisperFeatureExtractor.from_pretrained(location, dither=0.0), num_layers)
 
 
-def load_model(model_class: Any, location: str, config: Any, **options: Any) -> Any:
+def load_model(model_class: Pretrained, location: str, config: Pretrained, **options: object) -> Pretrained:
     """
     Raises:
         DataError: weights are missing; the library would make them up.
@@ -294,7 +296,7 @@ def quiet() -> Iterator[None]:
     """Without the library's progress bars and warnings."""
     from transformers import utils
 
-    logging: Any = utils.logging
+    logging: Pretrained = utils.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from ser.config import SslConfig
 from ser.errors import ConfigError, DataError
@@ -43,7 +43,11 @@ PINNED = {
 """Commit of each hub model that needs no `ssl.revision`: a branch may move, and the stored numbers with it."""
 
 KINDS = ("wavlm", "hubert", "wav2vec2", "data2vec-audio", "whisper")
-CONFIG, PREPROCESSOR = SETTINGS = ("config.json", "preprocessor_config.json")
+CONFIG = "config.json"
+"""What the network is."""
+PREPROCESSOR = "preprocessor_config.json"
+"""What audio it takes."""
+SETTINGS = (CONFIG, PREPROCESSOR)
 CARD = "README.md"
 WEIGHTS = (
     ("model.safetensors",),
@@ -58,6 +62,27 @@ NETWORK_SECONDS = 10.0
 ADVICE = "run it once with a network, or point ssl.model_id at a local folder"
 NO_WEIGHTS = "weights not here yet: the transform step will download them once"
 """Of a backbone without `has_weights`."""
+
+Settings = Mapping[str, Any]
+"""A JSON object of transformers', whose values are checked where they are read."""
+
+
+class Identity(TypedDict, total=False):
+    """What names a backbone for good: of a hub model its id and commit, of a folder the checksums of its files."""
+
+    model_id: str
+    revision: str
+    sha256: dict[str, str]
+
+
+class BackboneShape(TypedDict):
+    """Fields of a `Backbone` that follow from its settings."""
+
+    num_states: int
+    dim: int
+    min_samples: int
+    frame_samples: int
+    max_samples: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +107,7 @@ class Backbone:
     """Samples that each further frame takes."""
     max_samples: int | None
     """Samples that it can take at once (Whisper: 30 s); None is any number."""
-    identity: dict[str, Any]
+    identity: Identity
     """All that its numbers depend on, as JSON: hub model and commit, or checksums of a folder's files. Not where the folder is."""
 
 
@@ -96,7 +121,7 @@ def find_backbone(config: SslConfig) -> Backbone:
     require("the feature ssl", ["transformers"], "ssl")
     folder = Path(config.model_id).expanduser()
     if folder.is_dir():
-        return describe(folder, {"sha256": checksums(folder)})
+        return read_backbone(folder, {"sha256": checksums(folder)})
     if not HUB_NAME.fullmatch(config.model_id) or config.model_id.startswith("."):
         raise DataError(f"ssl.model_id {config.model_id}: there is no such folder, and a model of the hub is called owner/name")
     revision = config.revision or PINNED.get(config.model_id)
@@ -106,7 +131,7 @@ def find_backbone(config: SslConfig) -> Backbone:
             f"or take one of {', '.join(PINNED)}, or a local folder"
         )
     folder = cached(config.model_id, revision) or download(config.model_id, revision, SETTINGS)
-    return describe(folder, {"model_id": config.model_id, "revision": revision})
+    return read_backbone(folder, {"model_id": config.model_id, "revision": revision})
 
 
 def hidden_states(config: SslConfig, backbone: Backbone) -> tuple[int, ...]:
@@ -132,8 +157,9 @@ def refuse_rate(config: SslConfig, backbone: Backbone, sample_rate: int) -> None
         raise ConfigError(f"audio.sampling_rate is {sample_rate} Hz; {config.model_id} takes {backbone.sample_rate} Hz")
 
 
-def describe(folder: Path, identity: dict[str, Any]) -> Backbone:
-    """
+def read_backbone(folder: Path, identity: Identity) -> Backbone:
+    """A backbone as the two settings files of its folder describe it.
+
     Raises:
         DataError: a file is absent or damaged, or the model is of another kind.
     """
@@ -149,7 +175,7 @@ def describe(folder: Path, identity: dict[str, Any]) -> Backbone:
     return Backbone(kind=kind, location=str(folder), sample_rate=rate, frame_rate=rate / shape["frame_samples"], identity=identity, **shape)
 
 
-def waveform_shape(config: Mapping[str, Any]) -> dict[str, Any]:
+def waveform_shape(config: Settings) -> BackboneShape:
     """Of wav2vec 2.0 and its kin, whose frames are made by convolutions without padding over the waveform.
 
     >>> shape = {"hidden_size": 768, "num_hidden_layers": 12}
@@ -168,7 +194,7 @@ def waveform_shape(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def whisper_shape(config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> dict[str, Any]:
+def whisper_shape(config: Settings, preprocessor: Settings) -> BackboneShape:
     """Of Whisper's encoder, whose second convolution makes one frame of two frames of the log-mel.
 
     >>> whisper_shape({"d_model": 512, "encoder_layers": 6, "max_source_positions": 1500}, {"hop_length": 160})
@@ -184,7 +210,7 @@ def whisper_shape(config: Mapping[str, Any], preprocessor: Mapping[str, Any]) ->
     }
 
 
-def positive(value: Any) -> int:
+def positive(value: object) -> int:
     """
     Raises:
         ValueError: it is no whole number above 0.
@@ -194,7 +220,7 @@ def positive(value: Any) -> int:
     return value
 
 
-def read_settings(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> Settings:
     """
     Raises:
         DataError: the file is absent, or no JSON object.

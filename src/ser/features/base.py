@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from ser.errors import DataError
 
 Frames = npt.NDArray[np.float32]
+StoredRows = npt.NDArray[np.floating]
+"""(frames, columns), in the precision that a store keeps: fp32 or fp16."""
 
 
 class ClipError(DataError):

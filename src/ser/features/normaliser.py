@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ser.errors import ArtefactError
+from ser.features.base import StoredRows
 from ser.features.source import FeatureSource, Stores
 
 FloatArray = NDArray[np.float32]
@@ -43,7 +43,7 @@ class Normaliser:
         deviation = np.sqrt(np.maximum(squares / count - mean**2, MIN_DEVIATION**2))
         return cls(mean.astype(np.float32), deviation.astype(np.float32))
 
-    def apply(self, rows: NDArray[Any], out: FloatArray) -> None:
+    def apply(self, rows: StoredRows, out: FloatArray) -> None:
         """Write the normalised `rows` into `out`, both (frames, columns)."""
         np.subtract(rows, self.mean, out=out)
         np.divide(out, self.deviation, out=out)

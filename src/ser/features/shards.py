@@ -7,12 +7,12 @@ The sidecar is written after the matrix: a shard counts from then on.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 
 from ser.errors import ArtefactError
+from ser.features.base import StoredRows
 from ser.system.files import atomic_write, digest_json, read_json, sha256_file, write_json
 
 Key = tuple[str, str]
@@ -54,7 +54,7 @@ def sidecar_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.json"
 
 
-def write_shard(folder: Path, fingerprint: str, keys: Sequence[Key], blocks: Iterable[npt.NDArray[Any]], dtype: str, columns: int) -> None:
+def write_shard(folder: Path, fingerprint: str, keys: Sequence[Key], blocks: Iterable[StoredRows], dtype: str, columns: int) -> None:
     """One block, (frames, columns), for each key. Blocks are written as they come, so memory does not grow with the shard.
 
     (Plain writes: pages dirtied through a memory map stay resident by the hundred megabytes.)

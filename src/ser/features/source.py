@@ -1,11 +1,8 @@
 """Several feature stores seen as one source of features."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from numpy.typing import NDArray
-
-from ser.features.base import FeatureShape
+from ser.features.base import FeatureShape, StoredRows
 from ser.features.store import FeatureStore
 
 
@@ -23,7 +20,7 @@ class Stores:
     def __contains__(self, utterance_id: str) -> bool:
         return any(utterance_id in store for store in self.stores)
 
-    def rows(self, utterance_id: str) -> NDArray[Any]:
+    def rows(self, utterance_id: str) -> StoredRows:
         """(frames, columns), a view of the file; a missing utterance is a DataError."""
         return self.home(utterance_id).rows(utterance_id)
 

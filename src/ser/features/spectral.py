@@ -8,7 +8,6 @@ rounding noise of the transform. Those few frames are transformed again in doubl
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -137,14 +136,14 @@ def sparse_filters(filters: Matrix) -> scipy.sparse.csr_array:
     return scipy.sparse.csr_array(np.where(kept, filters, 0).astype(np.float32))
 
 
-def power_spectrum(frames: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def power_spectrum(frames: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Squared magnitude, in the precision of the frames.
 
     Shape:
         (frames, n_fft) -> (frames, n_fft // 2 + 1)
     """
-    spectrum: Any = scipy.fft.rfft(frames)
-    power: npt.NDArray[Any] = np.square(spectrum.real)
+    spectrum: npt.NDArray[np.complexfloating] = scipy.fft.rfft(frames)
+    power: npt.NDArray[np.floating] = np.square(spectrum.real)
     power += np.square(spectrum.imag)
     return power
 

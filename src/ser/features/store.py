@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ser.errors import ArtefactError, DataError
+from ser.features.base import StoredRows
 from ser.features.shards import Clip, Shard, check_matrix, matrix_path, read_sidecar, remove_shard, sidecar_path
 from ser.system.files import digest_json, read_json, remove_leftovers, write_json
 from ser.system.tables import iter_table, write_table
@@ -71,7 +71,7 @@ class StoreSpec:
         ends = np.cumsum(list(self.dims.values())).tolist()
         return {name: (end - dim, end) for (name, dim), end in zip(self.dims.items(), ends, strict=True)}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         # a list, because a mapping's order is lost in canonical JSON and the order of the columns matters
         return {**asdict(self), "dims": [[name, dim] for name, dim in self.dims.items()]}
 
@@ -92,7 +92,7 @@ class FeatureStore:
         self._rows_needed: dict[str, int] = {}
         for clip in self._clips.values():
             self._rows_needed[clip.shard] = max(self._rows_needed.get(clip.shard, 0), clip.offset + clip.frames)
-        self._matrices: dict[str, npt.NDArray[Any]] = {}
+        self._matrices: dict[str, StoredRows] = {}
 
     @classmethod
     def open(cls, folder: Path) -> "FeatureStore":
@@ -122,7 +122,7 @@ class FeatureStore:
         """Of the audio that the features were computed from."""
         return self._clip(utterance_id).audio_hash
 
-    def rows(self, utterance_id: str) -> npt.NDArray[Any]:
+    def rows(self, utterance_id: str) -> StoredRows:
         """All features of one utterance.
 
         Shape:
@@ -138,7 +138,7 @@ class FeatureStore:
             matrix = self._matrices[clip.shard] = self._map(clip.shard)
         return matrix[clip.offset : clip.offset + clip.frames]
 
-    def read(self, utterance_id: str) -> dict[str, npt.NDArray[Any]]:
+    def read(self, utterance_id: str) -> dict[str, StoredRows]:
         """Each feature of one utterance, (frames, dim); views and errors as of `rows`."""
         rows = self.rows(utterance_id)
         return {name: rows[:, first:last] for name, (first, last) in self.features.items()}
@@ -168,7 +168,7 @@ class FeatureStore:
         except KeyError:
             raise DataError(f"{utterance_id} is not in the feature store {self.folder}: run the transform step") from None
 
-    def _map(self, shard: str) -> npt.NDArray[Any]:
+    def _map(self, shard: str) -> StoredRows:
         path = matrix_path(self.folder, shard)
         try:
             matrix = np.load(path, mmap_mode="r")
