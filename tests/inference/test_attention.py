@@ -77,14 +77,14 @@ def test_nothing_heard_is_zero() -> None:
 def test_cells_are_few(seconds: float, step_rate: float, rate: float) -> None:
     curve = Curve(seconds, step_rate)
     assert curve.rate == rate
-    assert len(curve.heard) <= MAX_CELLS
+    assert len(curve.covered) <= MAX_CELLS
 
 
 def test_hours_need_little_memory() -> None:
     curve = Curve(3 * 3600.0, STEP_RATE)
     curve.add(np.full(78, 1 / 78), STEP_RATE, 0.0, (0.0, 5.0))
     found = curve.attention().weights
-    assert sys.getsizeof(found) + sum(map(sys.getsizeof, found)) + curve.heard.nbytes + curve.listened.nbytes < 3e6
+    assert sys.getsizeof(found) + sum(map(sys.getsizeof, found)) + curve.covered.nbytes + curve.attended.nbytes < 3e6
 
 
 # -- properties -----------------------------------------------------------------------

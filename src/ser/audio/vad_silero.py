@@ -22,8 +22,10 @@ from ser.system.optional import install_hint, package_folder
 
 RATE = 16_000
 """Hz, of what it hears. All lengths below are samples at this rate."""
-CHUNK, CONTEXT = 512, 64
-"""32 ms have one probability of speech. The network sees the last 4 ms before them too."""
+CHUNK = 512
+"""32 ms have one probability of speech."""
+CONTEXT = 64
+"""The last 4 ms before a chunk, which the network sees too."""
 STATE = (1, 1, 128)
 CHUNKS_AT_ONCE = 125
 """Four seconds, some megabytes of what the network computes on its way."""
@@ -32,10 +34,16 @@ MINUTE = 60 * RATE
 LOUDER = 2.0
 """Times the peak before: what came until then was shown too loud, and what the network remembers of it would drown what comes. A minute of
 hush is noise at full scale to it, and a sentence behind that none."""
-SPEECH, SILENCE = 0.5, 0.35
-"""Probabilities: speech begins with a chunk of the one or more, and may end with one below the other."""
-LEAST_SPEECH, LEAST_SILENCE, MARGIN = RATE // 4, RATE // 10, 3 * RATE // 100
-"""Speech of 0.25 s or less is none, silence of less than 0.1 s does not end it, and 30 ms before and after belong to it."""
+SPEECH = 0.5
+"""Probability: speech begins with a chunk of this or more."""
+SILENCE = 0.35
+"""Probability: speech may end with a chunk below it."""
+LEAST_SPEECH = RATE // 4
+"""Speech of 0.25 s or less is none."""
+LEAST_SILENCE = RATE // 10
+"""Silence of less than 0.1 s does not end speech."""
+MARGIN = 3 * RATE // 100
+"""30 ms before and after speech belong to it."""
 
 DOUBT = 0.2
 """Of the 12 161 clips of the four corpora the rules find no speech in 59, most of them acted with high intensity. A chunk of all but 4

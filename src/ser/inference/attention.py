@@ -16,7 +16,7 @@ MAX_RATE = 20.0
 """Hz: cells of 50 ms, about a phone."""
 MAX_CELLS = 50_000
 """Of a curve: beyond 40 minutes the cells grow, and hours need no more memory."""
-LEAST_HEARD = 1e-6
+LEAST_COVERED = 1e-6
 """Seconds of a cell: less is rounding."""
 
 Floats = NDArray[np.float64]
@@ -29,7 +29,7 @@ class Attention:
     rate: float
     """Hz"""
     weights: tuple[float, ...]
-    """1 is as much as the mean over all cells that were heard; 0 is not heard."""
+    """1 is as much as the mean over all cells that a window covers; 0 is also what no window covers."""
 
 
 class Curve:
@@ -43,7 +43,7 @@ class Curve:
         """
         self.rate = min(MAX_RATE, step_rate, MAX_CELLS / seconds)
         cells = max(1, math.ceil(round(seconds * self.rate, 6)))
-        self.listened, self.heard = np.zeros(cells), np.zeros(cells)
+        self.attended, self.covered = np.zeros(cells), np.zeros(cells)
 
     def add(self, weights: NDArray[np.floating], step_rate: float, start: float, window: tuple[float, float]) -> None:
         """The attention of one window, of which step k reaches from k / step_rate to (k + 1) / step_rate seconds behind its start.
@@ -54,17 +54,17 @@ class Curve:
             start: seconds from the start of the recording to the first step; what lies outside of the window is left out.
             window: where it begins and ends, in seconds of the recording.
         """
-        first, last = int(window[0] * self.rate), min(len(self.heard), math.ceil(window[1] * self.rate))
+        first, last = int(window[0] * self.rate), min(len(self.covered), math.ceil(window[1] * self.rate))
         edges = np.clip(np.arange(first, last + 1) / self.rate, *window)
         steps = start + np.arange(len(weights) + 1) / step_rate
         before = np.concatenate([[0], np.cumsum(weights, dtype=np.float64)]) * (steps[-1] - start)  # the integral; a mean step counts 1
         near = 1 - np.abs(edges[:-1] + edges[1:] - sum(window)) / (window[1] - window[0])
-        self.listened[first:last] += near * np.diff(np.interp(edges, steps, before))
-        self.heard[first:last] += near * np.diff(np.clip(edges, start, steps[-1]))
+        self.attended[first:last] += near * np.diff(np.interp(edges, steps, before))
+        self.covered[first:last] += near * np.diff(np.clip(edges, start, steps[-1]))
 
     def attention(self) -> Attention:
-        heard = self.heard > LEAST_HEARD
-        curve = np.zeros(len(heard))
-        curve[heard] = self.listened[heard] / self.heard[heard]
-        mean = curve[heard].mean() if heard.any() else 0.0
+        covered = self.covered > LEAST_COVERED
+        curve = np.zeros(len(covered))
+        curve[covered] = self.attended[covered] / self.covered[covered]
+        mean = curve[covered].mean() if covered.any() else 0.0
         return Attention(self.rate, tuple((curve / mean if mean > 0 else curve).tolist()))

@@ -31,9 +31,9 @@ def extract(config: ExperimentConfig) -> Census:
     project = config.project
     with exclusive_lock(paths.lock_file(project)):
         remove_leftovers(paths.split_folder(config))
-        census, votes = look(config)
+        census, votes = index_corpora(config)
         split = make_split(census.manifest, config.split, config.labels, skipped_ids(census.skipped))
-        keep(project, census.manifest, votes)
+        write_manifest_and_votes(project, census.manifest, votes)
         write_split(paths.split_folder(config), split)
     counts = ", ".join(f"{name} {len(entries)}" for name, entries in split.splits.items())
     say(f"split {config.split.name} ({split.certificate.kind}): {counts}; {paths.split_folder(config)}")
@@ -43,11 +43,11 @@ def extract(config: ExperimentConfig) -> Census:
 def index(config: ExperimentConfig) -> None:
     """The manifest alone, for whoever brings splits of his own; errors as of `extract`."""
     with exclusive_lock(paths.lock_file(config.project)):
-        census, votes = look(config)
-        keep(config.project, census.manifest, votes)
+        census, votes = index_corpora(config)
+        write_manifest_and_votes(config.project, census.manifest, votes)
 
 
-def look(config: ExperimentConfig) -> tuple[Census, Votes]:
+def index_corpora(config: ExperimentConfig) -> tuple[Census, Votes]:
     """What is below data/raw. skipped.csv is written in any case, so that it can tell why nothing else was."""
     project = config.project
     remove_leftovers(paths.processed(project))
@@ -60,9 +60,9 @@ def look(config: ExperimentConfig) -> tuple[Census, Votes]:
     return census, votes
 
 
-def keep(project: ProjectConfig, manifest: Manifest, votes: Votes) -> None:
+def write_manifest_and_votes(project: ProjectConfig, manifest: Manifest, votes: Votes) -> None:
     write_manifest(paths.manifest_file(project), manifest)
-    keep_votes(project, votes, manifest)
+    write_used_votes(project, votes, manifest)
 
 
 def find_votes(project: ProjectConfig) -> Votes:
@@ -76,7 +76,7 @@ def find_votes(project: ProjectConfig) -> Votes:
     return votes
 
 
-def keep_votes(project: ProjectConfig, votes: Votes, manifest: Manifest) -> None:
+def write_used_votes(project: ProjectConfig, votes: Votes, manifest: Manifest) -> None:
     """Those of the clips that are used; the file of an earlier extract goes where there are none."""
     path = paths.votes_file(project)
     used = {key: counts for key, counts in votes.items() if key in manifest}

@@ -102,7 +102,7 @@ def open_all(config: ExperimentConfig) -> tuple[Split, FeatureSource]:
         folder = paths.split_folder(config)
         raise DataError(f"{folder} was made from another split or labels config: run the extract step, or change split.name")
     folders = store_folders(config, config.model.features)
-    source = FeatureSource({name: Stores([FeatureStore.open(folder) for folder in of]) for name, of in folders.items()})
+    source = FeatureSource({name: Stores([FeatureStore.open(folder) for folder in group]) for name, group in folders.items()})
     refuse_missing(config, split, manifest, source)
     return split, source
 
@@ -168,8 +168,8 @@ def read_normalisers(config: ExperimentConfig, source: FeatureSource, split: Spl
     try:
         stores, statistic = content["stores"], Statistic.model_validate(content["statistic"])
         normalisers = {
-            name: Normaliser(np.array(of["mean"], np.float32), np.array(of["deviation"], np.float32))
-            for name, of in content["normalisers"].items()
+            name: Normaliser(np.array(fitted["mean"], np.float32), np.array(fitted["deviation"], np.float32))
+            for name, fitted in content["normalisers"].items()
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtefactError(f"{path} is damaged ({error!r}): run the load step again") from None
@@ -192,6 +192,6 @@ def print_split(split: Split) -> None:
     rows = []
     for corpus in corpora:
         for name in SPLIT_NAMES:
-            of = counts[corpus, name]
-            rows.append((f"{corpus} {name}", len(speakers[corpus, name]), of.total(), *(of[emotion] for emotion in split.classes)))
+            clips = counts[corpus, name]
+            rows.append((f"{corpus} {name}", len(speakers[corpus, name]), clips.total(), *(clips[emotion] for emotion in split.classes)))
     print_table(f"split {split.certificate.name}: clips", ("", "speakers", "clips", *split.classes), rows)
