@@ -15,6 +15,17 @@ TORCH_INDEX := --extra-index-url https://download.pytorch.org/whl/cpu
 endif
 endif
 
+# The JavaScript of the page: node runs its tests, and biome and tsc, which npm fetches, check it. What is not to be had is skipped with a word.
+ifneq ($(shell command -v npm 2>/dev/null),)
+JS_TOOLS := node_modules/.installed
+js_test = npm run --silent test
+js_tool = @if [ -d node_modules/@biomejs ]; then npm run --silent $(1); \
+	else echo "npm could not fetch its packages: $(1) of the JavaScript is skipped (rm -r node_modules to try again)"; fi
+else
+js_test = @echo "npm is not installed: test of the JavaScript is skipped"
+js_tool = @echo "npm is not installed: $(1) of the JavaScript is skipped"
+endif
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test test-timing lint types format check clean
@@ -26,6 +37,7 @@ demo: $(VENV)/.installed
 # Each test process keeps to one thread: two of them share the cores.
 test: export OMP_NUM_THREADS ?= 1
 test: $(VENV)/.installed-dev
+	$(js_test)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # What a busy machine disturbs, as often as `make ROUNDS=10 test-timing` says, while BUSY other processes keep its cores from it.
@@ -35,21 +47,23 @@ test-timing: export OMP_NUM_THREADS ?= 1
 test-timing: $(VENV)/.installed-dev
 	PYTHON=$(BIN)/python scripts/busy.sh $(BUSY) $(ROUNDS) $(PYTEST_ARGS)
 
-lint: $(VENV)/.installed-dev
+lint: $(VENV)/.installed-dev $(JS_TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(call js_tool,lint)
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
-format: $(VENV)/.installed-dev
+format: $(VENV)/.installed-dev $(JS_TOOLS)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(call js_tool,format)
 
 check: lint types test
 
 clean:
-	rm -rf $(VENV) demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) node_modules demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps spare a second install; a changed pyproject.toml asks for a new one.
@@ -62,6 +76,10 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
 	@echo "installing ser and its tools into $(VENV): a few minutes the first time"
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(TORCH_INDEX)
 	@touch $@ $(VENV)/.installed
+
+node_modules/.installed: package.json package-lock.json
+	@npm ci --loglevel=error || true
+	@mkdir -p node_modules && touch $@
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
