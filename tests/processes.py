@@ -1,5 +1,6 @@
 """Child processes for tests of kills and signals."""
 
+import json
 import os
 import signal
 import subprocess
@@ -24,6 +25,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inh
 from ser.cli import main
 main()
 """
+
+HEAVY = {"torch", "pandas", "librosa", "sklearn", "transformers", "matplotlib", "audiomentations", "onnxruntime"}
+"""Packages that cost a process seconds or hundreds of megabytes."""
 
 
 def in_a_child(function: Callable[[], object]) -> int:
@@ -80,3 +84,10 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def loaded_by(program: str) -> set[str]:
+    """The heavy packages that a new process has loaded after a program."""
+    report = f"{program}\nimport sys, json\nprint(json.dumps(sorted(set(sys.modules))))"
+    result = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True)
+    return HEAVY & set(json.loads(result.stdout.splitlines()[-1]))

@@ -1,25 +1,14 @@
 """What is loaded is paid for by every command and every worker process: torch costs seconds, pandas and scikit-learn 100 to 200 MB."""
 
-import json
-import subprocess
-import sys
-
 import pytest
 
-HEAVY = {"torch", "pandas", "librosa", "sklearn", "transformers", "matplotlib", "audiomentations", "onnxruntime"}
+from processes import loaded_by
 
 LIGHT_MODULES = [
     "config", "config_file", "cli", "system.parallel", "audio.decode", "audio.waveform", "corpora.registry", "corpora.census",
     "features.spectral", "features.store", "features.source", "runs.run", "splits.split", "evaluation.metrics", "evaluation.scores",
     "inference.predictor", "inference.exported", "serve.app", "serve.worker",
 ]  # fmt: skip
-
-
-def loaded_by(program: str) -> set[str]:
-    """The heavy packages that a new process has loaded after a program."""
-    report = f"{program}\nimport sys, json\nprint(json.dumps(sorted(set(sys.modules))))"
-    result = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True)
-    return HEAVY & set(json.loads(result.stdout.splitlines()[-1]))
 
 
 def test_the_light_modules_load_nothing_heavy() -> None:

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from conftest import Ser
 from places import ROOT
-from processes import PATIENCE, slowness
+from processes import PATIENCE, loaded_by, slowness
 from ser.audio import microphone
 from ser.audio.microphone import Microphone, Moment, limited, moments
 from ser.audio.waveform import Waveform
@@ -35,7 +35,6 @@ from ser.inference.clip_output import Clip, ClipOutput
 from ser.inference.live import LiveAnswer, predict_live
 from ser.inference.predictor import UNKNOWN, Predictor
 from ser.runs.run import Run
-from test_imports import loaded_by
 from workspace import Workspace
 
 RATE = 16_000

@@ -18,7 +18,7 @@ import pytest
 import soundfile
 
 from conftest import Ser
-from processes import PATIENCE
+from processes import PATIENCE, loaded_by
 from ser.commands.predict import find_sources
 from ser.export.onnx_file import export_run
 from ser.inference.choose_model import VARIABLE, choose_model
@@ -30,7 +30,6 @@ from ser.reasons import SKIP_REASONS
 from ser.runs.run import Run
 from ser.system import progress
 from sound_files import DATA, wave, wave_format
-from test_imports import loaded_by
 from workspace import Workspace, printed_rows
 
 BROKEN = {

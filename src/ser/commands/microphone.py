@@ -18,7 +18,10 @@ from ser.inference.options import PredictOptions
 from ser.inference.predictor import Predictor
 from ser.system.console import Output, say
 
-TABLE, LINES = "table", "jsonl"
+TABLE = "table"
+"""Answers as lines for a reader."""
+LINES = "jsonl"
+"""Answers as JSON, one a line."""
 HOP = 0.5
 """Seconds from one answer to the next."""
 

@@ -18,7 +18,10 @@ from ser.inference.prediction import Passage, Prediction
 from ser.inference.predictor import Predictor, Tracker
 from ser.wording import percent, printable
 
-STDIN, STDIN_NAME = "-", "stdin"
+STDIN = "-"
+"""An argument that stands for standard input."""
+STDIN_NAME = "stdin"
+"""What the recording from there is called."""
 TABLE = "table"
 ALONE = ("srt",)
 """Formats that tell of one recording."""

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REPORT, CARD = "report.html", "MODEL_CARD.md"
+REPORT = "report.html"
+"""The report, in the run's folder."""
+CARD = "MODEL_CARD.md"
+"""The model card, beside it."""
 FOLDERS = tuple(f"project.{name}" for name in ProjectConfig.model_fields if name.endswith("_dir"))
 SETTABLE = (*FOLDERS, "runtime.threads", "runtime.workers", "ssl.model_id", "ssl.device", "train.device")
 """What a report may be told otherwise than the run was: where things stand, and on what to compute."""

@@ -72,6 +72,8 @@ class Corpus:
     num_files: int
     num_clips: int
     """Left after screening."""
+    accent: str
+    """Of its English."""
     speakers: Mapping[str, Speaker]
     labels: Mapping[str, Label]
     parse: Callable[[PurePath], ParsedName]
@@ -81,6 +83,14 @@ class Corpus:
     """
     votes: VoteTable | None = None
     """Where its owners give one."""
+    asks_attribution_only: bool = False
+    """It asks for no more than to be named. Any other is not for commercial use, and its sound stays where it is."""
+    licence_clause: str = ""
+    """Follows its licence wherever this is named."""
+
+    @property
+    def short_title(self) -> str:
+        return self.title.partition(":")[0].partition(" (")[0]
 
 
 def bad_name(path: PurePath, expected: str) -> AudioError:

@@ -21,8 +21,10 @@ CREMA = Corpus(
     example_meaning="actor 1001 says 'Don't forget a jacket' angrily; the level of intensity is not specified (XX)",
     num_files=7442,
     num_clips=7435,
+    accent="North American",
     speakers=SPEAKERS,
     labels=LABELS,
     parse=parse,
     votes=VoteTable(find_votes, HOW_TO_GET),
+    asks_attribution_only=True,
 )

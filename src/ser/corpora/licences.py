@@ -5,17 +5,31 @@ from collections.abc import Iterable
 from ser.corpora.registry import CORPORA
 from ser.wording import join_words
 
-ATTRIBUTION = frozenset({"crema"})
-"""Corpora that ask for no more than to be named. The others are not for commercial use, and their sound stays where it is."""
-BESIDES = {"tess": ", which forbids altered copies of its audio as well"}
-
 
 def short_title(corpus: str) -> str:
     """
     >>> short_title("crema"), short_title("ravdess")
     ('CREMA-D', 'RAVDESS')
     """
-    return CORPORA[corpus].title.partition(":")[0].partition(" (")[0]
+    return CORPORA[corpus].short_title
+
+
+def voted_corpora() -> str:
+    """Those whose owners give a table of votes.
+
+    >>> voted_corpora()
+    'CREMA-D'
+    """
+    return join_words([corpus.short_title for corpus in CORPORA.values() if corpus.votes])
+
+
+def is_bound(corpus: str) -> bool:
+    """Whether its licence asks for more than attribution.
+
+    >>> is_bound("crema"), is_bound("savee")
+    (False, True)
+    """
+    return not CORPORA[corpus].asks_attribution_only
 
 
 def named(corpus: str) -> str:
@@ -23,7 +37,7 @@ def named(corpus: str) -> str:
     >>> named("savee")
     'SAVEE (research use, after registration)'
     """
-    return f"{short_title(corpus)} ({CORPORA[corpus].licence}{BESIDES.get(corpus, '')})"
+    return f"{short_title(corpus)} ({CORPORA[corpus].licence}{CORPORA[corpus].licence_clause})"
 
 
 def model_licence(corpora: Iterable[str]) -> str:
@@ -34,8 +48,9 @@ def model_licence(corpora: Iterable[str]) -> str:
     >>> model_licence(["ravdess"])
     'Not for commercial use, because it was made with RAVDESS (CC BY-NC-SA 4.0).'
     """
-    bound = [named(corpus) for corpus in sorted(set(corpora) - ATTRIBUTION)]
-    free = [named(corpus) for corpus in sorted(set(corpora) & ATTRIBUTION)]
+    names = sorted(set(corpora))
+    bound = [named(corpus) for corpus in names if is_bound(corpus)]
+    free = [named(corpus) for corpus in names if not is_bound(corpus)]
     if not bound:
         return f"It was made with {join_words(free)}, which asks for attribution: name the corpus and its authors wherever the model goes."
     also = f"; {join_words(free)} asks for attribution" if free else ""
@@ -48,7 +63,9 @@ def sound_licence(corpora: Iterable[str]) -> str:
     >>> sound_licence(["crema"])
     'The recordings keep the licence of CREMA-D (ODbL 1.0): pass the page on with the attribution below.'
     """
-    whose, kept = [named(corpus) for corpus in sorted(corpora)], [short_title(corpus) for corpus in sorted(set(corpora) - ATTRIBUTION)]
+    corpora = sorted(corpora)
+    whose = [named(corpus) for corpus in corpora]
+    kept = [short_title(corpus) for corpus in dict.fromkeys(corpora) if is_bound(corpus)]
     keep = f"The recordings keep the licence{'' if len(whose) == 1 else 's'} of {join_words(whose)}"
     if kept:
         return f"{keep}: do not pass this page on while it holds sound of {join_words(kept)}; --no-audio writes one without."

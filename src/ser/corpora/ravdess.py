@@ -87,6 +87,7 @@ RAVDESS = Corpus(
     example_meaning="audio only (03), speech (01), fearful (06), normal intensity (01), the dogs' statement (02), first time, actor 12",
     num_files=1440,
     num_clips=1439,
+    accent="North American",
     speakers=SPEAKERS,
     labels=LABELS,
     parse=parse,

@@ -61,6 +61,7 @@ SAVEE = Corpus(
     example_meaning="speaker DC, anger (a), sentence 01 of that emotion",
     num_files=480,
     num_clips=480,
+    accent="British",
     speakers=SPEAKERS,
     labels=LABELS,
     parse=parse,

@@ -61,7 +61,9 @@ TESS = Corpus(
     example_meaning="the older woman (OAF) says 'Say the word back' fearfully",
     num_files=2800,
     num_clips=2800,
+    accent="North American",
     speakers=SPEAKERS,
     labels=LABELS,
     parse=parse,
+    licence_clause=", which forbids altered copies of its audio as well",
 )

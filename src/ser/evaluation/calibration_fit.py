@@ -21,8 +21,10 @@ from ser.evaluation.confidence import (
 )
 from ser.evaluation.metrics import FloatArray
 
-LOWEST, HIGHEST = 0.05, 20.0
-"""Of a temperature. Where every answer is right or where the probabilities say nothing, the best one would be 0 or infinite."""
+LOWEST = 0.05
+"""Of a temperature. Where every answer is right, the best one would be 0."""
+HIGHEST = 20.0
+"""Of a temperature. Where the probabilities say nothing, the best one would be infinite."""
 
 NO_BETTER = 1e-9
 """Nats of log loss. Towards a bound the loss may be so flat that the search ends far from it."""

@@ -23,7 +23,10 @@ from ser.system.files import atomic_write
 
 log = logging.getLogger(__name__)
 
-PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
+PACKAGE = "onnxruntime-web"
+"""Of the npm registry."""
+VERSION = "1.30.0"
+"""Of the package."""
 INTEGRITY = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 """sha512 of the package's tarball, in base64."""
 NPM_SECONDS = 600

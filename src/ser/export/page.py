@@ -28,7 +28,9 @@ SUFFIXES = (".html", ".css", ".js", ".svg")
 ELSEWHERE = ("service.js", "docs.css")
 """Of the page's files: what the service alone needs."""
 PREDICTOR = {"local.js": "predictor.js"}
-MODULE, HINT = b'<script type="module"', b'<script defer src="local/opened.js"></script>\n'
+MODULE = b'<script type="module"'
+"""How the page loads its code."""
+HINT = b'<script defer src="local/opened.js"></script>\n'
 """Opened as a file, a page may load a script, and no module: the script says so."""
 FACTS = "model.json"
 RUNTIME = "onnxruntime"

@@ -33,7 +33,9 @@ from ser.units import samples_to_seconds
 UNKNOWN = "unknown"
 WHOLE_WINDOW = 8.0
 """Seconds, for a model that was trained on whole clips: longer than any of the four corpora."""
-LEAST_WINDOW, LEAST_HOP = 0.5, 0.1
+LEAST_WINDOW = 0.5
+"""Seconds."""
+LEAST_HOP = 0.1
 """Seconds."""
 BATCH_WINDOWS = 16
 BATCH_VALUES = 1 << 22

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from ser import __version__
 from ser.config import ExperimentConfig
+from ser.corpora.licences import voted_corpora
 from ser.errors import ArtefactError, DataError
 from ser.evaluation.calibration import StoredCalibration, write_calibration
 from ser.evaluation.calibration_fit import calibrate
@@ -14,8 +15,7 @@ from ser.evaluation.predictions import Predictions, write_predictions
 from ser.evaluation.records import Scores, size_cells
 from ser.evaluation.run_scores import RunScores, SplitRule, read_run_scores
 from ser.evaluation.scores import score, write_confusion_matrix
-from ser.families import SSL
-from ser.features.registry import backbone_of
+from ser.features.registry import backbone_of, get_family
 from ser.models.registry import build_model
 from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.pipeline.load import Loaded, read_loaded, write_normalisers
@@ -95,7 +95,7 @@ def print_perceived(found: Perceived | None) -> None:
         ceiling = found.human.ceiling
         model = f"UAR {percent(found.uar.value)}% WA {percent(found.wa.value)}%"
         human = f"UAR {percent(ceiling.uar)}% WA {percent(ceiling.wa)}%"
-        say(f"against what listeners heard in {found.n} clips of CREMA-D: {model}; one listener against the others: {human}")
+        say(f"against what listeners heard in {found.n} clips of {voted_corpora()}: {model}; one listener against the others: {human}")
 
 
 def copy_split(loaded: Loaded, run: Run) -> None:
@@ -233,7 +233,8 @@ def layer_weights(loaded: Loaded, trainer: Trainer) -> dict[str, float] | None:
     weights = trainer.model.layer_weights() if isinstance(trainer.model, SslSpectralMoe) else None
     if weights is None:
         return None
-    states = loaded.source.groups[SSL].stores[0].spec.layers
+    stores = next(stores for name, stores in loaded.source.groups.items() if get_family(name).runs_backbone)
+    states = stores.stores[0].spec.layers
     return {str(state): weight for state, weight in zip(states, weights, strict=True)}
 
 

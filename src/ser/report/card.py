@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from ser.corpora.licences import model_licence, short_title
+from ser.corpora.licences import model_licence, short_title, voted_corpora
 from ser.corpora.registry import CORPORA
 from ser.evaluation.fairness import Fairness, measure_fairness
 from ser.evaluation.records import ClassScores
@@ -21,13 +21,11 @@ from ser.wording import counted, join_words, percent
 if TYPE_CHECKING:
     from ser.report.robustness import Robustness
 
-ACCENTS = {"crema": "North American", "ravdess": "North American", "savee": "British", "tess": "North American"}
-"""Of the English in each corpus."""
 RECOGNISES = {
     "labels": "what actors were asked to express, not what anybody feels",
-    "votes": "what listeners heard in CREMA-D, and what actors were asked to express elsewhere, not what anybody feels",
+    "votes": "what listeners heard in {corpora}, and what actors were asked to express elsewhere, not what anybody feels",
 }
-"""By the targets of training."""
+"""By the targets of training. {corpora}: those with votes."""
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")
 
 
@@ -51,8 +49,8 @@ def model_card(facts: RunFacts, robustness: "Robustness | str") -> str:
         corpora=[(short_title(corpus), CORPORA[corpus]) for corpus in facts.corpora(*SPLIT_NAMES)],
         data=[(name, contents(facts, name)) for name in SPLIT_NAMES],
         about=[(key, about[key]) for key in ("training", "targets", "labels merged", "altered copies", "protocol")],
-        recognises=RECOGNISES[config.train.targets],
-        accents=join_words(sorted({ACCENTS[corpus] for corpus in facts.corpora(*SPLIT_NAMES)})),
+        recognises=RECOGNISES[config.train.targets].format(corpora=voted_corpora()),
+        accents=join_words(sorted({CORPORA[corpus].accent for corpus in facts.corpora(*SPLIT_NAMES)})),
         longest=config.audio.duration,
         val_corpora=join_words([short_title(corpus) for corpus in facts.corpora("val")]),
         backbone=backbone_name(facts) if any_backbone(config.model.features) else None,

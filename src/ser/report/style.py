@@ -15,9 +15,19 @@ P = ParamSpec("P")
 
 WIDTH = 6.25
 """Inches: 600 px."""
-BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"
+BLUE = "#0072B2"
+ORANGE = "#E69F00"
+GREEN = "#009E73"
+PURPLE = "#CC79A7"
+VERMILION = "#D55E00"
+SKY = "#56B4E9"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY)
-INK, GREY, PALE = "#222222", "#767676", "#D9D9D9"
+INK = "#222222"
+"""Of text and axes."""
+GREY = "#767676"
+"""Of reference lines and hatches."""
+PALE = "#D9D9D9"
+"""Of grids and areas."""
 HEAT = "cividis"
 
 STYLE: dict[str, object] = {

@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-PREDICT, MODEL, HEALTH, METRICS, SCHEMA, DOCS = "/v1/predict", "/v1/model", "/healthz", "/metrics", "/openapi.json", "/docs"
+PREDICT = "/v1/predict"
+"""Answers recordings."""
+MODEL = "/v1/model"
+"""Describes the model."""
+HEALTH = "/healthz"
+"""Tells whether the service is ready."""
+METRICS = "/metrics"
+"""Counts for Prometheus."""
+SCHEMA = "/openapi.json"
+"""The schema of all these."""
+DOCS = "/docs"
+"""The schema as a page."""
 DESCRIPTION = "Which emotion speaks out of a recording. There is no authentication; nothing that is sent here is kept."
 EXAMPLE = "curl -F file=@recording.wav http://127.0.0.1:8000/v1/predict"
 POLICY = (

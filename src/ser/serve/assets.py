@@ -11,7 +11,12 @@ TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-INDEX, SERVICE, ELSEWHERE = "index.html", "service.js", "local.js"
+INDEX = "index.html"
+"""The page."""
+SERVICE = "service.js"
+"""How it gets an answer of this service."""
+ELSEWHERE = "local.js"
+"""How it gets an answer of a model in the browser; not served."""
 PREDICTOR = "/predictor.js"
 """What the page imports to get an answer; here from this service, in the exported page from the model in the browser."""
 

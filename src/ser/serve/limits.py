@@ -15,8 +15,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-REASON, NOTE = "ser.reason", "ser.note"
-"""Keys of a request's scope, for who counts and logs it: why it was refused, and what it held."""
+REASON = "ser.reason"
+"""Key of a request's scope, for who counts and logs it: why it was refused."""
+NOTE = "ser.note"
+"""Key of a request's scope, for who counts and logs it: what it held."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 FORM_BYTES = 16 * 1024
 """Around the file of a form: boundaries and headers of its parts."""

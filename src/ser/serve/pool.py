@@ -25,8 +25,10 @@ TRIES = 2
 """Of an upload whose worker died."""
 WAITING_FOR_EACH = 32
 """Uploads that may wait, for each worker."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+FIRST_PAUSE = 0.5
 """Seconds before a worker that could not start is started again; each time twice as long."""
+LONGEST_PAUSE = 30.0
+"""Seconds, which no such pause exceeds."""
 
 
 class Left(Exception):

@@ -14,8 +14,10 @@ FIELD = "file"
 FORM = "multipart/form-data"
 RAW = ("application/octet-stream", "")
 """Besides audio/*; whoever says nothing of it sends bytes."""
-MORE_FIELDS, FIELD_BYTES = 4, 4096
+MORE_FIELDS = 4
 """Of a form, besides its file."""
+FIELD_BYTES = 4096
+"""Of such a field."""
 SPOOL_BYTES = 1 << 20
 MOST_AT_ONCE = 256
 

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 DEVIATIONS = (-2.5, 2.5)
 """Limits of the colours of normalised features."""
-MANY, SMALL = 8, 7.5
-"""More names than this on an axis are written in this size."""
+MANY = 8
+"""Names on an axis; more are written in `SMALL`."""
+SMALL = 7.5
+"""Points."""
 
 
 @dataclass(frozen=True)

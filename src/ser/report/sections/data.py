@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from ser.corpora.licences import voted_corpora
 from ser.errors import ConfigError
 from ser.features.registry import any_backbone
 from ser.report.facts import RunFacts
@@ -23,7 +24,8 @@ def data_section(facts: RunFacts) -> Section:
     )
 
 
-TARGETS = {"labels": "the emotion that the speaker was asked for", "votes": "the votes of CREMA-D's listeners, else the label"}
+TARGETS = {"labels": "the emotion that the speaker was asked for", "votes": "the votes of {corpora}'s listeners, else the label"}
+"""By the targets of training. {corpora}: those with votes."""
 
 
 def essentials(facts: RunFacts) -> dict[str, str]:
@@ -35,7 +37,7 @@ def essentials(facts: RunFacts) -> dict[str, str]:
         "classes": join_words(facts.test.classes),
         "labels merged": join_words([f"{source} counts as {target}" for source, target in merged.items()]) if merged else "none",
         "training": training(facts),
-        "targets": TARGETS[config.train.targets],
+        "targets": TARGETS[config.train.targets].format(corpora=voted_corpora()),
         "altered copies": f"{config.augmentations.copies} of every training clip" if config.augmentations.copies else "none",
         "seed": f"{outcome.seed} (one training)",
         "protocol": protocol_name(facts),

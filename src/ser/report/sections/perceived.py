@@ -1,5 +1,6 @@
 """The model against what listeners perceived, and how well listeners do."""
 
+from ser.corpora.licences import voted_corpora
 from ser.corpora.votes import HEARD
 from ser.report.facts import RunFacts
 from ser.report.page import Note, Section, Table
@@ -10,7 +11,7 @@ from ser.wording import percent
 def perceived_section(facts: RunFacts) -> Section:
     title, found = "Against what listeners heard", facts.outcome.perceived
     if found is None:
-        why = "Not measured: it takes CREMA-D in test, and its table of votes beside the audio when the model is trained."
+        why = f"Not measured: it takes {voted_corpora()} in test, and its table of votes beside the audio when the model is trained."
         return Section("perceived", title, [Note(why, missing=True)])
     human = found.human
     rows = [
@@ -29,7 +30,7 @@ def perceived_section(facts: RunFacts) -> Section:
 
 
 def lacking_classes(facts: RunFacts) -> list[str]:
-    """What CREMA-D's listeners could choose and the model cannot."""
+    """What listeners could choose and the model cannot."""
     merged = {str(source): str(target) for source, target in facts.config.labels.merge.items()}
     return [emotion for emotion in HEARD if merged.get(emotion, emotion) not in facts.test.classes]
 
