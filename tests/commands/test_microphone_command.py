@@ -86,7 +86,7 @@ class Loud:
 
     def infer_clips(self, clips: Sequence[Clip]) -> list[ClipOutput]:
         angry = [float(np.abs(samples[-RATE // 4 :]).max() > 0.1) for samples, _ in clips]
-        return [ClipOutput(np.array([1 - of, of]), np.zeros(0, np.float32)) for of in angry]
+        return [ClipOutput(np.array([1 - share, share]), np.zeros(0, np.float32)) for share in angry]
 
 
 def loud() -> Predictor:
@@ -105,14 +105,14 @@ def loud() -> Predictor:
 def test_moments_are_the_newest_samples_every_hop_and_at_the_end(lengths: list[int], window: int, hop: int) -> None:
     samples = np.arange(sum(lengths), dtype=np.float32)
     found = list(moments(iter(np.split(samples, np.cumsum(lengths)[:-1]) if lengths else []), 1, window, hop))
-    ends = [int(of.seconds) for of in found]
+    ends = [int(moment.seconds) for moment in found]
     assert ends == sorted(set(ends))
     assert (ends[-1] if ends else 0) == len(samples)
-    for of, before in zip(found, [0, *ends], strict=False):
-        end = int(of.seconds)
-        np.testing.assert_array_equal(of.samples, samples[max(0, end - window) : end])
-        assert of.newest == min(window, end - before)
-        assert of.missed == max(0, (end - before) // hop - 1)
+    for moment, before in zip(found, [0, *ends], strict=False):
+        end = int(moment.seconds)
+        np.testing.assert_array_equal(moment.samples, samples[max(0, end - window) : end])
+        assert moment.newest == min(window, end - before)
+        assert moment.missed == max(0, (end - before) // hop - 1)
     assert all(end - before >= hop for end, before in zip(ends[:-1], [0, *ends], strict=False))
 
 
@@ -136,7 +136,7 @@ def test_a_recording_block_by_block_ends_with_what_its_last_window_says(exported
 
 def test_an_answer_follows_within_a_second_and_does_not_flicker() -> None:
     sound = np.concatenate([tone(3, 0.05), tone(0.5, 0.5), tone(1.5, 0.05), tone(2, 0.5)])
-    found = {of.moment.seconds: of for of in predict_live(loud(), Played(*pieces(sound)), hop=0.5)}
+    found = {live.moment.seconds: live for live in predict_live(loud(), Played(*pieces(sound)), hop=0.5)}
     assert [found[at].emotion for at in (2.0, 3.0)] == ["calm", "calm"]
     assert found[3.5].emotion == UNKNOWN  # one odd hop
     assert found[3.5].probabilities == {"calm": 0.5, "angry": 0.5}
@@ -145,7 +145,7 @@ def test_an_answer_follows_within_a_second_and_does_not_flicker() -> None:
 
 def test_silence_has_no_answer_and_is_forgotten() -> None:
     sound = np.concatenate([tone(2, 0.05), np.zeros(3 * RATE, np.float32), tone(0.5, 0.5)])
-    found = {of.moment.seconds: of for of in predict_live(loud(), Played(*pieces(sound)), hop=0.5)}
+    found = {live.moment.seconds: live for live in predict_live(loud(), Played(*pieces(sound)), hop=0.5)}
     assert (found[4.5].emotion, found[4.5].reason, found[4.5].prediction, found[4.5].level) == (None, "silent", None, -np.inf)
     assert found[5.5].emotion == "angry"
     assert found[5.5].probabilities == {"calm": 0.0, "angry": 1.0}
@@ -153,7 +153,7 @@ def test_silence_has_no_answer_and_is_forgotten() -> None:
 
 def test_clipping_is_told_while_it_lasts() -> None:
     sound = np.concatenate([np.clip(tone(1, 3.0), -1, 1), tone(3)])
-    found = {of.moment.seconds: of for of in predict_live(loud(), Played(*pieces(sound)), hop=0.5)}
+    found = {live.moment.seconds: live for live in predict_live(loud(), Played(*pieces(sound)), hop=0.5)}
     assert found[1.0].warnings == ("clipped",)
     assert found[4.0].warnings == ()
 
@@ -213,14 +213,16 @@ def test_before_the_first_answer_there_are_bars_already() -> None:
 
 
 def test_a_model_that_is_too_slow_is_told_of_once(capsys: pytest.CaptureFixture[str]) -> None:
-    of = answer_of(tone(1))
-    late = LiveAnswer(Moment(1, of.moment.samples, 10, LATE_HOPS - 1), of.level, of.prediction, None, of.emotion, of.probabilities)
+    given = answer_of(tone(1))
+    late = LiveAnswer(
+        Moment(1, given.moment.samples, 10, LATE_HOPS - 1), given.level, given.prediction, None, given.emotion, given.probabilities
+    )
     with lines() as show:
         for _ in range(4):
             show(late)
     assert capsys.readouterr().err == f"ser: {LATE}\n"
-    assert f"({LATE})" in shown(of, 400, missed=LATE_HOPS)
-    assert LATE not in " ".join(shown(of, 400, missed=LATE_HOPS - 1))
+    assert f"({LATE})" in shown(given, 400, missed=LATE_HOPS)
+    assert LATE not in " ".join(shown(given, 400, missed=LATE_HOPS - 1))
 
 
 def test_a_terminal_is_drawn_upon_again_and_again(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,9 +271,9 @@ def test_where_there_is_no_terminal_every_hop_is_a_line(exported: Path, play: Ca
     assert (answer.code, answer.err) == (0, "")
     first, *rest = objects(answer.out)
     assert (first["seconds"], first["emotion"], first["probabilities"], first["level"], first["reason"]) == (1, None, None, None, "silent")
-    assert [of["seconds"] for of in rest] == [2, 3]
-    assert all(of["confidence"] == max(of["probabilities"].values()) for of in rest)
-    assert all(of.keys() == first.keys() for of in rest)
+    assert [entry["seconds"] for entry in rest] == [2, 3]
+    assert all(entry["confidence"] == max(entry["probabilities"].values()) for entry in rest)
+    assert all(entry.keys() == first.keys() for entry in rest)
 
 
 def test_ctrl_c_is_the_way_to_end_it(exported: Path, play: Callable[..., None], ser: Ser) -> None:
@@ -284,7 +286,7 @@ def test_ctrl_c_is_the_way_to_end_it(exported: Path, play: Callable[..., None], 
 def test_it_ends_by_itself_after_so_many_seconds(exported: Path, play: Callable[..., None], ser: Ser) -> None:
     play(*pieces(tone(10)))
     answer = ser("predict", "--mic", "-m", exported, "--seconds", 1.25)
-    assert [of["seconds"] for of in objects(answer.out)] == [0.5, 1.0, 1.25]
+    assert [entry["seconds"] for entry in objects(answer.out)] == [0.5, 1.0, 1.25]
 
 
 def test_a_microphone_that_goes_away_is_one_line(exported: Path, play: Callable[..., None], ser: Ser) -> None:

@@ -272,7 +272,7 @@ def test_a_table_keeps_rows_and_no_predictions(
     predict, alive = Predictor.predict, []
 
     def counting(*arguments: Any, **named: Any) -> Prediction:
-        alive.append(sum(type(of) is Prediction for of in gc.get_objects()))
+        alive.append(sum(type(thing) is Prediction for thing in gc.get_objects()))
         return predict(*arguments, **named)
 
     monkeypatch.setattr(Predictor, "predict", counting)

@@ -64,7 +64,7 @@ def test_a_planted_difference_is_found_and_has_its_sign(metric: str) -> None:
 def test_the_interval_is_that_of_a_paired_t_test_over_speakers() -> None:
     """With equally many clips of every class and speaker, UAR is the mean of the speakers' accuracies."""
     found = compare(GOOD, BAD)
-    each = [np.mean((of.prediction == of.truth).reshape(8, -1), axis=1) for of in (GOOD, BAD)]
+    each = [np.mean((predictions.prediction == predictions.truth).reshape(8, -1), axis=1) for predictions in (GOOD, BAD)]
     expected = stats.ttest_rel(*each).confidence_interval()
     assert (found.interval.low, found.interval.high) == pytest.approx((expected.low, expected.high))
 
@@ -125,8 +125,8 @@ def test_a_difference_that_cannot_be_told_from_none_says_what_could() -> None:
     assert sentence(found, "one", "two").endswith(f"this test set could show a difference of about {100 * found.detectable:.1f} points.")
 
 
-def drop_first(of: Predictions) -> Predictions:
-    return of.select(np.arange(len(of.ids)) > 0)
+def drop_first(predictions: Predictions) -> Predictions:
+    return predictions.select(np.arange(len(predictions.ids)) > 0)
 
 
 @pytest.mark.parametrize(
@@ -134,13 +134,16 @@ def drop_first(of: Predictions) -> Predictions:
     [
         (drop_first, r"differ in test utterances, so they cannot be compared: 1 \(crema_0\) only in the first"),
         (
-            lambda of: replace(of, ids=[f"x{name}" for name in of.ids]),
+            lambda predictions: replace(predictions, ids=[f"x{name}" for name in predictions.ids]),
             r"240 \(crema_0, crema_1, crema_2, ...\) only in the first; 240 \(xc",
         ),
-        (lambda of: replace(of, truth=np.roll(of.truth, 1)), r"differ in truth or speaker of 240 \(crema_0 \(neutral by crema/00 / sad by"),
-        (lambda of: replace(of, classes=("neutral", "happy", "fear")), r"truth or speaker of 80 \(crema_2"),
         (
-            lambda of: replace(of, classes=(*CLASSES, "fear"), probabilities=np.eye(4)[of.prediction]),
+            lambda predictions: replace(predictions, truth=np.roll(predictions.truth, 1)),
+            r"differ in truth or speaker of 240 \(crema_0 \(neutral by crema/00 / sad by",
+        ),
+        (lambda predictions: replace(predictions, classes=("neutral", "happy", "fear")), r"truth or speaker of 80 \(crema_2"),
+        (
+            lambda predictions: replace(predictions, classes=(*CLASSES, "fear"), probabilities=np.eye(4)[predictions.prediction]),
             r"classes.*: 1 \(fear\) only in the sec",
         ),
     ],
@@ -153,10 +156,10 @@ def test_what_does_not_pair_is_counted_and_named(change: Callable[[Predictions],
 # folds
 
 
-def in_folds(of: Predictions, folds: int = 4) -> dict[str, list[Predictions]]:
+def in_folds(predictions: Predictions, folds: int = 4) -> dict[str, list[Predictions]]:
     """Two speakers each, one seed."""
-    number = np.array([int(name[-2:]) * folds // 8 for name in of.speakers])
-    return {f"{fold + 1}": [of.select(number == fold)] for fold in range(folds)}
+    number = np.array([int(name[-2:]) * folds // 8 for name in predictions.speakers])
+    return {f"{fold + 1}": [predictions.select(number == fold)] for fold in range(folds)}
 
 
 def test_folds_with_the_same_classes_are_taken_together() -> None:
@@ -178,7 +181,7 @@ def test_several_seeds_count_with_the_mean_of_their_scores(metric: str) -> None:
 
 def with_other_classes(folds: dict[str, list[Predictions]]) -> dict[str, list[Predictions]]:
     """Happy is called fear in the first fold."""
-    return folds | {"1": [replace(of, classes=("neutral", "fear", "sad")) for of in folds["1"]]}
+    return folds | {"1": [replace(predictions, classes=("neutral", "fear", "sad")) for predictions in folds["1"]]}
 
 
 def test_folds_with_other_classes_are_compared_by_their_mean() -> None:
@@ -189,22 +192,22 @@ def test_folds_with_other_classes_are_compared_by_their_mean() -> None:
 
 
 def test_folds_of_small_corpora_with_other_classes_have_no_verdict() -> None:
-    a, b = (with_other_classes(in_folds(of)) for of in (GOOD, BAD))
-    a["1"], b["1"] = ([replace(of[0], corpora=["savee"] * len(of[0].ids))] for of in (a["1"], b["1"]))
+    a, b = (with_other_classes(in_folds(predictions)) for predictions in (GOOD, BAD))
+    a["1"], b["1"] = ([replace(predictions[0], corpora=["savee"] * len(predictions[0].ids))] for predictions in (a["1"], b["1"]))
     found = compare_folds(a, b)
     assert (found.verdict, found.interval.reason) == (None, "fewer than 5 speakers: savee has 2")
 
 
 def test_other_folds_are_counted_and_named() -> None:
     with pytest.raises(DataError, match=r"differ in folds.*: 1 \(4\) only in the first"):
-        compare_folds(in_folds(GOOD), {fold: of for fold, of in in_folds(BAD).items() if fold != "4"})
+        compare_folds(in_folds(GOOD), {fold: predictions for fold, predictions in in_folds(BAD).items() if fold != "4"})
 
 
 # the command
 
 
-def leave(folder: Path, of: Predictions) -> Path:
-    write_predictions(folder / "predictions.csv", {"val": of, "test": of})
+def leave(folder: Path, predictions: Predictions) -> Path:
+    write_predictions(folder / "predictions.csv", {"val": predictions, "test": predictions})
     return folder
 
 
@@ -218,8 +221,8 @@ def test_the_command_prints_a_table_and_a_sentence(tmp_path: Path, ser: Ser) -> 
 
 
 def test_the_command_compares_the_results_of_protocols(tmp_path: Path, ser: Ser) -> None:
-    for name, of in (("good", GOOD), ("bad", BAD)):
-        seeds = {fold: {1: seed} for fold, (seed,) in in_folds(of).items()}
+    for name, predictions in (("good", GOOD), ("bad", BAD)):
+        seeds = {fold: {1: seed} for fold, (seed,) in in_folds(predictions).items()}
         write_protocol_predictions(tmp_path / name / "predictions.csv", seeds)
     answer = ser("report", "--compare", tmp_path / "bad", tmp_path / "good")
     assert answer.code == 0, answer.err

@@ -57,9 +57,9 @@ def test_one_listener_against_the_others_by_hand(answers: list[int], expected: l
 @settings(max_examples=60, deadline=None)
 def test_one_listener_against_the_others_is_what_a_loop_over_answers_counts(table: list[list[int]]) -> None:
     expected = np.zeros((4, 4), np.int64)
-    for of in table:
-        for answer in [index for index, count in enumerate(of) for _ in range(count)]:
-            others = np.array(of) - np.eye(4, dtype=np.int64)[answer]
+    for row in table:
+        for answer in [index for index, count in enumerate(row) for _ in range(count)]:
+            others = np.array(row) - np.eye(4, dtype=np.int64)[answer]
             winners = np.flatnonzero(others == others.max())
             if others.any() and len(winners) == 1:
                 expected[winners[0], answer] += 1

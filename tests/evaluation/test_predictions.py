@@ -59,16 +59,16 @@ def assert_equal(found: Predictions, expected: Predictions) -> None:
 reused = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@given(of=tables())
+@given(written=tables())
 @reused
-def test_what_is_read_is_what_was_written(tmp_path: Path, of: Predictions) -> None:
+def test_what_is_read_is_what_was_written(tmp_path: Path, written: Predictions) -> None:
     path = tmp_path / "predictions.csv"
-    write_predictions(path, {"val": of, "test": of})
+    write_predictions(path, {"val": written, "test": written})
     found = read_predictions(path)
     assert list(found) == ["val", "test"]
-    assert_equal(found["val"], of)
-    assert_equal(found["test"], of)
-    assert score(found["test"]) == score(of)
+    assert_equal(found["val"], written)
+    assert_equal(found["test"], written)
+    assert score(found["test"]) == score(written)
     assert not is_of_protocol(path)
 
 
@@ -97,8 +97,8 @@ SMALL = Predictions(
 
 @pytest.mark.parametrize("gates", [False, True])
 def test_the_table_of_predictions_has_the_columns_of_the_contract(tmp_path: Path, gates: bool) -> None:
-    of = replace(SMALL, gates={"mel": np.ones(3), "ssl": np.zeros(3)} if gates else {})
-    write_predictions(tmp_path / "predictions.csv", {"val": of, "test": of})
+    written = replace(SMALL, gates={"mel": np.ones(3), "ssl": np.zeros(3)} if gates else {})
+    write_predictions(tmp_path / "predictions.csv", {"val": written, "test": written})
     rows = rows_of(tmp_path / "predictions.csv")
     expected = ["split", "id", "corpus", "speaker", "truth", "prediction", "p_happy", "p_sad"]
     assert list(rows[0]) == expected + (["gate_mel", "gate_ssl"] if gates else [])
@@ -124,8 +124,13 @@ def test_splits_with_different_classes_do_not_share_a_table(tmp_path: Path) -> N
 
 
 def test_selected_utterances_keep_all_that_is_theirs() -> None:
-    of = replace(SMALL, gates={"mel": np.array([0.1, 0.2, 0.3])}).select(np.array([False, True, True]))
-    assert (of.ids, of.speakers, of.truth.tolist(), of.gates["mel"].tolist()) == (["b", "c"], ["tess/OAF", "tess/YAF"], [1, 1], [0.2, 0.3])
+    written = replace(SMALL, gates={"mel": np.array([0.1, 0.2, 0.3])}).select(np.array([False, True, True]))
+    assert (written.ids, written.speakers, written.truth.tolist(), written.gates["mel"].tolist()) == (
+        ["b", "c"],
+        ["tess/OAF", "tess/YAF"],
+        [1, 1],
+        [0.2, 0.3],
+    )
     assert len(SMALL.select(np.zeros(3, np.bool_)).ids) == 0
 
 

@@ -182,9 +182,9 @@ def two_folds(corpora: tuple[str, str] = ("crema", "crema")) -> dict[str, list[P
     first = np.array([name < "crema/05" for name in everyone.speakers])
     folds = {}
     for name, corpus, mask in zip(("1", "2"), corpora, (first, ~first), strict=True):
-        of = everyone.select(mask)
-        of = replace(of, corpora=[corpus] * len(of.ids))
-        folds[name] = [of, replace(of, probabilities=np.roll(of.probabilities, 1, axis=1))]
+        chosen = everyone.select(mask)
+        chosen = replace(chosen, corpora=[corpus] * len(chosen.ids))
+        folds[name] = [chosen, replace(chosen, probabilities=np.roll(chosen.probabilities, 1, axis=1))]
     return folds
 
 
@@ -224,14 +224,14 @@ def test_every_score_of_a_protocol_is_the_mean_of_those_of_its_seeds() -> None:
 def test_every_seed_of_a_fold_counts_equally_where_another_fold_has_more() -> None:
     folds = two_folds()
     folds["1"].append(folds["1"][0])
-    first, second = ([wa(of.confusion) for of in seeds] for seeds in folds.values())
+    first, second = ([wa(part.confusion) for part in seeds] for seeds in folds.values())
     assert values(fold_scores(folds).pooled)["wa"] == pytest.approx((60 * np.mean(first) + 36 * np.mean(second)) / 96)
 
 
 def test_folds_that_differ_in_classes_have_a_mean_and_are_not_taken_together() -> None:
     folds = two_folds()
-    of = folds["2"][0]
-    folds["2"] = [replace(of, truth=of.truth % 2, probabilities=of.probabilities[:, :2], classes=CLASSES[:2])]
+    second = folds["2"][0]
+    folds["2"] = [replace(second, truth=second.truth % 2, probabilities=second.probabilities[:, :2], classes=CLASSES[:2])]
     found = fold_scores(folds)
     assert found.pooled is None
     assert found.mean_over_folds.uar.low is not None

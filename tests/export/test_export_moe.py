@@ -118,7 +118,7 @@ def untrained(config: SslSpectralMoeConfig = TINY_MOE, names: tuple[str, ...] = 
 
 def decided(original: Original, heard: Sequence[ClipOutput]) -> Original:
     """With a last layer that tells these clips apart as a trained one does: else all sound alike, and parity would prove nothing."""
-    layer, said = original.network.classifier[-1], np.log([of.probabilities for of in heard])
+    layer, said = original.network.classifier[-1], np.log([output.probabilities for output in heard])
     factor = 2 / float(np.ptp(said, axis=0).max())
     with torch.no_grad():
         layer.weight.mul_(factor)
@@ -153,7 +153,7 @@ def test_every_length_in_every_batch_is_heard_as_torch_hears_it_alone(
 def test_a_clip_that_is_said_to_be_longer_than_its_batch_ends_with_it(model: Exported) -> None:
     waveforms, lengths = stack([noise(9_000)])
     for wrong in (lengths + 1, lengths * 10):
-        one, other = [model.session.run(["probabilities"], {"waveforms": waveforms, "lengths": of})[0] for of in (lengths, wrong)]
+        one, other = [model.session.run(["probabilities"], {"waveforms": waveforms, "lengths": ends})[0] for ends in (lengths, wrong)]
         np.testing.assert_array_equal(one, other)
 
 
@@ -264,10 +264,14 @@ def test_the_metadata_names_the_backbone(model: Exported, original: Original) ->
 
 
 def test_batch_and_length_are_dynamic(model: Exported, head: Exported) -> None:
-    inputs = {of.name: of.shape for of in model.session.get_inputs()}
+    inputs = {port.name: port.shape for port in model.session.get_inputs()}
     assert inputs == {"waveforms": ["clips", "samples"], "lengths": ["clips"]}
-    assert {of.name: of.shape for of in head.session.get_inputs()} == {**inputs, "ssl": ["clips", "frames", 96], "ssl_lengths": ["clips"]}
-    outputs = {of.name: of.shape for of in model.session.get_outputs()}
+    assert {port.name: port.shape for port in head.session.get_inputs()} == {
+        **inputs,
+        "ssl": ["clips", "frames", 96],
+        "ssl_lengths": ["clips"],
+    }
+    outputs = {port.name: port.shape for port in model.session.get_outputs()}
     assert outputs == {
         "probabilities": ["clips", 7],
         "embedding": ["clips", 16],

@@ -355,7 +355,9 @@ def compare(found: Any, expected: dict[str, Any], tolerance: float = TOLERANCE) 
     """Of two records; what is no probability is the same, but for the answers where two classes are as likely."""
     for key in ("seconds", "speech_seconds", "sample_rate", "channels", "container", "warnings", "voice", "reason", "detail"):
         assert found[key] == expected[key], key
-    assert [(of["start"], of["end"]) for of in found["timeline"]] == [(of["start"], of["end"]) for of in expected["timeline"]]
+    assert [(entry["start"], entry["end"]) for entry in found["timeline"]] == [
+        (entry["start"], entry["end"]) for entry in expected["timeline"]
+    ]
     for one, other in zip([found, *found["timeline"]], [expected, *expected["timeline"]], strict=True):
         np.testing.assert_allclose([*one["probabilities"].values()], [*other["probabilities"].values()], rtol=0, atol=tolerance)
         assert [*one["probabilities"]] == [*other["probabilities"]]
@@ -370,7 +372,9 @@ def compare(found: Any, expected: dict[str, Any], tolerance: float = TOLERANCE) 
 
 
 def compare_segments(found: Sequence[Any], expected: Sequence[Any], tolerance: float) -> None:
-    assert [(of["start"], of["end"], of["emotion"]) for of in found] == [(of["start"], of["end"], of["emotion"]) for of in expected]
+    assert [(entry["start"], entry["end"], entry["emotion"]) for entry in found] == [
+        (entry["start"], entry["end"], entry["emotion"]) for entry in expected
+    ]
     for one, other in zip(found, expected, strict=True):
         assert one["confidence"] == pytest.approx(other["confidence"], abs=tolerance)
 

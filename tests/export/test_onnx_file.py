@@ -73,7 +73,7 @@ def clips_of(space: Workspace) -> list[Clip]:
     """A few of every corpus."""
     manifest = read_manifest(space.processed / "manifest.csv")
     audio = [read_audio(space.raw / utterance.path) for utterance in manifest.utterances[::11]]
-    return [(of.samples, of.sample_rate) for of in audio]
+    return [(recording.samples, recording.sample_rate) for recording in audio]
 
 
 # as torch
@@ -119,7 +119,7 @@ def test_company_and_order_change_nothing(model: Exported, samples: list[int], s
         for spoken in (one, other):
             np.testing.assert_allclose(spoken.probabilities, alone.probabilities, rtol=0, atol=1e-5)
             np.testing.assert_allclose(spoken.embedding, alone.embedding, rtol=0, atol=1e-4)
-            assert [len(of) for of in spoken.attention.values()] == [len(of) for of in alone.attention.values()]
+            assert [len(weights) for weights in spoken.attention.values()] == [len(weights) for weights in alone.attention.values()]
 
 
 @pytest.mark.parametrize("garbage", [1.0, 1e30, np.nan, np.inf])
@@ -227,7 +227,7 @@ def test_the_metadata_is_plain_text_and_json(model: Exported) -> None:
 
 
 def test_batch_and_length_are_dynamic(model: Exported) -> None:
-    shapes = {of.name: of.shape for of in (*model.session.get_inputs(), *model.session.get_outputs())}
+    shapes = {port.name: port.shape for port in (*model.session.get_inputs(), *model.session.get_outputs())}
     assert shapes == {
         "waveforms": ["clips", "samples"],
         "lengths": ["clips"],
@@ -285,11 +285,11 @@ def test_every_weight_that_was_learned_is_rounded_and_no_filter_is(original: Ori
     from onnx import TensorProto, numpy_helper
 
     built = build(original, int8=True)
-    arrays = {of.name: numpy_helper.to_array(of) for of in built.graph.initializer if of.data_type == TensorProto.INT8}
-    learned = [of for name, of in original.network.named_parameters() if of.ndim > 1]
-    assert sum(np.count_nonzero(of) for of in arrays.values()) > 0.95 * sum(of.numel() for of in learned)
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in built.graph.initializer if tensor.data_type == TensorProto.INT8}
+    learned = [tensor for name, tensor in original.network.named_parameters() if tensor.ndim > 1]
+    assert sum(np.count_nonzero(tensor) for tensor in arrays.values()) > 0.95 * sum(tensor.numel() for tensor in learned)
     assert len(arrays) == len(learned) - 2, "both directions of the recurrence stand together"
-    assert all(np.abs(of).max() == 127 for of in arrays.values())
+    assert all(np.abs(array).max() == 127 for array in arrays.values())
 
 
 # refusals
@@ -366,7 +366,7 @@ def test_the_command_writes_into_the_folder_of_the_run(finished: Run, tmp_path: 
     ],
 )
 def test_the_command_refuses_in_one_line(finished: Run, tmp_path: Path, command: Any, arguments: list[str], code: int, words: str) -> None:
-    found, _, err = command(*(of.format(run=finished.folder, folder=tmp_path) for of in arguments))
+    found, _, err = command(*(argument.format(run=finished.folder, folder=tmp_path) for argument in arguments))
     assert (found, len(err.splitlines())) == (code, 1)
     assert words in err
 

@@ -22,8 +22,8 @@ STEP_RATE = 62.5 / 4
 SURE = Calibration(temperature=None, threshold=None, max_error=0.2, reason=None)
 
 
-def weights(*of: float) -> NDArray[np.float64]:
-    return np.array(of) / sum(of)
+def weights(*values: float) -> NDArray[np.float64]:
+    return np.array(values) / sum(values)
 
 
 # -- known answers --------------------------------------------------------------------
@@ -101,8 +101,8 @@ def test_the_mean_of_what_was_heard_is_one_and_an_even_ear_is_a_flat_curve(
     curve = Curve(20.0, step_rate)
     for first, length, offset, share in windows:
         count = max(1, int(length * share * step_rate))
-        of = np.ones(count) if even else generator.uniform(0.01, 1, count)
-        curve.add(of / of.sum(), step_rate, first + offset * length * (1 - share), (first, first + length))
+        shape = np.ones(count) if even else generator.uniform(0.01, 1, count)
+        curve.add(shape / shape.sum(), step_rate, first + offset * length * (1 - share), (first, first + length))
     found = np.array(curve.attention().weights)
     assert np.isfinite(found).all()
     assert (found >= 0).all()
@@ -127,8 +127,8 @@ class Startled:
         stages = prepare(samples, rate, self.audio)
         step = int(self.audio.sampling_rate / self.step_rate)
         loud = np.array([np.abs(stages.fixed[k : k + step]).max() for k in range(0, max(1, len(stages.fixed) - step + 1), step)])
-        of = np.where(loud == loud.max(), 1.0, 0.01) if loud.max() > 0.5 else np.ones(len(loud))
-        weights = {"ear": (of / of.sum()).astype(np.float32)}
+        shape = np.where(loud == loud.max(), 1.0, 0.01) if loud.max() > 0.5 else np.ones(len(loud))
+        weights = {"ear": (shape / shape.sum()).astype(np.float32)}
         return ClipOutput(np.array([0.5, 0.5]), np.zeros(0, np.float32), weights, {"ear": self.step_rate}, start=stages.start)
 
 
@@ -149,7 +149,7 @@ def test_an_instant_that_was_listened_to_is_a_peak_at_that_instant(
     speech = generator.normal(0, 0.05, round(seconds * rate))
     instant = int(at * len(speech))
     speech[instant : instant + rate // 500] = 0.95
-    hush = [generator.normal(0, 1e-4, round(of * rate)) for of in silence]
+    hush = [generator.normal(0, 1e-4, round(seconds * rate)) for seconds in silence]
     samples = np.concatenate([hush[0], speech, hush[1]]).clip(-1, 1).astype(np.float32)
     model = Startled(AudioConfig(duration=duration, trim_silence=trim, pad=pad and duration is not None))
     found = Predictor(model, voice="energy").predict(samples, rate).attention["ear"]

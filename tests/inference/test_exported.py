@@ -185,7 +185,7 @@ def test_a_large_file_is_not_twice_in_memory(path: Path, tmp_path: Path) -> None
         model.graph.initializer.append(numpy_helper.from_array(np.ones(shape, np.float32), f"weights_{layer}"))
         model.graph.node.append(helper.make_node("MatMul", [f"wide_{layer}", f"weights_{layer}"], [f"wide_{layer + 1}"]))
     model.graph.output.append(helper.make_tensor_value_info("wide_5", 1, ["clips", 2_000]))
-    (entry,) = (of for of in model.metadata_props if of.key == "seal")
+    (entry,) = (entry for entry in model.metadata_props if entry.key == "seal")
     entry.value = UNSEALED.decode()
     large.write_bytes(seal(model.SerializeToString()))
     size = large.stat().st_size
@@ -207,7 +207,7 @@ def test_what_is_no_number_is_no_answer(path: Path) -> None:
 
     class Overflowing:
         def run(self, *arguments: Any) -> Any:
-            return [np.full_like(of, np.nan) for of in real.run(*arguments)]
+            return [np.full_like(output, np.nan) for output in real.run(*arguments)]
 
     model.session = cast(Session, Overflowing())
     with pytest.raises(AudioError, match="not-finite: the model's own numbers"):

@@ -62,8 +62,8 @@ def own_words(run: Run, samples: Samples, rate: int) -> np.ndarray[Any, np.dtype
     return read_calibration(run.calibration).apply(Recogniser.load(run.best).infer(samples, rate).probabilities)
 
 
-def values(of: Prediction) -> list[float]:
-    return list(of.probabilities.values())
+def values(prediction: Prediction) -> list[float]:
+    return list(prediction.probabilities.values())
 
 
 def tone(seconds: float, pitch: float, rate: int = RATE, level: float = 0.3) -> Samples:
@@ -212,7 +212,7 @@ def test_each_window_is_what_the_model_says_of_that_span(finished: Run, exported
 def test_a_timeline_tells_when_what_was_heard_and_leaves_silence_out() -> None:
     model = Pitch()
     found = Predictor(model).predict(np.concatenate([tone(10, 200), hush(20), tone(10, 400)]), RATE)
-    assert [of.emotion for of in found.segments] == ["low", "high"]
+    assert [part.emotion for part in found.segments] == ["low", "high"]
     low, high = found.segments
     assert (low.start, high.end) == (0, 40)
     assert low.end == pytest.approx(10, abs=1.1)
@@ -225,15 +225,15 @@ def test_a_timeline_tells_when_what_was_heard_and_leaves_silence_out() -> None:
 
 def test_neighbours_with_the_same_answer_are_one_segment_with_their_mean() -> None:
     found = Predictor(Pitch()).predict(np.concatenate([tone(5, 220), tone(5, 260)]), RATE)
-    assert [(of.start, of.end, of.emotion) for of in found.segments] == [(0, 10, "low")]
-    assert found.segments[0].probabilities["low"] == pytest.approx(np.mean([of.probabilities["low"] for of in found.timeline]))
+    assert [(part.start, part.end, part.emotion) for part in found.segments] == [(0, 10, "low")]
+    assert found.segments[0].probabilities["low"] == pytest.approx(np.mean([part.probabilities["low"] for part in found.timeline]))
     assert len(found.timeline) == 10
 
 
 def test_unsure_stretches_are_unknown_and_so_is_an_unsure_whole() -> None:
     samples = np.concatenate([tone(10, 200), tone(10, 300)])
     found = Predictor(Pitch(calibration=unsure_below(0.7))).predict(samples, RATE)
-    assert [of.emotion for of in found.segments] == ["low", UNKNOWN]
+    assert [part.emotion for part in found.segments] == ["low", UNKNOWN]
     assert found.segments[1].confidence < 0.7
     assert Predictor(Pitch(calibration=unsure_below(0.8))).predict(samples, RATE).emotion == UNKNOWN
     assert Predictor(Pitch()).predict(samples, RATE).emotion == "low"
@@ -250,7 +250,7 @@ def test_the_threshold_itself_is_sure_enough() -> None:
 
 def test_one_odd_window_does_not_turn_the_answer() -> None:
     samples = np.concatenate([tone(9, 200), tone(0.9, 400), tone(9.1, 200)])
-    assert [of.emotion for of in Predictor(Pitch(), window=2, hop=0.5).predict(samples, RATE).segments] == ["low"]
+    assert [part.emotion for part in Predictor(Pitch(), window=2, hop=0.5).predict(samples, RATE).segments] == ["low"]
 
 
 def test_a_click_in_silence_is_heard_all_the_same() -> None:
@@ -271,14 +271,14 @@ def test_timelines_are_in_order_and_hold_all_speech(parts: list[tuple[float, boo
     samples = np.concatenate([tone(1, 200, rate), *(tone(t, 300, rate) if loud else hush(t, rate) for t, loud in parts)])
     predictor = Predictor(Pitch(), window=window, hop=max(0.1, window * share))
     found = predictor.predict(samples, rate)
-    edges = [(of.start, of.end) for of in found.timeline]
+    edges = [(part.start, part.end) for part in found.timeline]
     assert edges == sorted(edges)
     assert all(0 <= start < end <= found.seconds for start, end in edges)
     assert all(end <= start for (_, end), (start, _) in pairwise(edges))
     assert sum(end - start for start, end in edges) >= found.speech_seconds - 0.4 * len(parts)  # a word that two cells share
-    sums = [sum(of.probabilities.values()) for of in (*found.timeline, *found.segments)]
+    sums = [sum(part.probabilities.values()) for part in (*found.timeline, *found.segments)]
     assert [*sums, sum(values(found))] == pytest.approx([1] * (len(sums) + 1))
-    covered = [(of.start, of.end) for of in found.segments]
+    covered = [(part.start, part.end) for part in found.segments]
     assert sum(end - start for start, end in covered) == pytest.approx(sum(end - start for start, end in edges))
 
 
@@ -287,7 +287,7 @@ def test_a_model_without_trim_hears_a_recording_from_its_first_sample() -> None:
     samples = np.concatenate([hush(1), tone(1, 200), hush(1)])
     found = Predictor(model).predict(samples, RATE)
     assert [len(clip) for clip, _ in model.heard] == [2 * RATE, 2 * RATE]
-    assert [(of.start, of.end) for of in found.timeline] == [(1, 2)]
+    assert [(part.start, part.end) for part in found.timeline] == [(1, 2)]
 
 
 def test_progress_is_told_in_seconds_of_what_is_heard() -> None:
@@ -394,7 +394,7 @@ def test_a_damaged_calibration_is_an_error(finished: Run, tmp_path: Path) -> Non
 def test_the_calibration_of_another_run_is_refused(finished: Run, tmp_path: Path) -> None:
     shutil.copy(finished.best, tmp_path)
     content = json.loads(finished.calibration.read_text())
-    write_with_digest(Run(tmp_path).calibration, {**{key: of for key, of in content.items() if key != "digest"}, "weights": "0" * 64})
+    write_with_digest(Run(tmp_path).calibration, {**{key: value for key, value in content.items() if key != "digest"}, "weights": "0" * 64})
     with pytest.raises(ArtefactError, match="is of other weights"):
         Predictor.load(tmp_path)
 

@@ -50,7 +50,7 @@ def clips_of(run: Run, space: Workspace) -> list[Clip]:
     """The audio of predictions.csv, row by row."""
     manifest = read_manifest(space.processed / "manifest.csv")
     audio = [read_audio(space.raw / manifest[row["id"]].path) for row in rows_of(run.predictions)]
-    return [(of.samples, of.sample_rate) for of in audio]
+    return [(recording.samples, recording.sample_rate) for recording in audio]
 
 
 def table_of(run: Run, classes: tuple[str, ...], kind: str = "p") -> np.ndarray[Any, Any]:
@@ -93,9 +93,9 @@ def test_features_are_those_of_the_store(mixture: tuple[Workspace, Run]) -> None
     heard = recogniser_of(run.best).trace_clips(clips_of(run, space)[:3])
     for folder in (space.processed / "features").iterdir():
         store = FeatureStore.open(folder)
-        for row, of in zip(rows_of(run.predictions), heard, strict=False):
+        for row, output in zip(rows_of(run.predictions), heard, strict=False):
             for name, rows in store.read(row["id"]).items():
-                np.testing.assert_array_equal(of.features[name], rows.astype(np.float32))
+                np.testing.assert_array_equal(output.features[name], rows.astype(np.float32))
 
 
 def test_the_checkpoint_alone_suffices(finished: Run, prepared: Workspace, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_everything_heard_fits_together(family: str, finished: Run, mixture: tup
 def test_normalised_is_what_the_normaliser_of_training_makes_of_the_features(finished: Run) -> None:
     stored = load_checkpoint(finished.best)["normalisers"]["spectral"]
     heard = recogniser_of(finished.best).trace(*noise(1.0))
-    features, normalised = (np.concatenate(list(of.values()), axis=1) for of in (heard.features, heard.normalised))
+    features, normalised = (np.concatenate(list(matrices.values()), axis=1) for matrices in (heard.features, heard.normalised))
     np.testing.assert_allclose(normalised * stored["deviation"].numpy() + stored["mean"].numpy(), features, atol=1e-3)
 
 

@@ -67,9 +67,9 @@ def test_the_metrics_have_the_documented_keys(finished: Run) -> None:
     scores = {"uar", "wa", "macro_f1", "n", "speakers", "intervals"}
     assert scores | {"classes", "per_class", "per_corpus", "mean_over_corpora", "best_epoch", "protocol", "certificate"} <= set(metrics)
     assert set(metrics["per_class"]) == set(EMOTIONS)
-    assert all(set(of) == {"precision", "recall", "f1", "support", "intervals"} for of in metrics["per_class"].values())
+    assert all(set(part) == {"precision", "recall", "f1", "support", "intervals"} for part in metrics["per_class"].values())
     assert set(metrics["per_corpus"]) == {"crema", "ravdess", "savee", "tess"}
-    assert all(set(of) == scores for of in metrics["per_corpus"].values())
+    assert all(set(part) == scores for part in metrics["per_corpus"].values())
     assert metrics["speaker_independent"] is True
     assert metrics["ran_on"] == {"device": "cpu", "precision": "fp32", "threads": 1}
 
@@ -166,7 +166,7 @@ def test_a_checkpoint_alone_is_enough_to_predict(prepared: Workspace, finished: 
     model = build_model(config, {name: FeatureShape(**shape) for name, shape in content["shapes"].items()}, len(content["classes"]))
     model.load_state_dict(content["weights"])
     loaded = read_loaded(prepared.config())
-    normalisers = {name: Normaliser(of["mean"].numpy(), of["deviation"].numpy()) for name, of in content["normalisers"].items()}
+    normalisers = {name: Normaliser(fitted["mean"].numpy(), fitted["deviation"].numpy()) for name, fitted in content["normalisers"].items()}
     dataset = SpeechDataset(loaded.source, loaded.split.splits["test"], config.features, normalisers)
     probabilities = predict_dataset(model, dataset, torch.device("cpu")).probabilities
     stored = {row["id"]: [float(row[f"p_{label}"]) for label in content["classes"]] for row in rows_of(finished.predictions)}

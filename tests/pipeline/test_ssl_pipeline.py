@@ -150,7 +150,7 @@ def test_a_checkpoint_alone_is_enough_to_predict(loaded: Workspace, trained: Run
     config = ModelConfig.model_validate(content["model"])
     model = build_model(config, {name: FeatureShape(**shape) for name, shape in content["shapes"].items()}, len(content["classes"]))
     model.load_state_dict(content["weights"])
-    normalisers = {name: Normaliser(of["mean"].numpy(), of["deviation"].numpy()) for name, of in content["normalisers"].items()}
+    normalisers = {name: Normaliser(fitted["mean"].numpy(), fitted["deviation"].numpy()) for name, fitted in content["normalisers"].items()}
     assert list(normalisers) == ["spectral", "ssl"]
     read = read_loaded(loaded.config())
     dataset = SpeechDataset(read.source, read.split.splits["test"], config.features, normalisers)

@@ -134,7 +134,7 @@ def test_altered_copies_are_heard_as_the_spectral_features_see_them(config: Expe
     config = config.model_copy(update={"augmentations": augmentations})
     folders = transform(config)
     copies = FeatureStore.open(folders[3])
-    assert folders == [folder for of in store_folders(config, [SSL, "mel"]).values() for folder in of]
+    assert folders == [folder for group in store_folders(config, [SSL, "mel"]).values() for folder in group]
     assert folders[3] == augmented_folder(config, SSL) != augmented_folder(config)
     assert list(copies) == list(FeatureStore.open(folders[1])), "the same copies"
     assert len(copies) == CLIPS // 2

@@ -120,7 +120,7 @@ def test_a_run_is_judged_by_what_listeners_heard_too(ready: Workspace, ser: Ser)
     judged = [row for row in rows if not row["id"].startswith("crema_1001_DFA")]
     truth = ["sad" if row["truth"] == "fear" else row["truth"] for row in judged]
     assert perceived["n"] == len(judged)
-    assert perceived["wa"] == pytest.approx(np.mean([row["prediction"] == of for row, of in zip(judged, truth, strict=True)]))
+    assert perceived["wa"] == pytest.approx(np.mean([row["prediction"] == truly for row, truly in zip(judged, truth, strict=True)]))
     assert perceived["human"]["answers"] == 8 * perceived["clips"]
     assert f"what listeners heard in {perceived['n']} clips of CREMA-D" in answer.out
 

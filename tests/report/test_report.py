@@ -544,7 +544,7 @@ ONE_FOLD = next(protocol for protocol in read_protocols().values() if len(protoc
 
 def as_fold(finished: Run, protocol: ProtocolConfig, split: str, counts: Mapping[str, int]) -> RunFacts:
     facts = read_facts(finished.folder)
-    splits = {name: of.model_copy(update={"n": counts.get(name, of.n)}) for name, of in facts.certificate.splits.items()}
+    splits = {name: part.model_copy(update={"n": counts.get(name, part.n)}) for name, part in facts.certificate.splits.items()}
     certificate = facts.certificate.model_copy(update={"name": split, "splits": splits})
     return replace(facts, config=facts.config.model_copy(update={"protocol": protocol}), certificate=certificate)
 

@@ -136,7 +136,7 @@ def test_every_speaker_gives_as_many_clips_as_any_other_and_so_do_his_classes(ce
     assert chosen == choose_evenly(entries[::-1], clips, seed)
     refuse_favourites(Counter(entry.speaker for entry in chosen), Counter(entry.speaker for entry in entries))
     for speaker in {entry.speaker for entry in entries}:
-        taken, there = (Counter(entry.label for entry in of if entry.speaker == speaker) for of in (chosen, entries))
+        taken, there = (Counter(entry.label for entry in group if entry.speaker == speaker) for group in (chosen, entries))
         refuse_favourites(taken, there)
 
 

@@ -148,10 +148,10 @@ def test_the_shade_is_what_the_next_stage_lacks(name: str, following: str) -> No
 def test_what_was_heard_at_one_time_stands_at_one_place_of_the_page(audio: dict[str, Any]) -> None:
     views = list(views_of(clip(), **audio).values())
     axes = waveforms_figure("", views).get_axes()
-    limits = np.array([of.get_xlim() for of in axes]) + [[view.start] for view in views]
+    limits = np.array([panel.get_xlim() for panel in axes]) + [[view.start] for view in views]
     np.testing.assert_allclose(limits, [limits[0]] * len(limits), atol=1e-9)
-    for of, view in zip(axes, views, strict=True):
-        assert all(-1e-6 <= tick <= view.seconds + 1e-6 for tick in of.get_xticks())
+    for panel, view in zip(axes, views, strict=True):
+        assert all(-1e-6 <= tick <= view.seconds + 1e-6 for tick in panel.get_xticks())
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,9 @@ def test_a_model_without_a_gate_shows_no_weights() -> None:
 def test_copies_share_time_and_colour_with_their_clip() -> None:
     samples = clip()
     longer, quiet = np.concatenate([samples, samples]), 0.1 * samples
-    drawn = [Copy(name, of, RATE, mel_panel(of), done) for name, of, done in (("a", samples, ""), ("b", longer, "x"), ("c", quiet, ""))]
+    drawn = [
+        Copy(name, sound, RATE, mel_panel(sound), done) for name, sound, done in (("a", samples, ""), ("b", longer, "x"), ("c", quiet, ""))
+    ]
     figure = copies_figure("", drawn)
     images = [image for axes in figure.get_axes() for image in axes.images]
     assert len({image.get_clim() for image in images}) == 1
@@ -385,8 +387,12 @@ def test_with_a_run_the_title_says_where_the_utterance_stands_for_that_run(
     """Not where it stands for the config: the run may have been trained on it."""
     run = Run(shutil.copytree(finished.folder, tmp_path / "run"))
     certificate = read_certificate(run.split / CERTIFICATE_FILE)
-    of = certificate.splits
-    parts = {"train": {**of, "train": of["test"], "test": of["train"]}, "test": of, None: {**of, "test": of["val"]}}[home]
+    splits = certificate.splits
+    parts = {
+        "train": {**splits, "train": splits["test"], "test": splits["train"]},
+        "test": splits,
+        None: {**splits, "test": splits["val"]},
+    }[home]
     write_certificate(run.split / CERTIFICATE_FILE, certificate.model_copy(update={"splits": parts}))
     titles: list[str] = []
     monkeypatch.setattr("ser.commands.visualize.save_figure", lambda _, figure: titles.append(figure.get_suptitle()))

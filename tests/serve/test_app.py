@@ -70,7 +70,9 @@ def refused(response: httpx.Response, reason: str, status: int | None = None) ->
 
 def counted(service: Service, name: str, **labels: str) -> float:
     families = text_string_to_metric_families(service.get(METRICS).text)
-    return sum(of.value for family in families for of in family.samples if of.name == name and labels.items() <= of.labels.items())
+    return sum(
+        sample.value for family in families for sample in family.samples if sample.name == name and labels.items() <= sample.labels.items()
+    )
 
 
 # -- answers ------------------------------------------------------------------------------
@@ -156,7 +158,9 @@ PARAMETERS = st.one_of(
     st.sampled_from([" boundary=x", " charset=undefined", " charset=punycode", " charset=idna", " charset=hex", " boundary*=undefined''x"]),
     st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20),
 )
-KINDS = st.one_of(st.just("audio/wav"), st.lists(PARAMETERS, max_size=3).map(lambda of: ";".join(["multipart/form-data", *of])))
+KINDS = st.one_of(
+    st.just("audio/wav"), st.lists(PARAMETERS, max_size=3).map(lambda parameters: ";".join(["multipart/form-data", *parameters]))
+)
 BODIES = st.one_of(st.binary(max_size=200), st.binary(max_size=60).map(lambda tail: GOOD[:30] + tail))
 
 
@@ -425,11 +429,11 @@ def test_the_docs_tell_of_every_address_without_another_host(service: Service) -
     assert "href='http" not in page
 
 
-def references(of: Any) -> Iterator[str]:
-    if isinstance(of, dict):
-        yield from ([of["$ref"]] if "$ref" in of else [])
-        of = list(of.values())
-    for each in of if isinstance(of, list) else ():
+def references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        yield from ([schema["$ref"]] if "$ref" in schema else [])
+        schema = list(schema.values())
+    for each in schema if isinstance(schema, list) else ():
         yield from references(each)
 
 

@@ -261,7 +261,7 @@ def test_clicks_and_keys_choose_a_moment_and_its_probabilities_are_told(visit: O
     slider.press("ArrowRight")
     assert position(page) == 5
     slider.press("PageDown")
-    assert position(page) == pytest.approx(min(of["start"] for of in said["segments"] if of["start"] > 5), abs=0.01)
+    assert position(page) == pytest.approx(min(segment["start"] for segment in said["segments"] if segment["start"] > 5), abs=0.01)
     slider.press("End")
     assert position(page) == pytest.approx(said["seconds"], abs=0.01)
 
@@ -328,7 +328,7 @@ def test_the_timeline_is_a_table_too(visit: Open, service: "Service", clip: Path
     page.get_by_text("The timeline as a table").click()
     table = page.get_by_role("region", name="The timeline as a table").locator("tbody")
     emotions = [row.split("\t")[2] for row in table.inner_text().splitlines()]
-    assert emotions == [of["emotion"] for of in hours(service.get("/v1/model").json()["classes"], 36)["segments"]]
+    assert emotions == [segment["emotion"] for segment in hours(service.get("/v1/model").json()["classes"], 36)["segments"]]
 
 
 def test_three_minutes_are_drawn(visit: Open, long_clip: Path) -> None:
@@ -345,8 +345,14 @@ def hours(classes: list[str], cells: int) -> dict[str, Any]:
     shares = rng.dirichlet(np.ones(len(classes)), cells).tolist()
     named = [dict(zip(classes, row, strict=True)) for row in shares]
     timeline = [
-        {"start": 5.0 * i, "end": 5.0 * i + 5, "emotion": max(of, key=of.__getitem__), "confidence": max(of.values()), "probabilities": of}
-        for i, of in enumerate(named)
+        {
+            "start": 5.0 * i,
+            "end": 5.0 * i + 5,
+            "emotion": max(probabilities, key=probabilities.__getitem__),
+            "confidence": max(probabilities.values()),
+            "probabilities": probabilities,
+        }
+        for i, probabilities in enumerate(named)
     ]
     weights = rng.random(round(cells * 5 * 15.625)).tolist()
     facts = {
