@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ser.audio.containers import SUFFIX_CONTAINERS
 from ser.corpora.base import Corpus
 from ser.corpora.census import SKIPPED_COLUMNS, UNREADABLE_REASONS
-from ser.corpora.crema_votes import TABLE
+from ser.corpora.crema_names import VOTE_TABLE
 from ser.corpora.manifest import COLUMNS, Utterance
 from ser.corpora.registry import CORPORA
 from ser.corpora.votes import COLUMNS as VOTES_COLUMNS
@@ -192,7 +192,7 @@ def listeners() -> str:
     crema, rows = CORPORA["crema"], "\n".join(table(LISTENERS))
     return f"""\
 ## What listeners heard
-The owners of CREMA-D asked about ten people for each clip which of six emotions they heard. Their table, `{TABLE}`, lies in the folder
+The owners of CREMA-D asked about ten people for each clip which of six emotions they heard. Their table, `{VOTE_TABLE}`, lies in the folder
 processedResults of [the corpus's repository]({crema.url}). Like the corpus it is under {crema.licence}: keep the notice, and cite the
 paper above. It may lie anywhere below `data/raw/crema`; without it everything but this works.
 

@@ -86,8 +86,8 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def loaded_by(program: str) -> set[str]:
-    """The heavy packages that a new process has loaded after a program."""
+def loaded_by(program: str, packages: set[str] = HEAVY) -> set[str]:
+    """Those of the packages that a new process has loaded after a program."""
     report = f"{program}\nimport sys, json\nprint(json.dumps(sorted(set(sys.modules))))"
     result = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True)
-    return HEAVY & set(json.loads(result.stdout.splitlines()[-1]))
+    return packages & set(json.loads(result.stdout.splitlines()[-1]))

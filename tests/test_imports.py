@@ -15,6 +15,11 @@ def test_the_light_modules_load_nothing_heavy() -> None:
     assert not loaded_by("import " + ", ".join(f"ser.{name}" for name in LIGHT_MODULES))
 
 
+def test_to_know_a_corpus_no_numbers_are_needed() -> None:
+    """What `ser protocol list` loads."""
+    assert not loaded_by("import ser.corpora.registry", {"numpy"})
+
+
 def test_a_worker_loads_nothing_heavy() -> None:
     """All that the extract and transform steps run in their worker processes."""
     assert not loaded_by("import ser.pipeline.extract, ser.pipeline.transform")

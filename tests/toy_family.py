@@ -1,6 +1,7 @@
 """A third family of features, as short as one can be: the energy of each frame and by how much it rises."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from pydantic import BaseModel
@@ -61,8 +62,8 @@ class EnergyFamily(FeatureFamily):
     def make(self, config: ExperimentConfig) -> EnergyExtractor:
         return EnergyExtractor(Settings(sample_rate=config.audio.sampling_rate, hop_length=config.features.hop_length))
 
-    def rebuild(self, trained: Trained) -> EnergyExtractor:
-        return EnergyExtractor(Settings.model_validate(trained.store.ingredients["energy"]))
+    def rebuild(self, trained: Trained) -> Callable[[], EnergyExtractor]:
+        return partial(EnergyExtractor, Settings.model_validate(trained.store.ingredients["energy"]))
 
 
 FAMILY = EnergyFamily()

@@ -1,10 +1,10 @@
-"""Numbers and lists as people write them."""
+"""Numbers, lists, names and digests as they stand in messages and tables."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-
+"""Control characters, and what Python makes of bytes that are not UTF-8."""
 
 DIGITS = 12
 """Of a commit or checksum in a message."""

@@ -236,14 +236,14 @@ def limited(loop: asyncio.AbstractEventLoop, seconds: float = 60.0, **named: Any
 
 def test_the_clock_runs_while_the_client_is_to_act_and_a_drop_does_not_wind_it(loop: asyncio.AbstractEventLoop) -> None:
     protocol, _, _ = limited(loop)
-    seen = [protocol.clock.since]
+    seen = [protocol.clock.deadline]
     for data in (HEAD[:5], HEAD[5:], b"1234567890"):
         protocol.data_received(data)
-        seen.append(protocol.clock.since)
+        seen.append(protocol.clock.deadline)
     spin(loop)
-    seen.append(protocol.clock.since)
+    seen.append(protocol.clock.deadline)
     protocol.connection_lost(None)
-    seen.append(protocol.clock.since)
+    seen.append(protocol.clock.deadline)
     connected, drop, head, body, answered, lost = seen
     assert connected is not None
     assert drop == connected
@@ -255,10 +255,10 @@ def test_the_clock_runs_while_an_answer_is_not_read(loop: asyncio.AbstractEventL
     protocol, _, _ = limited(loop)
     protocol.data_received(HEAD)
     protocol.pause_writing()
-    paused = protocol.clock.since
+    paused = protocol.clock.deadline
     protocol.resume_writing()
     assert paused is not None
-    assert protocol.clock.since is None
+    assert protocol.clock.deadline is None
 
 
 @pytest.mark.parametrize(("unsent", "ended"), [(0, "closed"), (1, "aborted")])
@@ -272,7 +272,7 @@ def test_at_the_end_a_connection_is_closed_and_with_an_unread_answer_aborted(
     clock.update()
     loop.run_until_complete(asyncio.sleep(0.01))
     assert wire.ended == ended
-    assert clock.since is None
+    assert clock.deadline is None
 
 
 def test_where_there_are_too_many_the_one_that_rests_longest_is_ended(

@@ -65,3 +65,8 @@ def test_what_torch_says_of_too_little_memory_on_the_cpu_is_known() -> None:
 def test_another_error_of_torch_stays_itself() -> None:
     with pytest.raises(RuntimeError, match="must match"), memory_errors("lower train.batch_size"):
         torch.zeros(2) + torch.zeros(3)
+
+
+def test_a_library_that_comes_too_late_is_no_lack_of_memory() -> None:
+    assert not memory.is_out_of_memory(ImportError("libgomp.so.1: cannot allocate memory in static TLS block"))
+    assert memory.is_out_of_memory(ImportError("x.so: failed to map segment from shared object"))

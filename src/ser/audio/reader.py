@@ -36,12 +36,20 @@ class FileRecording:
         """
         self.source, self.form, self.name, self.container = source, container, name, container.name
         sound = self.open()
-        self.first_decoder: soundfile.SoundFile | None = sound
         self.sample_rate, self.channels, self.num_samples = sound.samplerate, sound.channels, sound.frames
+        try:
+            self.block_length = self.find_block_length()
+        except AudioError:
+            sound.close()  # an error that somebody keeps would keep the decoder
+            raise
+        self.first_decoder: soundfile.SoundFile | None = sound
+
+    def find_block_length(self) -> int:
+        """Samples of a block; errors as of the constructor."""
         check_rate(self.sample_rate)
-        self.block_length = block_length(self.sample_rate, self.channels)
         if seconds_to_samples(1, self.sample_rate) > MAX_VALUES // 8:
             raise AudioError("too-long", f"{self.sample_rate} Hz: a second is more than {MAX_VALUES // 8} values")
+        return block_length(self.sample_rate, self.channels)
 
     def open(self) -> soundfile.SoundFile:
         """A decoder at the first sample. It gets the descriptor itself, which is faster than callbacks into Python, where it can."""

@@ -106,7 +106,7 @@ def full_scale(samples: NDArray[np.generic]) -> Samples:
     if samples.ndim == 2 and samples.shape[0] < samples.shape[1]:
         raise ValueError(f"samples of shape {samples.shape}: give (samples, channels), not (channels, samples)")
     columns = samples[:, None] if samples.ndim == 1 else samples
-    if np.issubdtype(samples.dtype, np.signedinteger):
+    if samples.dtype.kind == "i":
         return (columns.astype(np.float64) / -float(np.iinfo(samples.dtype.name).min)).astype(np.float32)
     if np.issubdtype(samples.dtype, np.floating):
         with np.errstate(over="ignore"):  # what is infinite then is told by the screening

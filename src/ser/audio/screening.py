@@ -26,9 +26,9 @@ FULL_SCALE = 0.9999
 CLIPPED_SAMPLES = 3
 """One sample at full scale is a peak-normalised clip, several are a cut wave."""
 DC_OFFSET = 0.02
-ROUNDING = 1e-12
-"""Of the square of a constant: what the two sums, each rounded, may leave of its difference (2e-13 in a minute at 16 kHz)."""
 """Of the mean, at most; full scale is 1."""
+ROUNDING = 1e-12
+"""Of the square of a constant: what the two sums, each rounded, may leave of their difference (2e-13 in a minute at 16 kHz)."""
 
 
 class Screener:
@@ -66,7 +66,7 @@ class Screener:
         exact = mono.astype(np.float64)
         self.num_samples += len(block)
         self.total += float(exact.sum())
-        self.squares += float(exact @ exact)
+        self.squares += float(np.square(exact, out=exact).sum())  # no product: it would start threads in every worker of the census
         if peak >= FULL_SCALE:
             self.clipped += int(np.count_nonzero(np.abs(block) >= FULL_SCALE))
 

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from ser.corpora.votes import Votes
 from ser.errors import AudioError
+
+if TYPE_CHECKING:  # numpy is not needed to know a corpus
+    from ser.corpora.votes import Votes
 
 Gender = Literal["female", "male"]
 
@@ -49,7 +51,7 @@ class ParsedName:
 class VoteTable:
     """A table beside a corpus's audio, in which its owners count how listeners heard the clips."""
 
-    find: Callable[[Path], Votes | None]
+    find: Callable[[Path], "Votes | None"]
     """The corpus's folder -> its votes; None where the table is not there. Raises DataError: it is damaged."""
     how_to_get: str
     """One sentence for somebody who lacks it."""

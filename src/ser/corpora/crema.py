@@ -1,8 +1,21 @@
 """CREMA-D: 91 actors of many ages and origins say twelve sentences in six emotions."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from ser.corpora.base import Corpus, VoteTable
-from ser.corpora.crema_names import EXAMPLE, LABELS, SPEAKERS, URL, parse
-from ser.corpora.crema_votes import HOW_TO_GET, find_votes
+from ser.corpora.crema_names import EXAMPLE, HOW_TO_GET_VOTES, LABELS, SPEAKERS, URL, parse
+
+if TYPE_CHECKING:
+    from ser.corpora.votes import Votes
+
+
+def find_votes(folder: Path) -> "Votes | None":
+    """As of `ser.corpora.crema_votes`, which loads numpy."""
+    from ser.corpora.crema_votes import find_votes
+
+    return find_votes(folder)
+
 
 CREMA = Corpus(
     name="crema",
@@ -25,6 +38,6 @@ CREMA = Corpus(
     speakers=SPEAKERS,
     labels=LABELS,
     parse=parse,
-    votes=VoteTable(find_votes, HOW_TO_GET),
+    votes=VoteTable(find_votes, HOW_TO_GET_VOTES),
     asks_attribution_only=True,
 )

@@ -7,6 +7,10 @@ from ser.corpora.base import Label, ParsedName, Speaker, bad_name
 from ser.errors import AudioError
 
 URL = "https://github.com/CheyneyComputerScience/CREMA-D"
+VOTE_TABLE = "tabulatedVotes.csv"
+"""Name of the owners' table of votes, in any case."""
+HOW_TO_GET_VOTES = f"{VOTE_TABLE} is in the folder processedResults of {URL}"
+"""One sentence for somebody who lacks it."""
 
 SENTENCES = {
     "IEO": "It's eleven o'clock",

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from ser.audio.search import is_folder, is_system, list_folder
-from ser.corpora.crema_names import LABELS, URL, parse
+from ser.corpora.crema_names import HOW_TO_GET_VOTES, LABELS, VOTE_TABLE, parse
 from ser.corpora.votes import HEARD, Counts, Votes
 from ser.errors import ArtefactError, AudioError, DataError
 from ser.system.tables import iter_table
@@ -22,10 +22,6 @@ from ser.wording import examples, printable
 
 log = logging.getLogger(__name__)
 
-TABLE = "tabulatedVotes.csv"
-"""Its name, in any case."""
-HOW_TO_GET = f"{TABLE} is in the folder processedResults of {URL}"
-"""One sentence for somebody who lacks it."""
 LETTERS = {label.emotion: code[0] for code, label in LABELS.items()}
 """emotion -> its column in the owners' table"""
 OWNERS_COLUMNS = (*LETTERS.values(), "fileName", "numResponses")
@@ -67,7 +63,7 @@ def find_tables(folder: Path) -> list[Path]:
 
 def is_table(name: str) -> bool:
     """In any case."""
-    return name.lower() == TABLE.lower()
+    return name.lower() == VOTE_TABLE.lower()
 
 
 def read_owners_table(path: Path) -> dict[str, Counts]:
@@ -93,7 +89,7 @@ def read_owners_table(path: Path) -> dict[str, Counts]:
             raise ValueError("it holds no vote on a voice")
     except (ValueError, OverflowError, ArtefactError) as error:
         what = str(error).partition("; ")[0].removeprefix(str(path)).lstrip(", ")
-        raise DataError(f"{path} cannot be used ({what}): {HOW_TO_GET}; without the file extract goes on without votes") from None
+        raise DataError(f"{path} cannot be used ({what}): {HOW_TO_GET_VOTES}; without the file extract goes on without votes") from None
     if unknown:
         log.warning("%s: %d row(s) name no clip of the corpus: %s", path, len(unknown), examples(unknown))
     return votes

@@ -6,7 +6,7 @@ besides.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,13 +157,15 @@ class FeatureFamily(ABC):
         """Errors as of `spec`."""
 
     @abstractmethod
-    def rebuild(self, trained: Trained) -> FeatureExtractor:
-        """As it was when it filled the store that a model was trained on.
+    def rebuild(self, trained: Trained) -> Callable[[], FeatureExtractor]:
+        """Read the description of the store that a model was trained on, and return what makes the extractor that filled it.
+
+        (Two steps, so that only what is wrong with the description is put down to the checkpoint.) What is returned raises ConfigError
+        where the backbone is not the one of the training or is not here, and DataError as `spec` does.
 
         Raises:
             AttributeError, KeyError, TypeError, ValueError: the store's description is not one of this family.
-            ConfigError: it needs a backbone that is not the one of the training, or is not here.
-            DataError: as of `spec`.
+            ConfigError: nothing tells where the backbone is.
         """
 
     def exact(self, extractor: FeatureExtractor) -> FeatureExtractor:

@@ -1,5 +1,8 @@
 """The family of `ser.features.spectral`: log-mel, MFCC and chroma."""
 
+from collections.abc import Callable
+from functools import partial
+
 from ser.config import ExperimentConfig, FeaturesConfig
 from ser.families import SPECTRAL
 from ser.features.base import FeatureExtractor
@@ -45,8 +48,8 @@ class SpectralFamily(FeatureFamily):
     def make(self, config: ExperimentConfig) -> SpectralExtractor:
         return SpectralExtractor(config.audio, config.features)
 
-    def rebuild(self, trained: Trained) -> FeatureExtractor:
-        return SpectralExtractor(trained.audio, FeaturesConfig.model_validate(trained.store.ingredients["features"]))
+    def rebuild(self, trained: Trained) -> Callable[[], FeatureExtractor]:
+        return partial(SpectralExtractor, trained.audio, FeaturesConfig.model_validate(trained.store.ingredients["features"]))
 
     def view(self, feature: str, spec: StoreSpec, most_rows: int) -> FeatureView:
         return VIEWS[feature]

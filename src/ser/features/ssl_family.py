@@ -2,8 +2,9 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -94,9 +95,7 @@ class SslFamily(FeatureFamily):
 
         return BackboneExtractor(config.ssl, config.audio.sampling_rate)
 
-    def rebuild(self, trained: Trained) -> "BackboneExtractor":
-        from ser.features.backbone import BackboneExtractor
-
+    def rebuild(self, trained: Trained) -> "Callable[[], BackboneExtractor]":
         then, precision = trained.store.ingredients["backbone"], trained.store.ingredients["precision"]
         config = SslConfig(
             model_id=location_of(trained, then),
@@ -107,11 +106,8 @@ class SslFamily(FeatureFamily):
             dtype=trained.store.dtype,  # type: ignore[arg-type]  # the config checks it
             device=trained.device,
         )
-        refuse_another(trained.checkpoint, then, config)
-        extractor = BackboneExtractor(config, trained.audio.sampling_rate)
-        if extractor.precision != precision:
-            log.info("the backbone computes in %s, where it was %s in training: numbers differ a little", extractor.precision, precision)
-        return extractor
+        describe_backbone(then)  # what cannot be named is no backbone of this version
+        return partial(load_backbone, trained, then, precision, config)
 
     def exact(self, extractor: FeatureExtractor) -> FeatureExtractor:
         from ser.features.backbone import BackboneExtractor
@@ -235,6 +231,22 @@ def is_backbone(extractor: FeatureExtractor) -> "TypeGuard[BackboneExtractor]":
     from ser.features.backbone import BackboneExtractor
 
     return isinstance(extractor, BackboneExtractor)
+
+
+def load_backbone(trained: Trained, identity: Mapping[str, object], precision: object, config: SslConfig) -> "BackboneExtractor":
+    """As it was in training, up to the precision that this machine computes in.
+
+    Args:
+        identity: of the backbone in training.
+        precision: of its numbers in training.
+    """
+    from ser.features.backbone import BackboneExtractor
+
+    refuse_another(trained.checkpoint, identity, config)
+    extractor = BackboneExtractor(config, trained.audio.sampling_rate)
+    if extractor.precision != precision:
+        log.info("the backbone computes in %s, where it was %s in training: numbers differ a little", extractor.precision, precision)
+    return extractor
 
 
 def refuse_another(checkpoint: Path, trained: Mapping[str, object], config: SslConfig) -> None:

@@ -118,4 +118,5 @@ def rebuild(path: Path, header: Header, name: str, backbone: str | None, device:
     if then != now:
         raise ArtefactError(f"{path} was trained on {name} features of version {then}; this program computes version {now}: train again")
     with understood(path):
-        return family.rebuild(Trained(path, header.audio, store, header.backbone, backbone, device))
+        make = family.rebuild(Trained(path, header.audio, store, header.backbone, backbone, device))
+    return make()

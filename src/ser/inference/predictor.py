@@ -95,7 +95,7 @@ class Predictor:
             ArtefactError: it is damaged, or of another version.
             ConfigError: window, hop or backbone do not fit it, or something that it needs is not installed.
         """
-        return cls.from_options(PredictOptions(path, window, hop, backbone, voice))
+        return cls.from_options(PredictOptions(Path(path), window, hop, backbone, voice))
 
     @classmethod
     def from_options(cls, options: PredictOptions) -> Self:

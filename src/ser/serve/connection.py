@@ -47,7 +47,7 @@ class Clock:
         self.timer: asyncio.TimerHandle | None = None
 
     @property
-    def since(self) -> float | None:
+    def deadline(self) -> float | None:
         """When it will end the connection, by the clock of the loop; None where it does not run."""
         return self.timer.when() if self.timer else None
 
@@ -100,7 +100,7 @@ class WasteMeter:
 def make_room(newest: "Clocked") -> None:
     """End the connection that rests longest; where none rests, the newest."""
     others = cast("set[Clocked]", newest.connections)
-    resting = [(since, other) for other in others if (since := other.clock.since) is not None]
+    resting = [(deadline, other) for other in others if (deadline := other.clock.deadline) is not None]
     longest = min(resting, key=lambda pair: pair[0])[1] if resting else newest
     newest.connections.discard(longest)  # which it does itself only later
     longest.transport.abort()

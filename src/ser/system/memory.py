@@ -16,9 +16,12 @@ MMAP_THRESHOLD = 2**30
 OLD_GLIBC_MMAP_THRESHOLD = 2**25
 """The largest that glibc accepts before version 2.35."""
 
-MEMORY_PHRASES = ("out of memory", "allocate memory", "alloc_failed", "bad_alloc", "bad allocation", "failed to map segment")
-"""Parts of the messages of CUDA and MPS, of torch on the CPU and onnxruntime, of cuDNN and cuBLAS, of C++, and of the loader of shared
-libraries, in small letters. Few of them have a class for this error."""
+MEMORY_PHRASES = ("out of memory", "allocate memory", "alloc_failed", "bad_alloc", "bad allocation")
+"""Parts of the messages of CUDA and MPS, of torch on the CPU and onnxruntime, of cuDNN and cuBLAS, and of C++, in small letters. Few of
+them have a class for this error."""
+LOADER_PHRASE = "failed to map segment"
+"""Of the loader of shared libraries. Other words of it about memory mean something else: "cannot allocate memory in static TLS block" is
+a matter of the order in which libraries are loaded."""
 
 MEMORY_MESSAGE = "the memory does not suffice"
 """The first words of every message of this error."""
@@ -49,6 +52,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, MemoryError):
         return True
+    if isinstance(error, ImportError):
+        return LOADER_PHRASE in str(error)
     return not isinstance(error, SerError) and any(phrase in str(error).lower() for phrase in MEMORY_PHRASES)
 
 

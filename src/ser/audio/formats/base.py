@@ -23,7 +23,6 @@ class Container:
     repaired_header: bytes | None = None
     """A header with true sizes, for a WAV file whose writer never filled them in; the samples follow from `data_offset`."""
     data_offset: int = 0
-    byte_rate: int = 0
 
 
 def check_length(promised: int, there: int, frame_bytes: int, rate: int) -> None:

@@ -58,7 +58,7 @@ def check_wav_data(source: Source, fmt: bytes, start: int, length: int) -> Conta
         return Container("wav")
     sizes = struct.pack("<I", 20 + len(fmt) + there & 0xFFFF_FFFF), struct.pack("<I", there & 0xFFFF_FFFF)
     header = b"RIFF" + sizes[0] + b"WAVEfmt " + struct.pack("<I", len(fmt)) + fmt + b"data" + sizes[1]
-    return Container("wav", repaired_header=header, data_offset=start, byte_rate=rate * frame_bytes)
+    return Container("wav", repaired_header=header, data_offset=start)
 
 
 def parse_wav_format(fmt: bytes) -> tuple[int, int]:
