@@ -50,9 +50,11 @@ def main() -> None:
         make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000, class_weight="balanced")).fit(inputs, train.labels)
         for strength in STRENGTHS
     ]
-    on_val = [float(uar(Predictions.of(val.entries, model.predict_proba(statistics(val)), classes).confusion)) for model in fitted]
+    on_val = [
+        float(uar(Predictions.from_entries(val.entries, model.predict_proba(statistics(val)), classes).confusion)) for model in fitted
+    ]
     best = int(np.argmax(on_val))
-    scores = score(Predictions.of(test.entries, fitted[best].predict_proba(statistics(test)), classes))
+    scores = score(Predictions.from_entries(test.entries, fitted[best].predict_proba(statistics(test)), classes))
     lines = [
         f"MFCC means and deviations, logistic regression (C = {STRENGTHS[best]} by val).",
         f"Split {config.split.name}, {len(classes)} classes.",

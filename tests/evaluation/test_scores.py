@@ -327,11 +327,11 @@ def test_a_gate_that_hears_one_expert_alone_is_named(weight: float, expected: st
 def test_weights_and_probabilities_come_in_the_order_of_the_entries() -> None:
     entries = [Entry(f"clip{index}", "tess", "tess/OAF", "sad", index % 3) for index in range(4)]
     gates = {"ssl": np.array([0.1, 0.2, 0.3, 0.4]), "mel": np.array([0.9, 0.8, 0.7, 0.6])}
-    predictions = Predictions.of(entries, np.full((4, 3), 1 / 3), CLASSES, gates)
+    predictions = Predictions.from_entries(entries, np.full((4, 3), 1 / 3), CLASSES, gates)
     assert (predictions.ids, predictions.gates["mel"].tolist()) == (["clip0", "clip1", "clip2", "clip3"], [0.9, 0.8, 0.7, 0.6])
-    assert Predictions.of(entries, np.full((4, 3), 1 / 3), CLASSES).gates == {}
+    assert Predictions.from_entries(entries, np.full((4, 3), 1 / 3), CLASSES).gates == {}
     with pytest.raises(ValueError, match="4 ids"):
-        Predictions.of(entries, np.full((4, 3), 1 / 3), CLASSES, {"ssl": np.ones(3)})
+        Predictions.from_entries(entries, np.full((4, 3), 1 / 3), CLASSES, {"ssl": np.ones(3)})
 
 
 def test_the_weights_of_the_table_are_those_of_the_model(tmp_path: Path) -> None:

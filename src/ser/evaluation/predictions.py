@@ -47,7 +47,7 @@ class Predictions:
             raise ArtefactError(f"the probabilities of {self.ids[broken[0]]} are not finite: the model's weights are damaged")
 
     @classmethod
-    def of(
+    def from_entries(
         cls,
         entries: Sequence[Entry],
         probabilities: FloatArray,

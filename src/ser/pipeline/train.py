@@ -200,7 +200,7 @@ def predict_splits(config: ExperimentConfig, loaded: Loaded, trainer: Trainer) -
 def predict(config: ExperimentConfig, trainer: Trainer, dataset: SpeechDataset, classes: tuple[str, ...]) -> Predictions:
     outputs = predict_dataset(trainer.model, dataset, trainer.device)
     gates = {} if outputs.gates is None else dict(zip(config.model.features, outputs.gates.T, strict=True))
-    return Predictions.of(dataset.entries, outputs.probabilities, classes, gates)
+    return Predictions.from_entries(dataset.entries, outputs.probabilities, classes, gates)
 
 
 def record_fits(loaded: Loaded, calibration: StoredCalibration) -> Certificate:

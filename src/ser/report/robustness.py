@@ -180,7 +180,9 @@ def predict_spoiled(
             advance(1)
     if not predicted:
         return {}, dict(left_out)
-    return {name: Predictions.of(predicted, np.array(rows), recogniser.classes) for name, rows in probabilities.items()}, dict(left_out)
+    return {name: Predictions.from_entries(predicted, np.array(rows), recogniser.classes) for name, rows in probabilities.items()}, dict(
+        left_out
+    )
 
 
 def choose_evenly(entries: Sequence[Entry], clips: int, seed: int) -> list[Entry]:
