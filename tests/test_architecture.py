@@ -7,6 +7,7 @@ import ast
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -70,9 +71,14 @@ def wing(module: str) -> str:
     return first if first in WINGS else TOP
 
 
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported(path: Path, *, at_import_only: bool = False) -> Iterator[tuple[str, int]]:
     """(dotted name, line) of everything that a file imports, or only of what it imports as soon as it is imported itself."""
-    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    waiting: list[ast.AST] = [parse(path)]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Import):

@@ -356,3 +356,9 @@ def test_every_ablation_says_what_its_name_says() -> None:
     assert {config.model.name for config in configs.values()} == {"ssl_spectral_moe"}
     assert {name for name, config in configs.items() if config.model.ssl_spectral_moe.fusion == "concat"} == {"moe_concat"}
     assert {name for name, config in configs.items() if config.ssl.layers != "all"} == {"moe_single_layer"}
+
+
+def test_the_schema_of_a_config_names_the_features() -> None:
+    """For editors that complete a config."""
+    types = ExperimentConfig.model_json_schema()["$defs"]["FeaturesConfig"]["properties"]["types"]
+    assert types["items"]["enum"] == ["ssl", "mel", "mfcc", "chroma"]

@@ -7,7 +7,7 @@ torch.
 
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
 from ser.emotions import EMOTIONS
 from ser.families import entry_of, feature_names
@@ -44,7 +44,7 @@ def known_feature(value: object) -> str:
     return value
 
 
-Feature = Annotated[str, PlainValidator(known_feature)]
+Feature = Annotated[str, PlainValidator(known_feature), WithJsonSchema({"type": "string", "enum": list(feature_names())})]
 """Name of a feature of any family."""
 
 

@@ -59,12 +59,12 @@ def folders_of(config: ExperimentConfig, name: str) -> list[Path]:
 
 
 def store_folder(config: ExperimentConfig, name: str = SPECTRAL) -> Path:
-    """Of the features of all utterances."""
+    """Of the features of all utterances, where nothing else is named the spectral ones."""
     return paths.features_folder(config.project) / store_spec(config, name).folder_name
 
 
 def augmented_folder(config: ExperimentConfig, name: str = SPECTRAL) -> Path | None:
-    """Of the altered copies of the training clips, where the config asks for them."""
+    """Of the altered copies of the training clips, where the config asks for them; name as of `store_folder`."""
     return paths.features_folder(config.project) / augmented_spec(config, name).folder_name if config.augmentations.copies else None
 
 
