@@ -5,7 +5,9 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,11 @@ from workspace import Workspace, make_workspace
 
 LONGEST_WORD = 80
 
+CLOCK_AHEAD = 86_461
+"""A day and a minute in seconds."""
+COLLECTED_AHEAD = pytest.StashKey[int]()
+"""Seconds by which the clock was ahead while this process collected."""
+
 MEMORY = Path("/dev/shm")
 """A file system in memory. The tests write and sync some thirty thousand files, which on a disk takes longer than the tests themselves."""
 MEMORY_NEEDED = 4 << 30
@@ -26,9 +33,29 @@ MEMORY_NEEDED = 4 << 30
 
 
 def pytest_configure() -> None:
-    """Where memory is plentiful, temporary folders stand in it; whoever set the variable, or gives `--basetemp`, chose a place of their own."""
+    """Temporary folders go to memory where there is enough of it, unless the user sets the variable or `--basetemp`."""
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@contextmanager
+def other_clock(worker: str) -> Iterator[int]:
+    """In every second process of pytest-xdist the clock is ahead of the real one, by this number of seconds."""
+    ahead = CLOCK_AHEAD if worker.startswith("gw") and int(worker[2:]) % 2 else 0
+    seconds, nanoseconds = time.time, time.time_ns
+    time.time, time.time_ns = lambda: seconds() + ahead, lambda: nanoseconds() + ahead * 10**9
+    try:
+        yield ahead
+    finally:
+        time.time, time.time_ns = seconds, nanoseconds
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Tests whose ids depend on the time would be collected otherwise by the next process, and end the run: see `test_collection.py`."""
+    with other_clock(os.environ.get("PYTEST_XDIST_WORKER", "")) as ahead:
+        session.config.stash[COLLECTED_AHEAD] = ahead
+        return (yield)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
