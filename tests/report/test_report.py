@@ -1,6 +1,7 @@
 """`ser report`: one page that needs nothing else, and a card that says what binds its reader."""
 
 import base64
+import html
 import io
 import json
 import math
@@ -33,6 +34,7 @@ from ser.report.facts import RunFacts, read_facts
 from ser.report.figures.speakers import SpeakerPoint
 from ser.report.page import Note, Table
 from ser.report.sections import examples as example_sections
+from ser.report.sections import parts as section_parts
 from ser.report.sections.curves import curves_section
 from ser.report.sections.data import protocol_name, protocol_title
 from ser.report.sections.perceived import perceived_section
@@ -154,6 +156,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     few_examples(monkeypatch)
 
 
+@pytest.fixture
+def unpainted(monkeypatch: pytest.MonkeyPatch, quick: None) -> None:
+    """Pictures are boxes with their descriptions: for tests of the words around them. Drawing them takes most of a report's time."""
+    monkeypatch.setattr(
+        section_parts, "inline_svg", lambda _figure, _name, description: f'<svg role="img" aria-label="{html.escape(description)}"></svg>'
+    )
+
+
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory, finished: Run) -> Run:
     """With a report without sound and without robustness. Not to be changed."""
@@ -208,7 +218,7 @@ def test_equal_runs_give_equal_pages(reported: Run, tmp_path: Path, quick: None)
 
 
 def test_the_words_stand_nowhere_in_the_report_of_a_random_split_and_absent_recordings_are_told_once(
-    workspace: Workspace, quick: None, ser: Ser
+    workspace: Workspace, unpainted: None, ser: Ser
 ) -> None:
     split = "split={name: random, rule: random, kind: sample-disjoint}"
     workspace.run("extract,load", split)
@@ -222,7 +232,7 @@ def test_the_words_stand_nowhere_in_the_report_of_a_random_split_and_absent_reco
     assert "Not measured: the manifest that says where the recordings lie is not here." in page.text
 
 
-def test_a_run_without_val_says_so(savee: Workspace, quick: None, ser: Ser) -> None:
+def test_a_run_without_val_says_so(savee: Workspace, unpainted: None, ser: Ser) -> None:
     split = "split={rule: explicit-speakers, test_speakers: [savee/DC]}"
     savee.run("extract,transform,load", split)
     run = savee.train("no-val", split, "train.epochs=1")
@@ -239,7 +249,7 @@ def test_a_run_without_val_says_so(savee: Workspace, quick: None, ser: Ser) -> N
     assert "calibration.json" not in card_of(run), "it is not there to be read"
 
 
-def test_a_mixture_of_experts_tells_whom_it_listened_to(tmp_path: Path, quick: None, ser: Ser) -> None:
+def test_a_mixture_of_experts_tells_whom_it_listened_to(tmp_path: Path, unpainted: None, ser: Ser) -> None:
     write_trees(tmp_path / "raw", ["savee"], takes=1)
     space = make_workspace(tmp_path, tmp_path / "raw", tiny_backbone("wavlm"))
     space.run("extract,transform,load")
@@ -259,7 +269,7 @@ def test_a_mixture_of_experts_tells_whom_it_listened_to(tmp_path: Path, quick: N
     assert "audio" in absent.tags, "the recordings are here all the same"
 
 
-def test_names_are_text_and_nothing_else(tmp_path: Path, finished: Run, quick: None, ser: Ser) -> None:
+def test_names_are_text_and_nothing_else(tmp_path: Path, finished: Run, unpainted: None, ser: Ser) -> None:
     run = copy_of(finished, tmp_path / "<script>alert(1)<|script> *x* {{ 7*7 }}")
     page = told(ser, run, "--clips", "0", "--no-audio")
     assert "script" not in page.tags
@@ -267,7 +277,7 @@ def test_names_are_text_and_nothing_else(tmp_path: Path, finished: Run, quick: N
     assert card_of(run).startswith(r"# \<script\>alert(1)\<\|script\> \*x\* \{\{ 7\*7 \}\}: spectral\_crnn")
 
 
-def test_the_recordings_may_have_changed_since(tmp_path: Path, finished: Run, prepared: Workspace, quick: None, ser: Ser) -> None:
+def test_the_recordings_may_have_changed_since(tmp_path: Path, finished: Run, prepared: Workspace, unpainted: None, ser: Ser) -> None:
     """One was replaced by another of the same length; the page does not show what the model never heard."""
     run = copy_of(finished, tmp_path / "run")
     shutil.copytree(prepared.raw, tmp_path / "raw")
@@ -412,7 +422,7 @@ def test_a_certificate_that_does_not_prove_what_it_declares_is_refused(run: Run,
     refused(ser, run, 3, "train and test share 1 samples")
 
 
-def test_what_a_killed_report_left_is_removed(run: Run, quick: None, ser: Ser) -> None:
+def test_what_a_killed_report_left_is_removed(run: Run, unpainted: None, ser: Ser) -> None:
     leftover = run.folder / ".report.html.1.tmp"
     leftover.write_text("half a pa")
     told(ser, run, "--clips", "0", "--no-audio")
