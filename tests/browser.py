@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserType, Page
 
 CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run", "--mute-audio")
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run", "--mute-audio")
 MILLISECONDS = 1000 * PATIENCE
 """That a page waits for what must come."""
 REFUSED = "Failed to load resource: the server responded with a status of 4"
