@@ -283,7 +283,7 @@ class LabelsConfig(Config):
 
 
 class AugmentationsConfig(Config):
-    """Waveform augmentation of the training set, disabled with 0 copies. All alterations but `speed` need the extra `augment`."""
+    """Waveform augmentation of the training set, disabled with 0 copies. Pitch shift and time stretching need the extra `augment`."""
 
     copies: int = Field(default=0, ge=0, le=20)
     """Number of altered copies of every training clip (`<id>~1` and so on); each epoch uses one version of a clip, drawn at random."""
@@ -291,11 +291,11 @@ class AugmentationsConfig(Config):
     """Probability of each alteration below."""
     noise_snr_db: Range | None = (10.0, 30.0)
     """Range of the signal-to-noise ratio of added white noise in dB; `null` adds none."""
-    pitch_semitones: Range | None = (-2.0, 2.0)
+    pitch_semitones: Range | None = None
     """Range of the pitch shift in semitones, negative for down; `null` leaves the pitch unchanged."""
-    stretch_rate: Range | None = (0.9, 1.1)
+    stretch_rate: Range | None = None
     """Range of the time-stretching factor, which keeps the pitch; `null` disables it."""
-    speed: Range | None = None
+    speed: Range | None = (0.9, 1.1)
     """Range of the playback-speed factor, which shifts pitch and formants as well and so changes the voice; `null` disables it."""
     seed: Seed = 42
     """Random seed of augmentation; with the clip's id and the number of the copy it determines a copy."""
@@ -303,7 +303,7 @@ class AugmentationsConfig(Config):
     @property
     def needs_library(self) -> bool:
         """Whether a copy is altered by anything that the extra brings."""
-        return bool(self.noise_snr_db or self.pitch_semitones or self.stretch_rate)
+        return bool(self.pitch_semitones or self.stretch_rate)
 
     @field_validator("noise_snr_db", "pitch_semitones", "stretch_rate", "speed")
     @classmethod

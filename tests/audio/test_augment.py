@@ -8,22 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ser.audio.augment import Augmenter, change_speed
+from ser.audio.augment import NOISE_VERSION, Augmenter, add_noise, change_speed, seeded
 from ser.audio.decode import audio_hash, read_audio
 from ser.audio.waveform import Waveform
 from ser.config import AugmentationsConfig, ExperimentConfig
+from ser.config_file import load_config
 from ser.corpora.manifest import Manifest, Utterance, copy_id, write_manifest
 from ser.errors import ConfigError, DataError
+from ser.families import SPECTRAL
 from ser.features.store import FeatureStore
 from ser.pipeline import paths
-from ser.pipeline.stores import augmented_folder, store_folder
+from ser.pipeline.stores import augmented_folder, augmented_spec, store_folder
 from ser.pipeline.transform import plan, transform
 from ser.system.tables import write_table
 
-pytest.importorskip("audiomentations")
 soundfile = pytest.importorskip("soundfile")
 
 ALWAYS = AugmentationsConfig(copies=2, probability=1.0)
+LIBRARY: dict[str, Any] = {"pitch_semitones": (2.0, 2.0), "stretch_rate": (0.8, 0.8), "speed": None, "noise_snr_db": None}
+"""What only audiomentations does."""
 TONE: Waveform = np.sin(np.arange(8000, dtype=np.float32) / 5)
 
 
@@ -57,9 +60,8 @@ def test_speed_moves_pitch_and_length_by_one_factor() -> None:
     assert abs(spectrum.argmax() * 16_000 / len(faster) - 550) < 2
 
 
-def test_speed_alone_needs_no_library_and_draws_within_its_range(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "audiomentations", None)
-    alone = AugmentationsConfig(copies=2, probability=1, noise_snr_db=None, pitch_semitones=None, stretch_rate=None, speed=(0.8, 1.25))
+def test_speed_draws_within_its_range() -> None:
+    alone = AugmentationsConfig(copies=2, probability=1, noise_snr_db=None, speed=(0.8, 1.25))
     augmenter = Augmenter(alone, 16_000)
     lengths = [len(augmenter.alter(TONE, f"clip{number}~1")) for number in range(20)]
     assert len(set(lengths)) > 10
@@ -69,8 +71,42 @@ def test_speed_alone_needs_no_library_and_draws_within_its_range(monkeypatch: py
     assert np.array_equal(never.alter(TONE, "clip3~1"), TONE)
 
 
+def test_noise_has_the_power_that_its_ratio_says_and_an_offset_counts_for_nothing() -> None:
+    with seeded("noise"):
+        noise = add_noise(TONE, 20) - TONE
+    with seeded("noise"):
+        of_offset = add_noise(TONE + 0.5, 20) - (TONE + 0.5)
+    assert 10 * np.log10(np.var(TONE) / np.var(noise)) == pytest.approx(20, abs=0.2)
+    assert np.allclose(of_offset, noise, atol=1e-6)
+    spectrum = np.square(np.abs(np.fft.rfft(noise))).reshape(-1)[1:4001].reshape(8, -1).mean(axis=1)
+    assert spectrum.max() / spectrum.min() < 1.5, "white"
+
+
+@pytest.mark.parametrize("samples", [0, 1, 100])
+def test_silence_gets_no_noise(samples: int) -> None:
+    silence = np.zeros(samples, np.float32)
+    assert np.array_equal(add_noise(silence, 10), silence)
+
+
+@pytest.mark.parametrize("name", ["spectral_crnn.yaml", "spectral_crnn_six.yaml", "ssl_spectral_moe.yaml", "demo.yaml"])
+def test_the_shipped_configs_need_no_extra_to_alter_clips(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "audiomentations", None)
+    shipped = load_config(name).augmentations
+    Augmenter(shipped.model_copy(update={"probability": 1.0}), 16_000).alter(TONE, "a~1")
+    Augmenter(ALWAYS, 16_000).alter(TONE, "a~1")
+    assert not shipped.needs_library
+    assert not AugmentationsConfig().needs_library
+
+
+def test_the_noise_of_this_program_has_a_store_of_its_own(tmp_path: Path) -> None:
+    """Not that of copies whose noise audiomentations added."""
+    spec = augmented_spec(configure(tmp_path), SPECTRAL)
+    assert spec.ingredients["noise_version"] == NOISE_VERSION
+    assert "noise_version" not in augmented_spec(configure(tmp_path, noise_snr_db=None), SPECTRAL).ingredients
+
+
 def test_speed_has_a_store_of_its_own_and_leaves_the_old_ones_valid(tmp_path: Path) -> None:
-    plain, voices = configure(tmp_path), configure(tmp_path, speed=[0.9, 1.1])
+    plain, voices = configure(tmp_path, speed=None), configure(tmp_path, speed=[0.9, 1.1])
     assert augmented_folder(plain) != augmented_folder(voices)
     assert store_folder(plain) == store_folder(voices)
 
@@ -97,12 +133,14 @@ def test_the_global_generators_go_on_as_if_nothing_had_happened() -> None:
     assert (random.random(), np.random.random()) == expected  # noqa: NPY002
 
 
-OFF: dict[str, Any] = {"noise_snr_db": None, "pitch_semitones": None, "stretch_rate": None}
+OFF: dict[str, Any] = {"noise_snr_db": None, "pitch_semitones": None, "stretch_rate": None, "speed": None}
 
 
 @pytest.mark.parametrize("setting", [{}, {"noise_snr_db": (20, 20)}, {"pitch_semitones": (2, 2)}, {"stretch_rate": (0.8, 0.8)}], ids=str)
 def test_each_alteration_does_what_it_is_called(setting: dict[str, Any]) -> None:
     config = AugmentationsConfig.model_validate({"copies": 1, "probability": 1.0, **OFF, **setting})
+    if config.needs_library:
+        pytest.importorskip("audiomentations")
     altered = Augmenter(config, 16_000).alter(TONE, "a~1")
     assert altered.dtype == np.float32
     assert altered.ndim == 1
@@ -173,7 +211,7 @@ def test_other_alterations_get_another_store_and_the_originals_stay(tree: Path) 
 def test_without_the_library_it_says_what_to_install(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "audiomentations", None)
     with pytest.raises(ConfigError, match=r"pip install 'ser\[augment\]'"):
-        transform(configure(tree))
+        transform(configure(tree, **LIBRARY))
     assert len(transform(configure(tree, copies=0))) == 1
 
 
@@ -209,6 +247,9 @@ def test_copies_carry_the_id_of_their_original() -> None:
     ids=str,
 )
 def test_what_was_done_to_the_last_copy_is_told(setting: dict[str, Any], told: str) -> None:
-    augmenter = Augmenter(AugmentationsConfig.model_validate({"probability": 1.0, **OFF, **setting}), 16_000)
+    config = AugmentationsConfig.model_validate({"probability": 1.0, **OFF, **setting})
+    if config.needs_library:
+        pytest.importorskip("audiomentations")
+    augmenter = Augmenter(config, 16_000)
     augmenter.alter(TONE, "a~1")
     assert augmenter.last_changes() == told

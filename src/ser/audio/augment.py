@@ -1,4 +1,4 @@
-"""Altered copies of training clips: another voice, pitch, tempo, noise. All but the first need the extra `augment`."""
+"""Altered copies of training clips: speed, noise, pitch, tempo. The last two need the extra `augment`."""
 
 import hashlib
 import random
@@ -17,7 +17,10 @@ from ser.errors import ConfigError
 from ser.system.optional import install_hint
 
 CODE_VERSION = 1
-"""Part of the fingerprint of the copies' store: raise it when a change here changes what a copy sounds like."""
+"""Part of the fingerprint of the copies' store: raise it when a change here changes every copy."""
+
+NOISE_VERSION = 1
+"""Part of the fingerprint of the copies' store where noise is added; before there was one, audiomentations added the noise."""
 
 Waveform = npt.NDArray[np.float32]
 
@@ -40,18 +43,18 @@ class Chain(Protocol):
 class Augmenter:
     """Alters waveforms at one sample rate, (samples,) -> (samples,); changed speed changes their number.
 
-    What a copy sounds like depends on the config's seed and the copy's key alone, not on what was altered before.
+    A copy depends on the config's seed and the copy's key alone, not on what was altered before.
 
     Raises:
-        ConfigError: the extra `augment` is not installed.
+        ConfigError: the config shifts pitch or stretches time, and the extra `augment` is not installed.
     """
 
     def __init__(self, config: AugmentationsConfig, sample_rate: int) -> None:
         self.seed, self.sample_rate = config.seed, sample_rate
-        self.speed, self.probability = config.speed, config.probability
+        self.speed, self.noise_snr_db, self.probability = config.speed, config.noise_snr_db, config.probability
         self.chain = build_chain(config) if config.needs_library else None
-        self.last: tuple[float, Waveform] = (1.0, np.zeros(0, np.float32))
-        """Of the last copy: the factor of speed, and its samples."""
+        self.last: tuple[float, float | None] = (1.0, None)
+        """Of the last copy: the speed factor, and the signal-to-noise ratio in dB, None without noise."""
 
     def alter(self, waveform: Waveform, key: str) -> Waveform:
         """
@@ -59,45 +62,49 @@ class Augmenter:
             key: the id of the copy, as of `ser.corpora.manifest.copy_id`.
         """
         with seeded(f"{self.seed}/{key}"):
-            factor = draw_factor(self.speed, self.probability)
-            altered = change_speed(waveform, factor, self.sample_rate)
+            factor = draw(self.speed, self.probability)
+            altered = change_speed(waveform, 1.0 if factor is None else factor, self.sample_rate)
             if self.chain is not None:
                 altered = np.asarray(self.chain(samples=altered, sample_rate=self.sample_rate), np.float32)
-        self.last = factor, altered
+            snr_db = draw(self.noise_snr_db, self.probability)
+            if snr_db is not None:
+                altered = add_noise(altered, snr_db)
+        self.last = 1.0 if factor is None else factor, snr_db
         return altered
 
     def last_changes(self) -> str:
-        """What was done to the last copy: `pitch -1.3 semitones, tempo x 0.93, noise at 22 dB` (of signal to noise)."""
-        factor, altered = self.last
-        done = {} if self.chain is None else {type(step).__name__: step.parameters for step in self.chain.transforms}
-        made = {name: values for name, values in done.items() if values["should_apply"]}
+        """What was done to the last copy: `speed x 0.930, noise at 22 dB` (of signal to noise)."""
+        factor, snr_db = self.last
+        steps = [] if self.chain is None else self.chain.transforms
+        made = {type(step).__name__: step.parameters for step in steps if step.parameters["should_apply"]}
         parts = [f"speed x {factor:.3f}"] if factor != 1.0 else []
         if "PitchShift" in made:
             parts.append(f"pitch {made['PitchShift']['num_semitones']:+.1f} semitones")
         if "TimeStretch" in made:
             parts.append(f"tempo x {made['TimeStretch']['rate']:.2f}")
-        if "AddGaussianSNR" in made:
-            parts.append(f"noise at {signal_to_noise(altered, made['AddGaussianSNR']['noise_std']):.0f} dB")
+        if snr_db is not None:
+            parts.append(f"noise at {snr_db:.0f} dB")
         return ", ".join(parts) or "unaltered"
 
 
-def signal_to_noise(noisy: Waveform, deviation: float) -> float:
-    """dB, of a waveform to which noise of this standard deviation was added.
+def draw(limits: tuple[float, float] | None, probability: float) -> float | None:
+    """A number between the limits from numpy's global generator, with this probability; else None."""
+    if limits is None or np.random.random() >= probability:  # noqa: NPY002
+        return None
+    return float(np.random.uniform(*limits))  # noqa: NPY002
 
-    >>> noise = np.random.default_rng(0).normal(0, 0.1, 100_000).astype(np.float32)
-    >>> round(signal_to_noise(1 + noise, 0.1), 1)
-    20.0
+
+def add_noise(waveform: Waveform, snr_db: float) -> Waveform:
+    """White Gaussian noise from numpy's global generator, at this ratio of the powers of signal and noise in dB.
+
+    The mean does not count as signal: a constant offset carries no speech, but would raise the noise.
+
+    Shape:
+        (samples,) -> (samples,)
     """
-    noise = deviation**2
-    signal = max(float(np.square(noisy, dtype=np.float64).mean()) - noise, np.finfo(np.float64).tiny)
-    return float(10 * np.log10(signal / noise))
-
-
-def draw_factor(speed: tuple[float, float] | None, probability: float) -> float:
-    """Of speed, from numpy's global generator; 1 leaves a clip as it is."""
-    if speed is None or np.random.random() >= probability:  # noqa: NPY002
-        return 1.0
-    return float(np.random.uniform(*speed))  # noqa: NPY002
+    power = float(waveform.var(dtype=np.float64)) if len(waveform) else 0.0
+    deviation = (power / 10 ** (snr_db / 10)) ** 0.5
+    return waveform + np.random.normal(0.0, deviation, len(waveform)).astype(np.float32)  # noqa: NPY002
 
 
 def change_speed(waveform: Waveform, factor: float, sample_rate: int) -> Waveform:
@@ -112,7 +119,7 @@ def change_speed(waveform: Waveform, factor: float, sample_rate: int) -> Wavefor
 
 
 def build_chain(config: AugmentationsConfig) -> Chain:
-    """The alterations that the config does not switch off, each made with its probability."""
+    """Pitch shift and time stretching, where the config asks for them, each made with its probability."""
     library = import_audiomentations()
     p = config.probability
     steps = []
@@ -120,8 +127,6 @@ def build_chain(config: AugmentationsConfig) -> Chain:
         steps.append(library.PitchShift(*config.pitch_semitones, p=p))
     if config.stretch_rate:
         steps.append(library.TimeStretch(*config.stretch_rate, leave_length_unchanged=False, p=p))
-    if config.noise_snr_db:
-        steps.append(library.AddGaussianSNR(*config.noise_snr_db, p=p))
     chain: Chain = library.Compose(steps)
     return chain
 
@@ -148,7 +153,7 @@ def import_audiomentations() -> ModuleType:
 
 
 def missing_extra(module: str | None) -> ConfigError:
-    return ConfigError(f"augmentations.copies needs {module}, which is not installed: {install_hint('augment')}")
+    return ConfigError(f"augmentations.pitch_semitones and stretch_rate need {module}, which is not installed: {install_hint('augment')}")
 
 
 @contextmanager

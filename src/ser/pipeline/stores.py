@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ser.audio.augment import CODE_VERSION as AUGMENT_VERSION
-from ser.audio.augment import library_version
+from ser.audio.augment import NOISE_VERSION, library_version
 from ser.config import ExperimentConfig
 from ser.families import SPECTRAL
 from ser.features.family import FeatureFamily
@@ -86,6 +86,8 @@ def augmented_spec(config: ExperimentConfig, name: str) -> StoreSpec:
     if config.augmentations.speed:  # left out where it is not set, as before there was such a setting: stores of that time stay valid
         settings["speed"] = list(config.augmentations.speed)
     ingredients = {**spec.ingredients, "augment_version": AUGMENT_VERSION, "augmentations": settings}
+    if config.augmentations.noise_snr_db:
+        ingredients["noise_version"] = NOISE_VERSION
     if config.augmentations.needs_library:
         ingredients["audiomentations"] = library_version()
     return StoreSpec(family.augmented_name, spec.dims, spec.frame_rate, spec.dtype, ingredients)
