@@ -68,7 +68,7 @@ def test_bfloat16_where_it_was_asked_for_or_has_instructions(
 def test_threads_are_those_of_the_config_or_one_for_each_core(monkeypatch: pytest.MonkeyPatch, threads: int | None, expected: int) -> None:
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
-    monkeypatch.setattr("os.cpu_count", lambda: 5)
+    monkeypatch.setattr(device_module, "available_cores", lambda: 5)
     monkeypatch.setattr(device_module, "keep_memory", lambda: None)
     prepare_process(RuntimeConfig(threads=threads))
     assert asked == [expected]
