@@ -40,6 +40,7 @@ from ser.splits.protocols import Fold, Protocol, find_protocol
 from ser.splits.split import CERTIFICATE_FILE, Split, make_split, read_split, write_split
 from ser.system.console import say
 from ser.system.files import digest_json, exclusive_lock, remove_leftovers
+from ser.system.launcher import refuse_several_processes
 from ser.system.tables import read_table
 from ser.wording import percent
 
@@ -111,6 +112,7 @@ def run_protocol(
         ArtefactError, LeakageError: as of the steps.
         LockedError: another process runs this protocol with these settings.
     """
+    refuse_several_processes()
     protocol = find_protocol(name or config.protocol.name or unnamed())
     if folds is None and config.protocol.fold is not None:
         folds = [config.protocol.fold]

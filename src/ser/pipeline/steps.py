@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ser.config import ExperimentConfig
 from ser.pipeline.extras import check_extras
+from ser.system.launcher import refuse_several_processes
 
 
 def run_steps(
@@ -12,8 +13,9 @@ def run_steps(
     """Run the named steps in the order given. Each imports its own libraries: extract and transform load no torch.
 
     Raises:
-        ConfigError: the config asks for an extra that is not installed; else as of the steps.
+        ConfigError: the config asks for an extra that is not installed, or this process is one of several; else as of the steps.
     """
+    refuse_several_processes()
     check_extras(config, steps)
     for step in steps:
         match step:

@@ -29,6 +29,7 @@ from ser.splits.split import CERTIFICATE_FILE, write_split
 from ser.system.console import print_table, say
 from ser.system.device import prepare_process
 from ser.system.files import exclusive_lock, remove_leftovers, write_json
+from ser.system.launcher import refuse_several_processes
 from ser.system.memory import memory_errors
 from ser.training.batches import SpeechDataset
 from ser.training.predict_split import predict_dataset
@@ -44,7 +45,8 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
     """Train, select the epoch on val, measure on test.
 
     Raises:
-        ConfigError: a run of that name exists; the run to resume has another config; the device or an extra is not here.
+        ConfigError: a run of that name exists; the run to resume has another config; the device or an extra is not here; this process
+            is one of several.
         DataError: an earlier step has not run for this config, or not again since a change; the loss is not finite; nothing to resume; the
             memory does not suffice.
         ArtefactError: the store, the run to resume or its checkpoint is damaged, or of another network.
@@ -53,6 +55,7 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
     """
     import torch
 
+    refuse_several_processes()
     check_installed(config.tracking)
     prepare_process(config.runtime)
     resumed = find_run(config, run_name) if resume else None
