@@ -5,6 +5,10 @@
 
 from importlib import import_module
 
+from ser.system.environment import set_defaults
+
+set_defaults()  # first of all: some dependencies read them when they are loaded
+
 __version__ = "0.1.0"
 
 LAZY = {"Predictor": "ser.inference.predictor", "Prediction": "ser.inference.predictor"}
