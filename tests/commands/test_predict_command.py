@@ -212,8 +212,8 @@ def locked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "locked").mkdir()
     scandir = os.scandir
 
-    def refuse(path: str) -> Any:
-        if Path(path).name == "locked":
+    def refuse(path: str | Path | int) -> Any:
+        if not isinstance(path, int) and Path(path).name == "locked":
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 

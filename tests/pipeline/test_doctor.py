@@ -76,7 +76,7 @@ def test_a_device_that_the_config_wants_and_the_machine_lacks_is_missing(prepare
 def test_an_extra_is_missing_only_where_the_config_asks_for_it(prepared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step, "is_installed", lambda *_: False)
     step.doctor(prepared.config())
-    assert missing(prepared, "augmentations.copies=1") == "missing: extra augment"
+    assert missing(prepared, "augmentations={copies: 1, pitch_semitones: [-1, 1]}") == "missing: extra augment"
     step.doctor(prepared.config(SPEED_ALONE))
     assert missing(prepared, *with_backbone(tiny_backbone("wavlm"))) == "missing: extra ssl"
 

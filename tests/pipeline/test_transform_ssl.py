@@ -439,7 +439,10 @@ def test_hidden_states_that_the_backbone_lacks_are_refused_before_anything_is_wr
 
 @pytest.mark.parametrize(
     ("module", "more", "way_out"),
-    [("transformers", [], "leave ssl out"), ("audiomentations", ["augmentations.copies=1"], "augmentations.copies=0")],
+    [
+        ("transformers", [], "leave ssl out"),
+        ("audiomentations", ["augmentations={copies: 1, pitch_semitones: [-1, 1]}"], "augmentations.copies=0"),
+    ],
 )
 def test_a_missing_extra_is_told_before_the_first_step(
     space: Workspace, monkeypatch: pytest.MonkeyPatch, module: str, more: list[str], way_out: str
