@@ -113,7 +113,7 @@ def test_a_device_that_is_not_here_leaves_no_run(prepared: Workspace, ser: Ser, 
     runs = ("--set", f"project.runs_dir={tmp_path / 'runs'}")
     answer = ser("--config", prepared.config_file, "--steps", "train", "--set", f"train.device={absent}", *runs, "--run-name", "x")
     assert answer.code == 2
-    assert f"train.device {absent} is not available here" in answer.err
+    assert f"train.device {absent} is not available on this machine" in answer.err
     assert not (tmp_path / "runs").exists()
 
 

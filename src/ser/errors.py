@@ -5,7 +5,7 @@ SerError
 ├── DataError        3  the user's data, or a step that has not run yet
 │   ├── AudioError   3  one file; carries a reason code of `ser.reasons`
 │   └── LeakageError 3  the certificate of a split does not hold
-├── ArtefactError    4  something this program wrote is damaged, or of another kind
+├── ArtefactError    4  something this program wrote is corrupted, or of another kind
 └── LockedError      5  another process works on the same output
 """
 
@@ -46,7 +46,7 @@ class LeakageError(DataError):
 
 
 class ArtefactError(SerError):
-    """A stored artefact (feature store, checkpoint) that is damaged or does not fit."""
+    """A stored artefact (feature store, checkpoint) that is corrupted or does not fit."""
 
     exit_code = 4
 

@@ -114,7 +114,7 @@ def test_a_damaged_table_is_one_line_that_names_it(tmp_path: Path, rows: list[di
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4057953\n", r"\(lacks the column\(s\) A, D, F, H, N, S"),
         (b"", r"\(lacks the column"),
         (b'"","A","D","F","H","N","S","fileName","numResponses"\n"100001",1\n', r"\(row 1: the number of cells"),
-        (b'"","A","D","F","H","N","S","fileName","numResponses"\n"100001",1,0,0,0,0,0,"1001_DFA', r"\(is damaged"),
+        (b'"","A","D","F","H","N","S","fileName","numResponses"\n"100001",1,0,0,0,0,0,"1001_DFA', r"\(is corrupted"),
         (b"\x00" * 100, r"\("),
     ],
 )

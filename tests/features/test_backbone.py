@@ -285,7 +285,7 @@ def test_another_sample_rate_is_an_error() -> None:
 
 def test_a_device_that_is_not_here_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match=r"ssl\.device cuda is not available here"):
+    with pytest.raises(ConfigError, match=r"ssl\.device cuda is not available on this machine"):
         resolved_precision(SslConfig(device="cuda"))
 
 
@@ -325,7 +325,7 @@ def test_too_little_memory_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 99999999999 bytes")
 
     monkeypatch.setattr(ours.network, "states", states)
-    with pytest.raises(DataError, match=r"the memory does not suffice: lower audio\.duration"):
+    with pytest.raises(DataError, match=r"out of memory: lower audio\.duration"):
         ours.extract([noise(WHOLE)])
 
 

@@ -108,10 +108,10 @@ SPOILT: dict[str, tuple[Callable[[Path], None], str]] = {
     "no config": (absent(CONFIG), "is no backbone: config.json: No such file"),
     "no preprocessor": (absent(PREPROCESSOR), "is no backbone: preprocessor_config.json: No such file"),
     "no weights": (absent(WEIGHTS), "lacks weights"),
-    "config is no JSON": (written(CONFIG, "{"), "config.json is damaged"),
-    "config is nested without end": (written(CONFIG, "[" * 200_000), "config.json is damaged"),
-    "config is no object": (written(CONFIG, "[]"), "config.json is damaged"),
-    "preprocessor is no JSON": (written(PREPROCESSOR, "\0"), "preprocessor_config.json is damaged"),
+    "config is no JSON": (written(CONFIG, "{"), "config.json is corrupted"),
+    "config is nested without end": (written(CONFIG, "[" * 200_000), "config.json is corrupted"),
+    "config is no object": (written(CONFIG, "[]"), "config.json is corrupted"),
+    "preprocessor is no JSON": (written(PREPROCESSOR, "\0"), "preprocessor_config.json is corrupted"),
     "another model": (with_value(model_type="bert"), "holds a model of type bert; a backbone is one of wavlm, hubert"),
     "no type": (without("model_type"), "holds a model of type None"),
     "no width": (without("hidden_size"), "is incomplete.*hidden_size"),
@@ -231,7 +231,7 @@ def test_a_local_folder_in_parts_is_known_by_all_of_them(folder: Path) -> None:
 def test_a_damaged_index_is_told(folder: Path, text: str) -> None:
     in_parts(folder, SAFETENSORS, (1, 2, 3))
     (folder / SAFETENSORS).write_text(text)
-    with pytest.raises(DataError, match=r"model\.safetensors\.index\.json is damaged"):
+    with pytest.raises(DataError, match=r"model\.safetensors\.index\.json is corrupted"):
         find_backbone(local(folder))
 
 

@@ -1,4 +1,4 @@
-"""The store gives back what was put in, refuses what it lacks, and finds what is damaged before it is used."""
+"""The store gives back what was put in, refuses what it lacks, and finds what is corrupted before it is used."""
 
 import json
 import shutil
@@ -190,7 +190,7 @@ DAMAGES: list[Callable[[Path], None]] = [
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_damage_is_found_and_named(folder: Path, damage: Callable[[Path], None]) -> None:
     damage(folder)
-    with pytest.raises(ArtefactError, match=r"is damaged: .*--repair") as caught:
+    with pytest.raises(ArtefactError, match=r"is corrupted: .*--repair") as caught:
         FeatureStore.open(folder).verify()
     assert any(path.stem in str(caught.value) for path in [*matrices(folder), *folder.glob("*.json")])
 
@@ -227,8 +227,8 @@ def test_of_one_utterance_only_its_own_shard_is_read(folder: Path) -> None:
     [
         ("schema", 9, "schema 9, this version reads 1"),
         ("frame_rate", 99, "fingerprint"),
-        ("dims", None, "damaged"),
-        ("extra", 1, "damaged"),
+        ("dims", None, "corrupted"),
+        ("extra", 1, "corrupted"),
     ],
 )
 def test_a_changed_description_is_refused(folder: Path, key: str, value: object, message: str) -> None:
@@ -241,7 +241,7 @@ def test_a_changed_description_is_refused(folder: Path, key: str, value: object,
 def test_an_index_with_a_cell_that_is_no_number_is_refused(folder: Path) -> None:
     path = folder / "index.csv"
     path.write_text(path.read_text().replace(",0,4\n", ",zero,4\n"))
-    with pytest.raises(ArtefactError, match=r"index\.csv is damaged"):
+    with pytest.raises(ArtefactError, match=r"index\.csv is corrupted"):
         FeatureStore.open(folder)
 
 

@@ -56,7 +56,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
     "of a run that does not tell": (lambda run: write_json(run / "test_metrics.json", {}), "is not of the weights of best.pth"),
     "empty": (lambda run: (run / "model.onnx").write_bytes(b""), "is not of the weights of best.pth"),
     "cut": (lambda run: (run / "model.onnx").write_bytes((run / "model.onnx").read_bytes()[:-100]), "is no model exported"),
-    "damaged": (lambda run: flip(run / "model.onnx", 1000), "is damaged: its digest does not fit its content"),
+    "damaged": (lambda run: flip(run / "model.onnx", 1000), "is corrupted (checksum mismatch)"),
 }
 
 

@@ -387,7 +387,7 @@ def test_a_run_that_was_not_calibrated_answers_always(finished: Run, tmp_path: P
 def test_a_damaged_calibration_is_an_error(finished: Run, tmp_path: Path) -> None:
     shutil.copy(finished.best, tmp_path)
     Run(tmp_path).calibration.write_text("{}")
-    with pytest.raises(ArtefactError, match=r"calibration\.json is damaged"):
+    with pytest.raises(ArtefactError, match=r"calibration\.json is corrupted"):
         Predictor.load(tmp_path)
 
 

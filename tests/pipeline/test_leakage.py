@@ -182,7 +182,7 @@ def test_an_edited_normaliser_is_damage(workspace: Workspace, ser: Ser) -> None:
     path.write_text(json.dumps(content))
     answer = ser("--config", workspace.config_file, "--steps", "train")
     assert answer.code == 4
-    assert f"{path.name} is damaged: its digest does not fit" in answer.err
+    assert f"{path.name} is corrupted (checksum mismatch)" in answer.err
 
 
 def test_the_normaliser_of_another_split_is_not_used(workspace: Workspace, ser: Ser) -> None:

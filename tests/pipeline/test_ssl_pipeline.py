@@ -296,7 +296,7 @@ def test_a_device_that_only_the_transform_step_needs_may_be_missing(space: Works
     machine(monkeypatch, bf16=False)
     space.run("load", "ssl.device=cuda")
     space.train("elsewhere", ONE_EPOCH, "ssl.device=cuda")
-    with pytest.raises(ConfigError, match=r"ssl\.device cuda is not available here"):
+    with pytest.raises(ConfigError, match=r"ssl\.device cuda is not available on this machine"):
         space.run("transform", "ssl.device=cuda")
 
 

@@ -374,8 +374,8 @@ def test_without_weights_of_a_hub_model_whose_settings_are_here_nothing_is_writt
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (["ssl.device=cuda"], "ssl.device cuda is not available here"),
-        (["ssl.device=cuda", "ssl.precision=auto"], "ssl.device cuda is not available here"),
+        (["ssl.device=cuda"], "ssl.device cuda is not available on this machine"),
+        (["ssl.device=cuda", "ssl.precision=auto"], "ssl.device cuda is not available on this machine"),
         (["audio.sampling_rate=22050"], "audio.sampling_rate is 22050 Hz; .* takes 16000 Hz"),
     ],
     ids=str,

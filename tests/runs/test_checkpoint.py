@@ -80,7 +80,7 @@ def test_a_flipped_bit_is_found_or_without_effect(tmp_path_factory: pytest.TempP
 def test_a_tensor_of_a_layout_that_only_damage_makes_is_refused(tmp_path: Path, tensor: torch.Tensor) -> None:
     path = tmp_path / "odd.pth"
     torch.save({"schema": SCHEMA, "digest": "0" * 64, "content": {"weights": tensor}}, path)
-    with pytest.raises(ArtefactError, match=r"odd\.pth is damaged"):
+    with pytest.raises(ArtefactError, match=r"odd\.pth is corrupted"):
         load_checkpoint(path)
 
 
@@ -89,7 +89,7 @@ def test_a_flipped_weight_is_found(path: Path) -> None:
     weights = CONTENT["weights"]["a"].numpy().tobytes()
     assert content.count(weights) == 1
     path.write_bytes(content.replace(weights, weights[:4] + bytes([weights[4] ^ 1]) + weights[5:]))
-    with pytest.raises(ArtefactError, match=r"best\.pth is damaged"):
+    with pytest.raises(ArtefactError, match=r"best\.pth is corrupted"):
         load_checkpoint(path)
 
 
@@ -130,7 +130,7 @@ def test_code_is_refused_and_not_executed(tmp_path: Path, plain: bool) -> None:
     [
         ({"schema": SCHEMA + 1, "digest": digest({}), "content": {}}, f"schema {SCHEMA + 1}.*update ser"),
         ({"schema": "new", "digest": digest({}), "content": {}}, "no checkpoint of this program"),
-        ({"schema": SCHEMA, "digest": "0" * 64, "content": {}}, "digest does not fit"),
+        ({"schema": SCHEMA, "digest": "0" * 64, "content": {}}, "checksum mismatch"),
         ({"schema": SCHEMA, "digest": digest([]), "content": []}, "no checkpoint of this program"),
         ({"weights": {}}, "no checkpoint of this program"),
         (torch.zeros(3), "no checkpoint of this program"),

@@ -183,7 +183,7 @@ def test_a_run_of_a_config_that_this_version_does_not_know_is_named_in_one_line(
 
 def test_a_damaged_config_is_an_error(config: ExperimentConfig) -> None:
     create_run(config, "mine").config.write_text('{"config": ')
-    with pytest.raises(ArtefactError, match=r"cfg\.json is damaged"):
+    with pytest.raises(ArtefactError, match=r"cfg\.json is corrupted"):
         find_run(config, "mine")
 
 

@@ -41,7 +41,7 @@ def test_the_device_is_what_was_asked_for(
 @pytest.mark.parametrize("asked", ["cuda", "mps"])
 def test_a_device_that_is_not_here_is_an_error(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
     hardware(monkeypatch)
-    with pytest.raises(ConfigError, match=rf"train\.device {asked} is not available here"):
+    with pytest.raises(ConfigError, match=rf"train\.device {asked} is not available on this machine"):
         choose_device(TrainConfig.model_validate({"device": asked}))
 
 

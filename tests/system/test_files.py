@@ -89,7 +89,7 @@ def test_json_refuses_what_json_has_not_and_keeps_the_old_file(tmp_path: Path, v
 def test_damaged_json_is_an_artefact_error_that_names_the_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "index.json"
     path.write_bytes(content)
-    with pytest.raises(ArtefactError, match=r"index\.json is damaged") as error:
+    with pytest.raises(ArtefactError, match=r"index\.json is corrupted") as error:
         read_json(path)
     assert len(str(error.value).splitlines()) == 1
 
@@ -124,7 +124,7 @@ def test_a_lock_held_by_another_process_names_it(tmp_path: Path) -> None:
     with hold_lock(tmp_path / "store" / "lock") as owner:
         try:
             with (
-                pytest.raises(LockedError, match=f"store is being written by process {owner.pid}$"),
+                pytest.raises(LockedError, match=f"store is being written by process {owner.pid};"),
                 exclusive_lock(tmp_path / "store" / "lock"),
             ):
                 pass

@@ -53,12 +53,12 @@ def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_too_little_memory_names_the_setting(error: Exception) -> None:
-    with pytest.raises(DataError, match=r"^the memory does not suffice: lower train\.batch_size$"), memory_errors("lower train.batch_size"):
+    with pytest.raises(DataError, match=r"^out of memory: lower train\.batch_size$"), memory_errors("lower train.batch_size"):
         raise error
 
 
 def test_what_torch_says_of_too_little_memory_on_the_cpu_is_known() -> None:
-    with pytest.raises(DataError, match=r"^the memory does not suffice: lower train\.batch_size$"), memory_errors("lower train.batch_size"):
+    with pytest.raises(DataError, match=r"^out of memory: lower train\.batch_size$"), memory_errors("lower train.batch_size"):
         torch.empty(2**50)
 
 

@@ -79,8 +79,8 @@ def test_an_empty_table_has_its_header(tmp_path: Path) -> None:
         (b"id\na\n", r"lacks the column\(s\) path"),
         (b"id,path\na\n", "row 1: the number of cells differs"),
         (b"id,path\na,b\nc,d,e\n", "row 2: the number of cells differs"),
-        (b'id,path\na,"' + b"x" * 200_000 + b'"\n', "is damaged"),
-        (b'id,path\na,"b', "is damaged"),
+        (b'id,path\na,"' + b"x" * 200_000 + b'"\n', "is corrupted"),
+        (b'id,path\na,"b', "is corrupted"),
     ],
 )
 def test_a_damaged_table_is_an_artefact_error_that_names_it(tmp_path: Path, content: bytes, message: str) -> None:

@@ -308,7 +308,7 @@ def test_a_flipped_bit_of_any_extractor_is_found(tmp_path: Path) -> None:
         content = bytearray(path.read_bytes())
         content[-1] ^= 1
         path.write_bytes(content)
-        with pytest.raises(ArtefactError, match=f"{name} is damaged"):
+        with pytest.raises(ArtefactError, match=f"{name} is corrupted"):
             source.verify()
 
 

@@ -93,7 +93,7 @@ class Silero:
         """
         Raises:
             ConfigError: the extra `voice` is not installed, or its file cannot be used.
-            DataError: the memory does not suffice.
+            DataError: out of memory.
         """
         path = find_file()
         try:
@@ -135,7 +135,7 @@ class SpeechStream:
         """The next piece, (samples,) at the recording's rate; full scale is 1.
 
         Raises:
-            DataError: the memory does not suffice.
+            DataError: out of memory.
         """
         with memory_errors("silero needs some to tell speech from silence"):
             self.add_resampled(mono if self.stream is None else self.stream.resample_chunk(mono))

@@ -19,7 +19,7 @@ def compare_runs(folder_a: str | Path, folder_b: str | Path) -> None:
 
     Raises:
         DataError: a folder holds no predictions on test; the two differ in folds, test utterances, truths or classes.
-        ArtefactError: a table of predictions is damaged.
+        ArtefactError: a table of predictions is corrupted.
     """
     folders = Path(folder_a), Path(folder_b)
     a, b = (read_results(folder) for folder in folders)
@@ -35,7 +35,7 @@ def read_results(folder: Path) -> Folds:
 
     Raises:
         DataError: there are none.
-        ArtefactError: the table is damaged.
+        ArtefactError: the table is corrupted.
     """
     path = folder / "predictions.csv"
     if not path.is_file():

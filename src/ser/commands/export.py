@@ -25,7 +25,7 @@ def export(folder: str, out: str | None = None, *, int8: bool = False, backbone:
     Raises:
         ConfigError: `folder` is none; `out` is not called `.onnx`, or nothing can be written there; or as of `export_run`.
         DataError: the folder is no finished run.
-        ArtefactError: something of the run is damaged, or the file would not say what the model says.
+        ArtefactError: something of the run is corrupted, or the file would not say what the model says.
         LockedError: another process writes into the run's folder.
     """
     run = Run(Path(folder))

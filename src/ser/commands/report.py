@@ -47,7 +47,7 @@ def report(run: str, *, audio: bool = True, clips: int = 400, settings: Sequence
     Raises:
         ConfigError: the extra `viz` is not installed, a setting would change what was trained, or asks for a device that is not here.
         DataError: the folder is no finished run.
-        ArtefactError: something of the run is damaged.
+        ArtefactError: something of the run is corrupted.
         LeakageError: the run's certificate does not hold.
         LockedError: another process writes into the run's folder.
     """
@@ -119,7 +119,7 @@ def load_recogniser(facts: RunFacts, config: ExperimentConfig) -> tuple["Recogni
     """The model, or why it cannot be asked here: its backbone is missing, or a version made it that computed other features.
 
     Raises:
-        ArtefactError: best.pth is damaged, or holds other weights than those that were measured.
+        ArtefactError: best.pth is corrupted, or holds other weights than those that were measured.
     """
     from ser.inference.recogniser import Recogniser
     from ser.runs.checkpoint import digest, load_checkpoint

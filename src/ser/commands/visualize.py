@@ -91,7 +91,7 @@ def visualize(  # noqa: PLR0913 - the options of the command
     Raises:
         ConfigError: an unknown split, row or id; nothing to do; an extra is not installed; the run hears other audio.
         DataError: a step has not run for this config; the file has changed since; no such run, or one without its split.
-        ArtefactError: the store, the normaliser or the run is damaged.
+        ArtefactError: the store, the normaliser or the run is corrupted.
         LeakageError: the split's certificate does not hold, or that of the run was edited.
     """
     refuse_options(split, previews, save, show)
@@ -255,7 +255,7 @@ def place_in(run: Run, utterance_id: str) -> str:
 
     Raises:
         DataError: the run does not hold its split.
-        ArtefactError, LeakageError: its certificate is damaged or edited.
+        ArtefactError, LeakageError: its certificate is corrupted or edited.
     """
     path = run.split / CERTIFICATE_FILE
     if not path.is_file():
@@ -271,7 +271,7 @@ def model_view(config: ExperimentConfig, subject: Subject, run: str) -> ModelVie
     Raises:
         ConfigError: the run prepares audio otherwise, so its times are not those of the figure; the backbone is another one.
         DataError: no such run; the backbone is not here.
-        ArtefactError: its weights are damaged.
+        ArtefactError: its weights are corrupted.
     """
     from ser.inference.recogniser import Recogniser
 

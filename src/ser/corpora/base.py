@@ -52,7 +52,7 @@ class VoteTable:
     """A table beside a corpus's audio, in which its owners count how listeners heard the clips."""
 
     find: Callable[[Path], "Votes | None"]
-    """The corpus's folder -> its votes; None where the table is not there. Raises DataError: it is damaged."""
+    """The corpus's folder -> its votes; None where the table is not there. Raises DataError: it is corrupted."""
     how_to_get: str
     """One sentence for somebody who lacks it."""
 

@@ -235,7 +235,7 @@ def write_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
 def check_census(census: Census, max_unreadable: float) -> None:
     """
     Raises:
-        DataError: more than `max_unreadable` of a corpus is damaged, or nothing of it can be used.
+        DataError: more than `max_unreadable` of a corpus is corrupted, or nothing of it can be used.
     """
     for corpus, found in census.found.items():
         reasons = Counter(row.reason for row in census.skipped if row.corpus == corpus)

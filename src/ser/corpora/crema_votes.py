@@ -32,7 +32,7 @@ def find_votes(folder: Path) -> Votes | None:
     """The votes in the owners' table, wherever it lies below the corpus's folder; None where it is not.
 
     Raises:
-        DataError: the table is damaged, or there are several that differ.
+        DataError: the table is corrupted, or there are several that differ.
     """
     tables = find_tables(folder)
     found = [read_owners_table(path) for path in tables]
@@ -70,7 +70,7 @@ def read_owners_table(path: Path) -> dict[str, Counts]:
     """The votes on voices. Rows that name no clip of the corpus are left out with a warning that counts them.
 
     Raises:
-        DataError: the table is damaged, or another one: without it there are scores that nobody can compute, so it is no warning.
+        DataError: the table is corrupted, or another one: without it there are scores that nobody can compute, so it is no warning.
     """
     votes: dict[str, Counts] = {}
     unknown: list[str] = []

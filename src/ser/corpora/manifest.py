@@ -85,7 +85,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     Raises:
         DataError: there is no manifest yet.
-        ArtefactError: the table is damaged.
+        ArtefactError: the table is corrupted.
     """
     if not path.exists():
         raise DataError(f"{path} does not exist: run the extract step first")
@@ -93,7 +93,7 @@ def read_manifest(path: Path) -> Manifest:
     try:
         return Manifest(utterances)
     except DataError as error:
-        raise ArtefactError(f"{path} is damaged ({error}); run the extract step again") from None
+        raise ArtefactError(f"{path} is corrupted ({error}); run the extract step again") from None
 
 
 def parse_row(path: Path, row: dict[str, str]) -> Utterance:

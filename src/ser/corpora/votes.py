@@ -31,7 +31,7 @@ def read_votes(path: Path) -> dict[str, Counts]:
     """What `write_votes` wrote; nothing where there is no such file, because the owners' table was not there.
 
     Raises:
-        ArtefactError: the file is damaged.
+        ArtefactError: the file is corrupted.
     """
     votes: dict[str, Counts] = {}
     if not path.exists():
@@ -43,7 +43,7 @@ def read_votes(path: Path) -> dict[str, Counts]:
                 raise ValueError(f"the row of {row['id']} does not add up, or comes twice")
             votes[row["id"]] = counts
     except (ValueError, OverflowError) as error:
-        raise ArtefactError(f"{path} is damaged ({error}): run the extract step again") from None
+        raise ArtefactError(f"{path} is corrupted ({error}): run the extract step again") from None
     return votes
 
 

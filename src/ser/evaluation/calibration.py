@@ -160,14 +160,14 @@ def read_calibration(path: Path, weights: str | None = None) -> Calibration:
         weights: digest of the weights that it is meant for, as in test_metrics.json and as `checkpoint.digest` gives it; None asks nothing.
 
     Raises:
-        ArtefactError: there is none, it is damaged, or it is of other weights.
+        ArtefactError: there is none, it is corrupted, or it is of other weights.
     """
     try:
         content = read_json(path)
     except FileNotFoundError:
         raise ArtefactError(f"{path} does not exist: the run was not calibrated") from None
     if not isinstance(content, dict) or content.pop("digest", None) != digest_json(content):
-        raise ArtefactError(f"{path} is damaged: its digest does not fit")
+        raise ArtefactError(f"{path} is corrupted (checksum mismatch)")
     try:
         stored = StoredCalibration.model_validate(content)
     except ValidationError as error:
@@ -184,7 +184,7 @@ def calibration_of(path: Path, weights: str) -> Calibration:
     warning says so.
 
     Raises:
-        ArtefactError: it is damaged, or of another model than the one with these weights.
+        ArtefactError: it is corrupted, or of another model than the one with these weights.
     """
     if path.exists():
         return read_calibration(path, weights)

@@ -44,7 +44,7 @@ class Predictions:
             raise ValueError(f"{n} ids, but parts of {lengths} and probabilities of {self.probabilities.shape}")
         broken = np.flatnonzero(~np.isfinite(self.probabilities).all(axis=1))
         if len(broken):
-            raise ArtefactError(f"the probabilities of {self.ids[broken[0]]} are not finite: the model's weights are damaged")
+            raise ArtefactError(f"the probabilities of {self.ids[broken[0]]} are not finite: the model's weights are corrupted")
 
     @classmethod
     def from_entries(
@@ -111,7 +111,7 @@ def read_predictions(path: Path) -> dict[str, Predictions]:
     """What `write_predictions` wrote: split -> predictions; probabilities and gates as float64.
 
     Raises:
-        ArtefactError: the table is damaged, or not one of ours.
+        ArtefactError: the table is corrupted, or not one of ours.
     """
     return {split: table for (split,), table in read_parts(path, ("split",)).items()}
 
@@ -129,7 +129,7 @@ def read_protocol_predictions(path: Path) -> dict[str, list[Predictions]]:
     """What `write_protocol_predictions` wrote: fold -> predictions of each seed, in the order of the table.
 
     Raises:
-        ArtefactError: the table is damaged, or not one of ours; the seeds of a fold differ in utterances, speakers, truths or classes.
+        ArtefactError: the table is corrupted, or not one of ours; the seeds of a fold differ in utterances, speakers, truths or classes.
     """
     folds: dict[str, list[Predictions]] = {}
     for (fold, _seed), table in read_parts(path, ("fold", "seed")).items():

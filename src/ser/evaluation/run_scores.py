@@ -59,7 +59,7 @@ class RunScores(Scores):
 def read_run_scores(path: Path) -> RunScores:
     """
     Raises:
-        ArtefactError: the file is damaged, or holds no scores of a run.
+        ArtefactError: the file is corrupted, or holds no scores of a run.
     """
     try:
         return RunScores.from_json(read_json(path))

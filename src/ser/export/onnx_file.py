@@ -45,7 +45,7 @@ def export_run(run: Run, out: Path, *, int8: bool = False, backbone: str | None 
         ConfigError: the extra `export` is not installed; the backbone is not there, cannot be written as a graph or is too large; or a
             head alone was asked for of a model that has no backbone.
         DataError: the folder is no finished run.
-        ArtefactError: the checkpoint or the calibration is damaged, or onnxruntime gives other answers than torch.
+        ArtefactError: the checkpoint or the calibration is corrupted, or onnxruntime gives other answers than torch.
     """
     refuse_without_libraries()
     original = read_original(run, backbone)

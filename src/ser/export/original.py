@@ -56,7 +56,7 @@ def read_original(run: Run, backbone: str | None = None) -> Original:
     Raises:
         ConfigError: the backbone is not the one that the model was trained with, or nobody says where it is.
         DataError: the folder is no finished run.
-        ArtefactError: the checkpoint or the calibration is damaged.
+        ArtefactError: the checkpoint or the calibration is corrupted.
     """
     if not run.best.is_file():
         raise DataError(f"{run.folder} is no finished run: it holds no {run.best.name}")

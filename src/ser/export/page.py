@@ -51,7 +51,7 @@ def write_page(model: Path, folder: Path, runtime: Mapping[str, bytes], voice: V
         voice: who tells speech from silence in the page, as of `Predictor`.
 
     Raises:
-        ArtefactError: the model is damaged, or none of ours.
+        ArtefactError: the model is corrupted, or none of ours.
         ConfigError: onnxruntime is not installed; the model is no whole one; `folder` holds something else than such a page.
     """
     refuse_other_content(folder)

@@ -56,7 +56,7 @@ class BackboneExtractor:
 
     Raises:
         ConfigError: the audio has another sample rate than the backbone takes; or as of `find_backbone` and `hidden_states`.
-        DataError: the weights are damaged; or as of `find_backbone` and `fetch_weights`.
+        DataError: the weights are corrupted; or as of `find_backbone` and `fetch_weights`.
     """
 
     name = "ssl"
@@ -79,7 +79,7 @@ class BackboneExtractor:
 
         Raises:
             ClipError: a number of one is not finite or does not fit `ssl.dtype`.
-            DataError: the memory does not suffice.
+            DataError: out of memory.
         """
         stretches = [self.stretches(waveform) for waveform in waveforms]
         pieces = [piece for clip in stretches for piece in clip]
@@ -222,7 +222,7 @@ def load_network(kind: str, location: str, last: int, precision: Precision, devi
     """Frozen, without the layers behind hidden state `last`, its matrices in bf16 where that is the precision.
 
     Raises:
-        DataError: the weights are damaged, or of another model.
+        DataError: the weights are corrupted, or of another model.
     """
     repeat_exactly()
     try:

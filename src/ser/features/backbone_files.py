@@ -116,7 +116,7 @@ def find_backbone(config: SslConfig) -> Backbone:
 
     Raises:
         ConfigError: transformers is not installed, or a hub model has neither a revision nor a pinned one.
-        DataError: the files are neither here nor to be had, or are damaged, or are no backbone of these kinds.
+        DataError: the files are neither here nor to be had, or are corrupted, or are no backbone of these kinds.
     """
     require("the feature ssl", ["transformers"], "ssl")
     folder = Path(config.model_id).expanduser()
@@ -230,9 +230,9 @@ def read_settings(path: Path) -> Settings:
     except OSError as error:
         raise DataError(f"{path.parent} is no backbone: {path.name}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is damaged: {error}") from error
+        raise DataError(f"{path} is corrupted: {error}") from error
     if not isinstance(settings, dict):
-        raise DataError(f"{path} is damaged: it holds no settings")
+        raise DataError(f"{path} is corrupted: it holds no settings")
     return settings
 
 
@@ -262,7 +262,7 @@ def absent_weights(folder: Path) -> str:
     """What is not there of the weights that would be loaded, in words; of a model in parts its index names them. Empty if all are there.
 
     Raises:
-        DataError: the index is damaged.
+        DataError: the index is corrupted.
     """
     first = next((names[0] for names in WEIGHTS if (folder / names[0]).exists()), None)
     if first is None:
@@ -271,7 +271,7 @@ def absent_weights(folder: Path) -> str:
         return ""
     parts = read_settings(folder / first).get("weight_map")
     if not isinstance(parts, dict) or not parts:
-        raise DataError(f"{folder / first} is damaged: it names no weights")
+        raise DataError(f"{folder / first} is corrupted: it names no weights")
     absent = sorted({str(part) for part in parts.values() if not (folder / str(part)).exists()})
     return f"{absent[0]}{f' and {len(absent) - 1} more' if absent[1:] else ''}" if absent else ""
 

@@ -83,7 +83,7 @@ def write_header(file: IO[bytes], rows: int, columns: int, dtype: str) -> None:
 def read_sidecar(path: Path) -> Shard:
     """
     Raises:
-        ArtefactError: it is damaged, or not the sidecar of the shard that its name says.
+        ArtefactError: it is corrupted, or not the sidecar of the shard that its name says.
     """
     content = read_json(path)
     try:
@@ -94,7 +94,7 @@ def read_sidecar(path: Path) -> Shard:
         clips = tuple(Clip(*key, name, offset, frames) for key, offset, frames in spans)
         shard = Shard(name, clips, content["bytes"], content["sha256"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ArtefactError(f"{path.name} is damaged ({error!r})") from None
+        raise ArtefactError(f"{path.name} is corrupted ({error!r})") from None
     if name != path.stem:
         raise ArtefactError(f"{path.name} describes another shard")
     return shard

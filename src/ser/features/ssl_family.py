@@ -220,7 +220,7 @@ def on_gpu(config: ExperimentConfig) -> bool:
     """Whether the backbone runs on one.
 
     Raises:
-        ConfigError: `ssl.device` is not available here.
+        ConfigError: `ssl.device` is not available on this machine.
     """
     from ser.system.device import choose_device
 

@@ -99,7 +99,7 @@ class FeatureStore:
         """
         Raises:
             DataError: there is no finished store.
-            ArtefactError: its description or index is damaged.
+            ArtefactError: its description or index is corrupted.
         """
         if not is_finished(folder):
             raise DataError(f"{folder} holds no finished feature store: run the transform step first")
@@ -130,7 +130,7 @@ class FeatureStore:
 
         Raises:
             DataError: the store does not have it.
-            ArtefactError: its shard is damaged.
+            ArtefactError: its shard is corrupted.
         """
         clip = self._clip(utterance_id)
         matrix = self._matrices.get(clip.shard)
@@ -192,7 +192,7 @@ def report_damage(folder: Path, problems: list[str]) -> None:
     if problems:
         more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         named = "; ".join(problems[:SHOWN])
-        raise ArtefactError(f"{folder} is damaged: {named}{more}. The transform step with --repair builds what is damaged again")
+        raise ArtefactError(f"{folder} is corrupted: {named}{more}. The transform step with --repair builds what is corrupted again")
 
 
 def read_spec(path: Path) -> StoreSpec:
@@ -206,7 +206,7 @@ def read_spec(path: Path) -> StoreSpec:
         fingerprint = content.pop("fingerprint")
         spec = StoreSpec(**{**content, "dims": dict(content["dims"])})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ArtefactError(f"{path} is damaged ({error!r}): run the transform step again") from None
+        raise ArtefactError(f"{path} is corrupted ({error!r}): run the transform step again") from None
     if schema != SCHEMA:
         raise ArtefactError(f"{path} is of schema {schema}, this version reads {SCHEMA}: run the transform step again")
     if spec.fingerprint != fingerprint:
@@ -222,7 +222,7 @@ def read_index(path: Path) -> list[Clip]:
     try:
         return [Clip(**{**row, "offset": int(row["offset"]), "frames": int(row["frames"])}) for row in iter_table(path, INDEX_COLUMNS)]  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
-        raise ArtefactError(f"{path} is damaged ({error}): run the transform step again") from None
+        raise ArtefactError(f"{path} is corrupted ({error}): run the transform step again") from None
 
 
 def finish_store(folder: Path, spec: StoreSpec, clips: Iterable[Clip]) -> None:
@@ -239,10 +239,10 @@ def finish_store(folder: Path, spec: StoreSpec, clips: Iterable[Clip]) -> None:
 def inventory(folder: Path, repair: bool) -> list[Shard]:
     """The finished shards of a folder, in the order of their names; none if there is no folder.
 
-    With `repair` every checksum is read; what is damaged is left out, and computed again by whoever asked.
+    With `repair` every checksum is read; what is corrupted is left out, and computed again by whoever asked.
 
     Raises:
-        ArtefactError: a shard is damaged, and `repair` was not asked for.
+        ArtefactError: a shard is corrupted, and `repair` was not asked for.
     """
     shards, problems = [], []
     for path in sorted(folder.glob("*.json")):

@@ -73,7 +73,7 @@ class Exported:
         Raises:
             ArtefactError: not there, damaged, no exported model, or one of a newer version.
             ConfigError: onnxruntime is not installed.
-            DataError: the memory does not suffice.
+            DataError: out of memory.
         """
         try:
             with path.open("rb") as file:
@@ -113,7 +113,7 @@ class Exported:
         Raises:
             ConfigError: the file is without its backbone.
             AudioError: a probability is no number.
-            DataError: the memory does not suffice.
+            DataError: out of memory.
         """
         if self.missing:
             raise ConfigError(self.missing)

@@ -92,7 +92,7 @@ class Predictor:
 
         Raises:
             DataError: there is no such model; a backbone's files are not to be had.
-            ArtefactError: it is damaged, or of another version.
+            ArtefactError: it is corrupted, or of another version.
             ConfigError: window, hop or backbone do not fit it, or something that it needs is not installed.
         """
         return cls.from_options(PredictOptions(Path(path), window, hop, backbone, voice))
@@ -118,7 +118,7 @@ class Predictor:
 
         Raises:
             AudioError: the recording cannot be used; `reason` is the code.
-            DataError: the memory does not suffice.
+            DataError: out of memory.
             ValueError: `audio` is something else (bytes, a list, a stream of text); samples without a rate, or of another shape or type; a
                 rate beside a file.
         """

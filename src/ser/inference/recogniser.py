@@ -105,7 +105,7 @@ class Recogniser:
             ArtefactError: damaged, not one of ours, or made by a version whose features or network were others.
             ConfigError: the backbone is not the one that the model was trained with, or nobody says where it is, or the model has none;
                 transformers is not installed; no such device here.
-            DataError: the backbone's files are damaged, or neither here nor to be had.
+            DataError: the backbone's files are corrupted, or neither here nor to be had.
         """
         content = load_checkpoint(path)
         header = read_header(path, content)
@@ -148,7 +148,7 @@ class Recogniser:
 
         Raises:
             ClipError: a backbone gave numbers for one, whose index it has, that cannot be stored.
-            DataError: the memory does not suffice.
+            DataError: out of memory.
         """
         traces: dict[int, ClipTrace] = {}
         with memory_errors("hear fewer clips at once, or shorter ones", detail=True):
@@ -214,7 +214,7 @@ def refuse_broken(path: Path, model: nn.Module) -> None:
     """
     for name, weights in model.state_dict().items():
         if not torch.isfinite(weights).all():
-            raise ArtefactError(f"{path} is damaged: {name} holds numbers that are not finite")
+            raise ArtefactError(f"{path} is corrupted: {name} holds numbers that are not finite")
 
 
 def chosen(features: Mapping[str, Frames], names: Sequence[str]) -> dict[str, Frames]:

@@ -45,7 +45,7 @@ def check_seal(path: Path, file: IO[bytes]) -> None:
         left -= len(piece)
     digest.update(content[: match.start()] + UNSEALED + content[match.end() :])
     if digest.hexdigest().encode() != match[1]:
-        raise ArtefactError(f"{path} is damaged: its digest does not fit its content")
+        raise ArtefactError(f"{path} is corrupted (checksum mismatch)")
 
 
 def end_of(file: IO[bytes]) -> tuple[int, bytes]:

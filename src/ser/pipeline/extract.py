@@ -23,8 +23,8 @@ def extract(config: ExperimentConfig) -> Census:
     """Index the corpora, and split them as the config asks.
 
     Raises:
-        DataError: no audio, too much of a corpus is damaged (skipped.csv then tells which files, the manifest stays as it was), a
-            table of votes that is damaged, or a split that is impossible.
+        DataError: no audio, too much of a corpus is corrupted (skipped.csv then tells which files, the manifest stays as it was), a
+            table of votes that is corrupted, or a split that is impossible.
         LeakageError: the split is not what its config declares.
         LockedError: another process writes to the processed folder.
     """

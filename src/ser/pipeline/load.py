@@ -61,7 +61,7 @@ def load(config: ExperimentConfig) -> Loaded:
 
     Raises:
         DataError: a step has not run for this config, or utterances are missing from the store; some are named.
-        ArtefactError: the store is damaged.
+        ArtefactError: the store is corrupted.
         LeakageError: the certificate does not hold.
     """
     with exclusive_lock(paths.lock_file(config.project)):
@@ -86,7 +86,7 @@ def read_loaded(config: ExperimentConfig) -> Loaded:
 
     Raises:
         DataError: the load step has not run for this config.
-        ArtefactError: the store is damaged, if only by one bit.
+        ArtefactError: the store is corrupted, if only by one bit.
         LeakageError: the certificate does not hold.
     """
     split, source = open_all(config)
@@ -157,14 +157,14 @@ def read_normalisers(config: ExperimentConfig, source: FeatureSource, split: Spl
     """
     Raises:
         DataError: none was fitted on this train split and these features.
-        ArtefactError: the file is damaged.
+        ArtefactError: the file is corrupted.
     """
     path = paths.normaliser_file(config, normaliser_key(source))
     if not path.exists():
         raise DataError(f"{path} does not exist: run the load step first")
     content = read_json(path)
     if not isinstance(content, dict) or content.pop("digest", None) != digest_json(content):
-        raise ArtefactError(f"{path} is damaged: its digest does not fit; run the load step again")
+        raise ArtefactError(f"{path} is corrupted (checksum mismatch); run the load step again")
     try:
         stores, statistic = content["stores"], Statistic.model_validate(content["statistic"])
         normalisers = {
@@ -172,7 +172,7 @@ def read_normalisers(config: ExperimentConfig, source: FeatureSource, split: Spl
             for name, fitted in content["normalisers"].items()
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ArtefactError(f"{path} is damaged ({error!r}): run the load step again") from None
+        raise ArtefactError(f"{path} is corrupted ({error!r}): run the load step again") from None
     wanted = make_statistic(statistic_name(source), "train", training_ids(config, split))
     if stores != source.fingerprints or statistic != wanted or wanted not in split.certificate.statistics:
         raise DataError(f"{path} was fitted on other features or another split: run the load step again")

@@ -46,7 +46,7 @@ class Finished:
     def read(cls, fold: Fold, seed: int, leaky: bool, run: Run, split: Split) -> "Finished":
         """
         Raises:
-            ArtefactError: scores or certificate are damaged.
+            ArtefactError: scores or certificate are corrupted.
         """
         certificate = read_certificate(run.split / CERTIFICATE_FILE)
         whole = f"{run.folder} holds no whole scores of this program: remove it to train the fold again"
@@ -63,7 +63,7 @@ class Finished:
         """Of its test part.
 
         Raises:
-            ArtefactError: the table is damaged, or not of the clips that the certificate speaks of.
+            ArtefactError: the table is corrupted, or not of the clips that the certificate speaks of.
         """
         found = read_predictions(self.run.predictions).get("test")
         entries = self.split.splits["test"]
@@ -84,7 +84,7 @@ def write_results(folder: Path, protocol: Protocol, config: ExperimentConfig, fi
 
     Raises:
         DataError: no fold is finished.
-        ArtefactError: the predictions of a run are damaged.
+        ArtefactError: the predictions of a run are corrupted.
     """
     honest = by_fold([run for run in finished if not run.leaky])
     if not honest:

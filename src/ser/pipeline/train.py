@@ -48,8 +48,8 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
         ConfigError: a run of that name exists; the run to resume has another config; the device or an extra is not here; this process
             is one of several.
         DataError: an earlier step has not run for this config, or not again since a change; the loss is not finite; nothing to resume; the
-            memory does not suffice.
-        ArtefactError: the store, the run to resume or its checkpoint is damaged, or of another network.
+            device is out of memory.
+        ArtefactError: the store, the run to resume or its checkpoint is corrupted, or of another network.
         LeakageError: the certificate does not hold.
         LockedError: another process trains this run.
     """
@@ -83,7 +83,7 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
 def show_again(run: Run) -> None:
     """
     Raises:
-        ArtefactError: the scores of the finished run are damaged, or not ours.
+        ArtefactError: the scores of the finished run are corrupted, or not ours.
     """
     try:
         scores = read_run_scores(run.metrics)

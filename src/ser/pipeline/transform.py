@@ -73,7 +73,7 @@ def transform(config: ExperimentConfig, repair: bool = False) -> list[Path]:
     """Compute the features that the stores lack; the folders of the finished stores.
 
     Args:
-        repair: read the checksum of every shard first, and compute what is damaged again.
+        repair: read the checksum of every shard first, and compute what is corrupted again.
 
     Raises:
         ConfigError: augmentation without the extra `augment`; a backbone without the extra `ssl`, without the layers asked for or for other

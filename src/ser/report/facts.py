@@ -191,11 +191,11 @@ def read_history(run: Run, best_epoch: int, *, with_val: bool) -> list[dict[str,
     try:
         history = [{name: None if cell is None else float(cell) for name, cell in row.items()} for row in rows]
     except ValueError as error:
-        raise ArtefactError(f"{run.history} is damaged ({error})") from None
+        raise ArtefactError(f"{run.history} is corrupted ({error})") from None
     if any(value is not None and not math.isfinite(value) for row in history for value in row.values()):
-        raise ArtefactError(f"{run.history} is damaged: a number is not finite")
+        raise ArtefactError(f"{run.history} is corrupted: a number is not finite")
     if best_epoch not in [row["epoch"] for row in history]:
-        raise ArtefactError(f"{run.history} is damaged: it lacks the best epoch, {best_epoch}")
+        raise ArtefactError(f"{run.history} is corrupted: it lacks the best epoch, {best_epoch}")
     return history
 
 
@@ -203,7 +203,7 @@ def calibration_of(run: Run, predictions: Mapping[str, Predictions], config: Exp
     """Fitted on val once more, with what it does on val and test.
 
     Raises:
-        ArtefactError: calibration.json is damaged, or of another run.
+        ArtefactError: calibration.json is corrupted, or of another run.
     """
     stored = read_calibration(run.calibration) if run.calibration.is_file() else None
     wanted = config.calibration if stored is None else config.calibration.model_copy(update={"max_error": stored.max_error})

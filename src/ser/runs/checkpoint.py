@@ -36,7 +36,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ArtefactError(f"{path} does not exist") from None
     except (RuntimeError, OSError, EOFError, BadZipFile, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise ArtefactError(f"{path} is damaged: {first_line(error)}") from None
+        raise ArtefactError(f"{path} is corrupted: {first_line(error)}") from None
     except Exception as error:
         # torch raises pickle.UnpicklingError for code and for garbage alike, zipfile and zlib errors of their own
         raise ArtefactError(f"{path} is no checkpoint: {first_line(error)}") from None
@@ -47,9 +47,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         fits = digest(stored["content"]) == stored.get("digest")
     except RuntimeError as error:  # a tensor of a size or layout that torch cannot copy
-        raise ArtefactError(f"{path} is damaged: {first_line(error)}") from None
+        raise ArtefactError(f"{path} is corrupted: {first_line(error)}") from None
     if not fits:
-        raise ArtefactError(f"{path} is damaged: its digest does not fit its content")
+        raise ArtefactError(f"{path} is corrupted (checksum mismatch)")
     content: dict[str, Any] = stored["content"]
     return content
 

@@ -22,7 +22,7 @@ def differences(config: ExperimentConfig, run: Run) -> list[str]:
     """In what a stored config differs, as far as it changes the result: dotted keys with both values.
 
     Raises:
-        ArtefactError: cfg.json is damaged, or not one of ours.
+        ArtefactError: cfg.json is corrupted, or not one of ours.
     """
     stored, current = (flatten(each.model_dump(mode="json")) for each in (stored_config(run), config))
     keys = sorted(stored.keys() | current.keys())
@@ -34,7 +34,7 @@ def stored_config(run: Run) -> ExperimentConfig:
     """The config that a run was made with. A key that it does not know, because it came with a later version, has its default.
 
     Raises:
-        ArtefactError: cfg.json is damaged, or not one of ours.
+        ArtefactError: cfg.json is corrupted, or not one of ours.
     """
     content = read_json(run.config)
     if not isinstance(content, Mapping) or not isinstance(content.get("config"), Mapping):

@@ -17,7 +17,7 @@ def find_run(config: ExperimentConfig, name: str | None) -> Run:
     Raises:
         DataError: there is none.
         ConfigError: the run, or without a name every run, was made with another config; the keys that differ are named, with both values.
-        ArtefactError: the run's cfg.json is damaged.
+        ArtefactError: the run's cfg.json is corrupted.
     """
     root = Path(config.project.runs_dir)
     if name is not None:

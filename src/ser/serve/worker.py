@@ -36,7 +36,7 @@ CHUNK = 1 << 16
 HEAD_ROOM = 1 << 30
 """Bytes of memory beyond those of the model at rest."""
 WARM_SECONDS = 1.0
-NO_MEMORY = "the memory does not suffice: send a shorter recording"
+NO_MEMORY = "out of memory: send a shorter recording"
 
 
 def main(model: str, max_seconds: float, backbone: str | None = None) -> None:
@@ -143,7 +143,7 @@ def predict(predictor: Predictor, upload: IO[bytes], max_seconds: float) -> dict
 
     Raises:
         AudioError: the recording cannot be used, or is longer than that.
-        DataError, MemoryError: the memory does not suffice.
+        DataError, MemoryError: out of memory.
     """
     source = Source.from_descriptor(upload.fileno(), os.fstat(upload.fileno()).st_size)
     recording = Upload(source, identify(source), max_seconds)

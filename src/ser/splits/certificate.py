@@ -139,7 +139,7 @@ def read_certificate(path: Path) -> Certificate:
     """
     Raises:
         ArtefactError: the file is no certificate of this version.
-        LeakageError: it was edited: the digest does not fit.
+        LeakageError: it was edited after it was written (checksum mismatch).
     """
     content = read_json(path)
     try:
@@ -148,5 +148,5 @@ def read_certificate(path: Path) -> Certificate:
     except (AttributeError, KeyError, TypeError, ValidationError) as error:
         raise ArtefactError(f"{path} is no leakage certificate ({str(error).splitlines()[0]}): run the extract step again") from None
     if digest != certificate.digest:
-        raise LeakageError(f"{path} was edited: its digest does not fit; run the extract step again")
+        raise LeakageError(f"{path} was edited after it was written (checksum mismatch); run the extract step again")
     return certificate

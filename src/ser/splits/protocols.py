@@ -135,7 +135,7 @@ def read_protocols(path: Path = FILE) -> dict[str, Protocol]:
     """{name: protocol}, in the order of the file.
 
     Raises:
-        ArtefactError: the file is damaged, or a protocol was changed and kept its checksum.
+        ArtefactError: the file is corrupted, or a protocol was changed and kept its checksum.
     """
     content = read_json(path)
     try:

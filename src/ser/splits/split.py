@@ -131,7 +131,7 @@ def read_split(folder: Path, manifest: Manifest) -> Split:
 
     Raises:
         DataError: there is none.
-        ArtefactError: a file is damaged.
+        ArtefactError: a file is corrupted.
         LeakageError: the certificate does not hold.
     """
     absent = [name for name in (*(f"{split}.csv" for split in SPLIT_NAMES), CERTIFICATE_FILE) if not (folder / name).exists()]

@@ -1,1 +1,1 @@
-"""What would be the same in a program that knows nothing of speech: atomic files, tables, processes, memory, progress, terminal."""
+"""Utilities that do not depend on speech: atomic files, tables, worker processes, memory, progress and terminal output."""

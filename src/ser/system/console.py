@@ -1,4 +1,4 @@
-"""What the steps print: tables on standard output, messages on standard error."""
+"""Output of the steps: tables go to standard output, log messages to standard error."""
 
 import logging
 import os
@@ -10,11 +10,11 @@ from rich.logging import RichHandler
 from rich.table import Table
 
 LOG_WIDTH = 140
-"""Columns where standard output is no terminal: a table in a log is not folded."""
+"""Width in columns if standard output is not a terminal, so that tables in a log are not wrapped."""
 
 
 def set_up_logging(verbosity: int) -> None:
-    """Warnings and step results always; 1 adds what each step does, 2 adds every file."""
+    """Configure logging. Warnings are always shown; verbosity 1 adds the progress of each step, 2 adds every file."""
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)]
     console = Console(stderr=True)
     handler: logging.Handler = logging.StreamHandler(sys.stderr)
@@ -27,7 +27,7 @@ def set_up_logging(verbosity: int) -> None:
 
 
 class Output(Console):
-    """Standard output. Where nobody reads on (`ser ... | head`) the work goes on in silence."""
+    """Standard output. If the reader closes the pipe (`ser ... | head`), the program continues without printing."""
 
     def on_broken_pipe(self) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -36,19 +36,19 @@ class Output(Console):
 
 
 def out() -> Console:
-    """Standard output; wide where it is a file and COLUMNS does not say how wide."""
+    """Standard output, `LOG_WIDTH` columns wide if it is not a terminal and COLUMNS is not set."""
     width_is_known = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()
-    # as it is: a folder may be called [/x] or :smile:, and an extra is installed as ser[augment]
+    # No markup: a folder may be called [/x] or :smile:, and the name of an extra is written in brackets.
     return Output(width=None if width_is_known else LOG_WIDTH, markup=False, emoji=False, highlight=False)
 
 
 def say(text: str) -> None:
-    """One line of result."""
+    """Print one line of text."""
     out().print(text, soft_wrap=True)
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]], text_columns: int = 1) -> None:
-    """The first columns are text, the others are numbers."""
+    """Print a table. The first `text_columns` columns are aligned left as text, the others right as numbers."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for number, name in enumerate(header):
         table.add_column(name, justify="left" if number < text_columns else "right", overflow="fold")

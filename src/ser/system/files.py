@@ -1,4 +1,4 @@
-"""Writing so that a kill at any moment leaves the old file or the new one, never half of one; and one writer at a time."""
+"""Atomic file writes, checksums and locks. If the process is killed during a write, the old file or the new one is left, never a part."""
 
 import fcntl
 import hashlib
@@ -15,7 +15,7 @@ from ser.errors import ArtefactError, LockedError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file that appears under `path` only when the block has ended well (temporary, flush, fsync, rename, fsync of the folder)."""
+    """Open a binary file that is renamed to `path` only if the block succeeds (temporary, flush, fsync, rename, fsync of the folder)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -28,13 +28,13 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         with suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a full disk does not say which file it has no room for
+            error.filename = str(path)  # the error of a full disk does not name the file
         raise
     sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut."""
+    """Flush a folder to disk, so that a rename in it survives a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -43,47 +43,53 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Temporary files of killed writers. Only for who holds the folder's lock: a living writer has one too."""
+    """Remove the temporary files of killed writers. The caller must hold the folder's lock, because active writers have such files too."""
     for leftover in folder.glob(".*.tmp"):
         leftover.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Atomic; UTF-8 (a file name that is not UTF-8 keeps its bytes, so that it still names the file when it is read back)."""
+    """Write text atomically as UTF-8. The bytes of file names that are not valid UTF-8 are kept, so that they can be read back."""
     with atomic_write(path) as file:
         file.write(text.encode(errors="surrogateescape"))
 
 
 def write_json(path: Path, value: object) -> None:
-    """Atomic; strict JSON (a NaN raises ValueError: write None)."""
+    """Write strict JSON atomically.
+
+    Raises:
+        ValueError: a number is NaN or infinite (use None instead).
+    """
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """
+    """Read strict JSON.
+
     Raises:
-        ArtefactError: the file is no strict JSON (a NaN, an infinity), or nested deeper than any of ours.
+        ArtefactError: the file is not strict JSON (NaN and infinity are not allowed), or is nested too deeply.
     """
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
         return json.loads(text, parse_constant=finite, parse_float=finite)
     except (ValueError, RecursionError) as error:
-        raise ArtefactError(f"{path} is damaged ({error}); remove it and run the step that writes it again") from None
+        raise ArtefactError(f"{path} is corrupted ({error}); remove it and run the step that writes it again") from None
 
 
 def finite(number: str) -> float:
-    """
+    """Parse a finite number.
+
     Raises:
-        ValueError: it is none, or too large for one.
+        ValueError: the text is not a number, or the number is not finite.
     """
     value = float(number)
     if not math.isfinite(value):
-        raise ValueError(f"{number[:20]} is no number of JSON")
+        raise ValueError(f"{number[:20]} is not a finite number")
     return value
 
 
 def digest_json(value: object) -> str:
-    """sha256 of a value's canonical JSON: equal values, equal digests.
+    """SHA-256 of a value's canonical JSON; equal values have equal digests.
 
     >>> digest_json({"b": 1, "a": 2}) == digest_json({"a": 2, "b": 1})
     True
@@ -92,13 +98,14 @@ def digest_json(value: object) -> str:
 
 
 def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def exclusive_lock(path: Path) -> Iterator[None]:
-    """Hold `path` as a lock for the block. The kernel frees the lock of a dead owner, so a stale file never blocks anybody.
+    """Hold a lock on `path` during the block. The kernel releases the lock when its owner ends, so a stale file never blocks a later run.
 
     Raises:
         LockedError: another process holds it; the message names the process.
@@ -109,7 +116,9 @@ def exclusive_lock(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise LockedError(f"{path.parent} is being written by process {file.read().strip() or 'unknown'}") from None
+            raise LockedError(
+                f"{path.parent} is being written by process {file.read().strip() or 'unknown'}; try again when it has ended"
+            ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

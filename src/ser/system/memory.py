@@ -1,4 +1,4 @@
-"""The memory of a process: its allocator, and the one place that recognises an error as too little memory."""
+"""Memory of a process: settings of the allocator, and detection of out-of-memory errors."""
 
 import ctypes
 import sys
@@ -8,30 +8,30 @@ from contextlib import contextmanager
 from ser.errors import DataError, SerError
 
 M_TRIM_THRESHOLD = -1
-"""Parameter of mallopt: free memory at the top of the heap above which glibc gives it back."""
+"""Parameter of mallopt: size of the free memory at the top of the heap above which glibc returns it to the system."""
 M_MMAP_THRESHOLD = -3
-"""Parameter of mallopt: the size from which glibc maps an allocation on its own, and unmaps it when it is freed."""
+"""Parameter of mallopt: size from which glibc maps an allocation separately and unmaps it when it is freed."""
 LARGEST_TRIM_THRESHOLD = 2**31 - 1
 MMAP_THRESHOLD = 2**30
 OLD_GLIBC_MMAP_THRESHOLD = 2**25
-"""The largest that glibc accepts before version 2.35."""
+"""Largest value that glibc accepts before version 2.35."""
 
 MEMORY_PHRASES = ("out of memory", "allocate memory", "alloc_failed", "bad_alloc", "bad allocation")
-"""Parts of the messages of CUDA and MPS, of torch on the CPU and onnxruntime, of cuDNN and cuBLAS, and of C++, in small letters. Few of
-them have a class for this error."""
+"""Lower-case parts of the out-of-memory messages of CUDA and MPS, torch on the CPU and onnxruntime, cuDNN and cuBLAS, and C++. Few of these
+libraries have an exception class for this error."""
 LOADER_PHRASE = "failed to map segment"
-"""Of the loader of shared libraries. Other words of it about memory mean something else: "cannot allocate memory in static TLS block" is
-a matter of the order in which libraries are loaded."""
+"""Part of the out-of-memory message of the loader of shared libraries. Its other messages about memory have different causes: "cannot
+allocate memory in static TLS block" depends on the order in which libraries are loaded."""
 
-MEMORY_MESSAGE = "the memory does not suffice"
-"""The first words of every message of this error."""
+MEMORY_MESSAGE = "out of memory"
+"""Beginning of every message about this error."""
 
 
 def keep_memory() -> None:
-    """Tell glibc not to give memory back at once: the page faults of asking again cost about as much as the arithmetic of a training step,
-    and the transform step pays for them too.
+    """Set glibc's allocator to keep freed memory instead of returning it to the system.
 
-    Acts on the whole process and on children that it forks from then on; without glibc it does nothing.
+    The page faults of allocating it again cost about as much as the arithmetic of a training step, and slow the transform step too. The
+    setting applies to the whole process and to children forked later; it has no effect without glibc.
     """
     if sys.platform != "linux":
         return
@@ -45,7 +45,7 @@ def keep_memory() -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of Python, numpy, torch or onnxruntime means that there was not enough memory.
+    """Whether an error of Python, numpy, torch or onnxruntime is an out-of-memory error.
 
     >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("CUDA out of memory.")), is_out_of_memory(ValueError("shape"))
     (True, True, False)
@@ -59,14 +59,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def memory_errors(advice: str, *, detail: bool = False) -> Iterator[None]:
-    """Report too little memory in the block as one error with advice.
+    """Convert an out-of-memory error in the block to a `DataError` with advice.
 
     Args:
-        advice: what to do about it; part of the message.
-        detail: whether the message ends with the first line of the library's own.
+        advice: what to do about it; included in the message.
+        detail: whether to append the first line of the library's message.
 
     Raises:
-        DataError: the block asked for more memory than the device, or the machine, has.
+        DataError: the device or the machine is out of memory.
     """
     try:
         yield

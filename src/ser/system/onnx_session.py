@@ -1,4 +1,4 @@
-"""Sessions of onnxruntime, which all models in .onnx files run in: on the processor, on a fixed number of threads, and silent."""
+"""onnxruntime sessions for .onnx models: on the CPU, with a fixed number of threads and without log output."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     Inputs = Mapping[str, npt.NDArray[np.generic]]
 
 SHOWN = 200
-"""Characters of an error in a message."""
+"""Maximum number of characters of an onnxruntime error in a message."""
 PROVIDERS = ["CPUExecutionProvider"]
 
 
 class Port(Protocol):
-    """An input or an output."""
+    """An input or an output of a model."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def shape(self) -> "Sequence[int | str]":
-        """Axes: a length, or the name of one that differs from call to call."""
+        """Length of each axis, or its name if the length may differ between calls."""
 
 
 class ModelMeta(Protocol):
@@ -35,10 +35,10 @@ class ModelMeta(Protocol):
 
 
 class Session(Protocol):
-    """What is used of `onnxruntime.InferenceSession`."""
+    """The part of `onnxruntime.InferenceSession` that is used here."""
 
     def run(self, output_names: Sequence[str] | None, inputs: "Inputs", /) -> "list[npt.NDArray[np.float32]]":
-        """All outputs of the models here are in fp32."""
+        """Return the outputs; those of the models here are all float32."""
 
     def get_inputs(self) -> Sequence[Port]: ...
 
@@ -51,8 +51,8 @@ class SessionError(Exception):
     """onnxruntime cannot load a model.
 
     Attributes:
-        version: of onnxruntime.
-        detail: its own words, in one line.
+        version: version of onnxruntime.
+        detail: message of onnxruntime, in one line.
     """
 
     def __init__(self, version: str, detail: str) -> None:
@@ -63,24 +63,25 @@ class SessionError(Exception):
 def open_session(
     model: str | bytes, *, name: str, absent: str, threads: int = 1, optimise: bool = True, entries: Mapping[str, str] | None = None
 ) -> Session:
-    """
+    """Load a model.
+
     Args:
-        model: path, or content of the file.
-        name: of the file, for messages.
-        absent: said where onnxruntime is not installed; names who needs it, and the extra.
-        threads: for one call.
-        optimise: let it rewrite the graph before it is run.
-        entries: further settings of the session, as onnxruntime names them.
+        model: path or content of the file.
+        name: name of the file, for messages.
+        absent: error message if onnxruntime is not installed.
+        threads: number of threads of one call.
+        optimise: whether onnxruntime may optimise the graph.
+        entries: further session options under onnxruntime's names.
 
     Raises:
         ConfigError: onnxruntime is not installed.
-        DataError: the memory does not suffice.
-        SessionError: it cannot load the model.
+        DataError: out of memory.
+        SessionError: onnxruntime cannot load the model.
     """
     onnxruntime = import_optional("onnxruntime", absent)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # what goes wrong is raised, and said once
+    options.log_severity_level = 4  # errors are raised, so they are not logged as well
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     for key, value in (entries or {}).items():

@@ -1,7 +1,7 @@
-"""Tasks over child processes, so that a worker killed by the system costs one retry of its task and never the rest, and never a hang.
+"""Run tasks in child processes. If the system kills a worker, its task is retried once; the other tasks are not affected.
 
-(`ProcessPoolExecutor` and joblib lose every pending task when one worker is killed.) Each worker has a pipe of its own and holds one
-task at a time, so the parent always knows whose task was lost.
+`ProcessPoolExecutor` and joblib lose every pending task when a worker is killed. Here each worker has its own pipe and holds one task at a
+time, so the parent knows which task was lost.
 """
 
 import ctypes
@@ -35,17 +35,18 @@ PR_SET_PDEATHSIG = 1
 def run_tasks(
     function: Callable[[T], R], tasks: Sequence[T], workers: int, name: Callable[[T], str], *, apart: bool = False
 ) -> Generator[tuple[int, R], None, None]:
-    """Yield (index of the task, `function(task)`) as the tasks finish; in this process, in order, where one worker or task is all there is.
+    """Yield (index of the task, `function(task)`) as the tasks finish. With one worker or one task, run them in this process, in order.
+
+    A task whose worker was killed is retried after the others, on its own, because the usual cause is too little memory. The workers are
+    stopped when the iteration ends for any reason, including Ctrl-C and closing the generator.
 
     Args:
-        apart: never in this process, which must not load what the tasks load.
-
-    A task whose worker was killed is tried once more when the others are done, with no other task beside it (memory is the usual cause).
-    Whatever ends the iteration, also Ctrl-C or closing the generator, ends the workers first.
+        name: text that names a task in messages.
+        apart: whether to use a child process even for one worker or task, because this process must not import what the tasks import.
 
     Raises:
-        DataError: the worker of a task was killed twice; `name(task)` stands in the message.
-        Exception: what a task raised, with the worker's traceback as a note.
+        DataError: the worker of a task was killed twice; the message has `name(task)`.
+        Exception: any error of a task, with the worker's traceback as a note.
     """
     if min(workers, len(tasks)) <= 1 and not apart:
         yield from ((index, function(task)) for index, task in enumerate(tasks))
@@ -63,11 +64,11 @@ def run_tasks(
 class Worker:
     process: BaseProcess
     index: int
-    """Index of the task that it works on."""
+    """Index of its current task."""
 
 
 class Pool(Generic[T, R]):
-    """The workers of one `run_tasks`, each found by its pipe."""
+    """The workers of one call of `run_tasks`, keyed by their pipes."""
 
     def __init__(self, function: Callable[[T], R], tasks: Sequence[T], name: Callable[[T], str]) -> None:
         self.function, self.tasks, self.name = function, tasks, name
@@ -99,7 +100,7 @@ class Pool(Generic[T, R]):
                 yield index, value
 
     def start_worker(self, index: int) -> None:
-        """Start a worker and give it a task. Signals wait meanwhile: a worker that nobody knows would outlive an interrupt."""
+        """Start a worker and send it a task. Signals are blocked meanwhile: an interrupt must not leave an unregistered worker running."""
         context = get_context(START_METHOD)
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
@@ -124,7 +125,7 @@ class Pool(Generic[T, R]):
         """Record that the worker of a task has died.
 
         Raises:
-            DataError: it was lost before.
+            DataError: the task was lost before.
         """
         index = self.busy[connection].index
         exitcode = self.remove_worker(connection)
@@ -132,9 +133,9 @@ class Pool(Generic[T, R]):
         if index in self.lost:
             raise DataError(
                 f"{self.name(self.tasks[index])}: the worker process was killed twice ({how}); "
-                "too little memory is the usual cause: try fewer runtime.workers"
+                "the usual cause is too little memory: lower runtime.workers"
             )
-        log.warning("%s: the worker process was killed (%s); trying once more at the end", self.name(self.tasks[index]), how)
+        log.warning("%s: the worker process was killed (%s); the task will be retried at the end", self.name(self.tasks[index]), how)
         self.lost.append(index)
 
     def remove_worker(self, connection: Connection) -> int:
@@ -166,9 +167,9 @@ def worker_loop(function: Callable[[T], R], connection: Connection, foreign: Ite
 
 
 def die_with(parent: int) -> None:
-    """Let the kernel kill this process when the parent dies: until its task ends it would hold the parent's lock, which it inherited.
+    """Ask the kernel to kill this process when the parent dies. Otherwise it would hold the inherited lock until its task ends.
 
-    Where the kernel does not offer that (Linux alone does), a worker ends with the task that it holds.
+    Only Linux supports this; elsewhere a worker ends after its current task.
     """
     if sys.platform != "linux":
         return

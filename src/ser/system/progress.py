@@ -13,16 +13,16 @@ log = logging.getLogger(__name__)
 
 LOG_EVERY_SECONDS = 10.0
 AUDIO = "s of audio"
-"""The unit of work whose speed is told in multiples of real time."""
+"""Unit of work whose speed is shown as a multiple of real time."""
 ROUNDING = 1e-6
-"""By how much a sum of seconds may miss their total."""
+"""Tolerance between a sum of seconds and their total."""
 
 Advance = Callable[[float], None]
 
 
 @contextmanager
 def track(description: str, total: float, unit: str) -> Iterator[Advance]:
-    """Yield a function that moves the progress on by n units; units a second are shown beside it."""
+    """Show progress during the block; yield a function that advances it by a number of units. The speed is shown as well."""
     console = Console(stderr=True)
     with bar(console, description, total, unit) if console.is_terminal else lines(description, total, unit) as advance:
         yield advance
@@ -30,7 +30,7 @@ def track(description: str, total: float, unit: str) -> Iterator[Advance]:
 
 @contextmanager
 def bar(console: Console, description: str, total: float, unit: str) -> Iterator[Advance]:
-    # The time left is not rich's, which is unknown where the work moves on less than twice in 30 s, as a backbone's does.
+    # rich cannot estimate the time left if there are fewer than two updates in 30 s, as with a backbone, so it is computed here.
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
     start = time.monotonic()
     with Progress(*columns, console=console) as progress:
@@ -72,7 +72,7 @@ def show_state(done: float, total: float, seconds: float, unit: str) -> str:
 
 
 def show_left(done: float, total: float, seconds: float) -> str:
-    """At the mean speed so far; empty at the end, and before anything is done.
+    """Time left at the mean speed so far; empty before the first unit and at the end.
 
     >>> show_left(1000, 4000, 60.0), show_left(4000, 4000, 240.0)
     (', 0:03:00 left', '')

@@ -1,7 +1,7 @@
-"""CSV tables, written whole and atomically, read with every column present.
+"""CSV tables: written atomically, and checked for missing columns when they are read.
 
-Text that a spreadsheet would run as a formula (it starts with = + - @, or white space that hides one of them) is written behind an
-apostrophe, and read back without it.
+Text that a spreadsheet would run as a formula (it starts with = + - @, tab or a line break) is written with a leading apostrophe, which is
+removed when the table is read.
 """
 
 import csv
@@ -16,7 +16,8 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def neutralise(value: object) -> object:
-    """
+    """Add an apostrophe to text that a spreadsheet would run as a formula; None becomes empty.
+
     >>> neutralise("=1+1"), neutralise(-0.5), neutralise(None)
     ("'=1+1", -0.5, '')
     """
@@ -28,15 +29,15 @@ def neutralise(value: object) -> object:
 
 
 def is_neutralised(text: str) -> bool:
-    """An apostrophe (or several) before a formula sign."""
+    """Whether the text has one or more apostrophes before a formula sign."""
     return text.startswith("'") and text.lstrip("'").startswith(FORMULA_SIGNS)
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """One header, one line for each row; None becomes an empty cell."""
+    """Write a header and one line for each row; None becomes an empty cell."""
     buffer = io.StringIO()
     plain = csv.writer(buffer, lineterminator="\n")
-    # Python before 3.13 leaves a carriage return without quotes, and readers take it for the end of the row.
+    # Python before 3.13 does not quote a carriage return, which readers take for the end of the row.
     quoted = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)
     plain.writerow(columns)
     for row in rows:
@@ -47,17 +48,17 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """All rows of `iter_table`."""
+    """Read all rows; errors as of `iter_table`."""
     return list(iter_table(path, columns))
 
 
 def iter_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The rows one after the other, each with all of `columns` as text.
+    """Yield the rows, each with all of `columns` as text.
 
     Raises:
-        ArtefactError: a column is missing, a row has too few or too many cells, or the text is no CSV.
+        ArtefactError: a column is missing, a row has too few or too many cells, or the text is not valid CSV.
     """
-    # utf-8-sig: a spreadsheet that saved the table put a byte order mark before it.
+    # utf-8-sig: a spreadsheet that saves the table adds a byte order mark.
     with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         try:
             reader = csv.DictReader(file, strict=True)
@@ -69,4 +70,4 @@ def iter_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
                     raise ArtefactError(f"{path}, row {number}: the number of cells differs from the header")
                 yield {key: text[1:] if is_neutralised(text) else text for key, text in row.items()}
         except csv.Error as error:
-            raise ArtefactError(f"{path} is damaged ({error}); remove it and run the step that writes it again") from None
+            raise ArtefactError(f"{path} is corrupted ({error}); remove it and run the step that writes it again") from None

@@ -240,7 +240,7 @@ class Trainer:
         """Go on from last.pth; a run that was stopped before its first epoch ended starts anew.
 
         Raises:
-            ArtefactError: last.pth is damaged, or of another network.
+            ArtefactError: last.pth is corrupted, or of another network.
             DataError: it was trained on another split or other features: to go on could let it meet speakers that it has learned in test.
         """
         if not run.last.exists():

@@ -20,7 +20,7 @@ export const SENTENCES = {
   "empty": "The file is empty: it has no bytes.",
   "header-only": "The file begins like audio, and then there is no sound in it.",
   "truncated": "The file is cut off: less sound is there than its beginning promises. Perhaps a download or a copy stopped early.",
-  "bad-header": "The beginning of the file, which describes its sound, is damaged.",
+  "bad-header": "The beginning of the file, which describes its sound, is corrupted.",
   "not-audio": `This is not an audio file, whatever its name says. ${KNOWN} can be heard.`,
   "lfs-pointer": "This is a placeholder of git LFS: the audio itself was never downloaded. `git lfs pull` fetches it.",
   "unsupported-codec": `This kind of audio is not known here. ${KNOWN} are.`,
