@@ -276,7 +276,6 @@ def test_a_name_of_no_config_is_refused_whatever_it_is(write: Write, name: str) 
         (["audio.duration=null"], "audio.duration", None),
         (["labels.merge.calm=neutral"], "labels.merge", {"calm": "neutral"}),
         (["project.raw_dir=a=b"], "project.raw_dir", "a=b"),
-        (["project.raw_dir=~/audio"], "project.raw_dir", "~/audio"),
         (["split.name=off"], "split.name", "off"),
         (['split.name="001"'], "split.name", "001"),
     ],

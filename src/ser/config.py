@@ -7,10 +7,12 @@ torch.
 
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
 from ser.emotions import EMOTIONS
+from ser.errors import ConfigError
 from ser.families import entry_of, feature_names
+from ser.home import expand_home
 
 Corpus = Literal["crema", "ravdess", "savee", "tess"]
 """Name of a corpus."""
@@ -26,9 +28,23 @@ Range = tuple[float, float]
 """(lower end, upper end) of a range to draw from."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """Seed of a random generator."""
-Folder = Annotated[str, Field(min_length=1)]
-"""Path of a folder, relative to the working directory or absolute."""
 Name = TypeVar("Name", str, int)
+
+
+def at_home(path: str) -> str:
+    """A path without `~`.
+
+    Raises:
+        ValueError: as of `ser.home.expand_home`.
+    """
+    try:
+        return expand_home(path)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+Folder = Annotated[str, Field(min_length=1), AfterValidator(at_home)]
+"""Path of a folder, relative to the working directory or absolute; `~` is the home folder."""
 
 
 def known_feature(value: object) -> str:
@@ -166,7 +182,7 @@ class FeaturesConfig(Config):
 class SslConfig(Config):
     """Frozen self-supervised speech model (backbone) whose hidden states are the feature `ssl`. Needs the extra `ssl`."""
 
-    model_id: str = Field(default="microsoft/wavlm-base-plus", min_length=1)
+    model_id: Folder = "microsoft/wavlm-base-plus"
     """Path of a folder with `config.json` and weights, or name of a model on the Hugging Face hub: WavLM, HuBERT, wav2vec 2.0,
     data2vec-audio or Whisper."""
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")

@@ -15,6 +15,7 @@ from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEv
 
 from ser.config import ExperimentConfig
 from ser.errors import ConfigError
+from ser.home import expand_home
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -76,6 +77,7 @@ def find_config(name: str, asker: Path | None = None) -> Path:
     Raises:
         ConfigError: none of these places has it.
     """
+    name = expand_home(name)
     shipped = Path(str(resources.files("ser"))) / "configs"
     folders = ([asker.parent] if asker else []) + [Path(), Path("configs"), shipped]
     spellings = [name] if name.endswith((".yaml", ".yml")) else [name, f"{name}.yaml"]
