@@ -119,14 +119,19 @@ def workspace(tmp_path: Path, prepared: Workspace) -> Workspace:
     return make_workspace(tmp_path, prepared.raw)
 
 
-@pytest.fixture
-def savee(tmp_path: Path) -> Workspace:
-    """56 clips of SAVEE (four speakers), with its own audio, to be spoiled. No step has run."""
-    write_trees(tmp_path / "raw", ["savee"])
-    space = make_workspace(tmp_path, tmp_path / "raw")
+def make_savee(root: Path) -> Workspace:
+    """56 clips of SAVEE (four speakers) in this folder."""
+    write_trees(root / "raw", ["savee"])
+    space = make_workspace(root, root / "raw")
     classes = "labels: {keep: [neutral, happy, sad, angry, fear, disgust, surprise]}\n"
     space.config_file.write_text(space.config_file.read_text() + classes)  # only RAVDESS has calm
     return space
+
+
+@pytest.fixture
+def savee(tmp_path: Path) -> Workspace:
+    """56 clips of SAVEE (four speakers), with its own audio, to be spoiled. No step has run."""
+    return make_savee(tmp_path)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from torch import nn
 
-from conftest import Ser
+from conftest import Ser, make_savee
 from processes import FOR_EVER, PATIENCE, dying_at, eventually, in_a_child, is_alive, start
 from ser.config import ModelConfig
 from ser.errors import ArtefactError, ConfigError, DataError
@@ -57,10 +57,18 @@ def leftovers(folder: Path) -> list[Path]:
     return list(folder.rglob("*.tmp"))
 
 
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """56 clips, ready to train on. Not to be changed: `small` is a copy that may be."""
+    space = make_savee(tmp_path_factory.mktemp("loaded"))
+    space.run("extract,transform,load")
+    return space
+
+
 @pytest.fixture
-def small(savee: Workspace) -> Workspace:
-    """56 clips, ready to train on."""
-    savee.run("extract,transform,load")
+def small(savee: Workspace, loaded: Workspace) -> Workspace:
+    """56 clips with their own audio, ready to train on."""
+    shutil.copytree(loaded.processed, savee.processed)
     return savee
 
 
@@ -91,28 +99,45 @@ def test_kill_9_in_the_middle_of_an_epoch_costs_nothing_but_that_epoch(
 
 @pytest.mark.slow
 def test_kill_9_at_any_write_of_training_costs_nothing_but_time(small: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every file is written by fsync, rename, fsync of the folder; the process dies at each of these in turn."""
-    expected = left_by(small.train("undisturbed", SHORT))
-    for kills in count():
-        run = Run(small.runs / f"killed-{kills}")
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", dying_at(kills))
-            if in_a_child(lambda run=run: small.train(run.folder.name, SHORT)) == 0:  # type: ignore[misc]
-                break
+    """Every file is written by fsync, rename, fsync of the folder; what a process leaves that dies at one of these is copied there."""
+    kills, fsync = count(), os.fsync
+
+    def copied(descriptor: int) -> None:
+        shutil.copytree(small.runs / "undisturbed", small.runs / f"killed-{next(kills)}")
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", copied)
+        expected = left_by(small.train("undisturbed", SHORT))
+    total = next(kills)
+    for number in range(total):
+        run = Run(small.runs / f"killed-{number}")
         small.run("train", SHORT, run_name=run.folder.name, resume=run.config.exists())
-        assert left_by(run) == expected, f"killed at fsync {kills}"
+        assert left_by(run) == expected, f"killed at fsync {number}"
         assert not leftovers(run.folder)
-    assert kills >= 2 * (1 + 2 * 2 + 1 + 5), "cfg.json; last.pth and history.csv of two epochs; a best.pth; what is measured"
+    assert total >= 2 * (1 + 2 * 2 + 1 + 5), "cfg.json; last.pth and history.csv of two epochs; a best.pth; what is measured"
 
 
 @pytest.fixture(scope="module")
 def long_run(tmp_path_factory: pytest.TempPathFactory, prepared: Workspace) -> tuple[list[str | Path], Run]:
-    """Arguments of a training that lasts some seconds, and what it leaves undisturbed."""
+    """Arguments of a training of four epochs, and what it leaves undisturbed."""
     runs = tmp_path_factory.mktemp("long")
-    settings = ["train.epochs=15", "train.patience=15", f"project.runs_dir={runs}"]
+    settings = ["train.epochs=4", "train.patience=4", f"project.runs_dir={runs}"]
     prepared.run("train", *settings, run_name="undisturbed")
     options = [option for setting in settings for option in ("--set", setting)]
     return ["--config", prepared.config_file, "--steps", "train", *options], Run(runs / "undisturbed")
+
+
+NEVER_ENDING = f"""
+import time
+from ser.training.trainer import Trainer
+step = Trainer.step
+def endless(self, *arguments):
+    if self.progress.epoch == 3:
+        time.sleep({FOR_EVER})
+    return step(self, *arguments)
+Trainer.step = endless
+"""
 
 
 @pytest.mark.slow
@@ -127,11 +152,11 @@ def long_run(tmp_path_factory: pytest.TempPathFactory, prepared: Workspace) -> t
 def test_a_stopped_training_goes_on_as_if_it_had_never_stopped(
     long_run: tuple[list[str | Path], Run], ser: Ser, stop: signal.Signals, code: int, said: str
 ) -> None:
-    """The real program, stopped from outside wherever it is in its second epoch or later."""
+    """The real program, stopped from outside wherever it is in its second epoch or later; of itself it does not end the fourth."""
     arguments, undisturbed = long_run
     run = Run(undisturbed.folder.with_name(stop.name))
     arguments = [*arguments, "--run-name", stop.name]
-    with start(arguments) as process:
+    with start(arguments, NEVER_ENDING) as process:
         assert eventually(lambda: run.history.exists() or process.poll() is not None)
         process.send_signal(stop)
         _, errors = process.communicate(timeout=PATIENCE)
