@@ -1,13 +1,15 @@
 # make demo   set up, then the whole pipeline on the embedded sample
 # make test   set up, then the tests
 # make check  lint, types, tests
+# make constraints  after a change of dependencies: write constraints.txt (UPGRADE=1 takes the newest versions)
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 2
 
-# A Linux machine without an NVIDIA GPU needs PyTorch's own CPU build: what PyPI offers there brings gigabytes of CUDA libraries.
+# constraints.txt names exact versions and no index. A Linux machine without an NVIDIA GPU needs PyTorch's own CPU build of that version:
+# what PyPI offers there brings gigabytes of CUDA libraries.
 # Whoever set PIP_FIND_LINKS has wheels of their own.
 ifeq ($(shell uname -s),Linux)
 ifeq ($(strip $(PIP_FIND_LINKS)$(shell command -v nvidia-smi 2>/dev/null)),)
@@ -28,7 +30,7 @@ endif
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-timing lint types format check clean
+.PHONY: demo test test-timing lint types format check constraints clean
 .DEFAULT_GOAL := check
 
 demo: $(VENV)/.installed
@@ -62,19 +64,22 @@ format: $(VENV)/.installed-dev $(JS_TOOLS)
 
 check: lint types test
 
+constraints: $(VENV)/.installed-dev
+	$(BIN)/python scripts/write_constraints.py $(if $(UPGRADE),--upgrade)
+
 clean:
 	rm -rf $(VENV) node_modules demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamps spare a second install; a changed pyproject.toml asks for a new one.
-$(VENV)/.installed: pyproject.toml | $(BIN)/pip
+# The stamps spare a second install; changed dependencies or versions cause a new one.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "installing ser into $(VENV): a few minutes the first time"
-	$(BIN)/python -m pip install --quiet --editable . $(TORCH_INDEX)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . $(TORCH_INDEX)
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "installing ser and its tools into $(VENV): a few minutes the first time"
-	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(TORCH_INDEX)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]' $(TORCH_INDEX)
 	@touch $@ $(VENV)/.installed
 
 node_modules/.installed: package.json package-lock.json

@@ -35,6 +35,7 @@ from ser.inference.clip_output import Clip, ClipOutput
 from ser.inference.live import LiveAnswer, predict_live
 from ser.inference.predictor import UNKNOWN, Predictor
 from ser.runs.run import Run
+from ser.system.optional import install_hint
 from workspace import Workspace
 
 RATE = 16_000
@@ -290,9 +291,9 @@ def test_it_ends_by_itself_after_so_many_seconds(exported: Path, play: Callable[
 
 
 def test_a_microphone_that_goes_away_is_one_line(exported: Path, play: Callable[..., None], ser: Ser) -> None:
-    play(tone(1), DataError("the microphone sends no more sound"))
+    play(tone(1), DataError("the microphone gives no more sound"))
     answer = ser("predict", "--mic", "-m", exported)
-    assert (answer.code, answer.err) == (3, "ser: the microphone sends no more sound\n")
+    assert (answer.code, answer.err) == (3, "ser: the microphone gives no more sound\n")
 
 
 @pytest.mark.parametrize(
@@ -319,7 +320,7 @@ def test_what_cannot_be_followed_is_one_line(exported: Path, play: Callable[...,
 def test_without_miniaudio_the_extra_is_named(exported: Path, ser: Ser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "miniaudio", None)
     answer = ser("predict", "--mic", "-m", exported)
-    assert (answer.code, answer.err) == (2, "ser: --mic needs miniaudio: pip install 'ser[mic]'\n")
+    assert (answer.code, answer.err) == (2, f"ser: --mic needs miniaudio: {install_hint('mic')}\n")
 
 
 # -- the device -----------------------------------------------------------------------

@@ -72,12 +72,6 @@ def test_an_exported_model_that_is_not_the_run_is_told_and_passed_over(capsys: p
     assert said[0].endswith(": the run itself answers")
 
 
-@pytest.mark.usefixtures("here")
-def test_an_exported_model_that_nothing_here_can_run_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser.system.optional.find_spec", lambda _: None)
-    assert choose_model(PredictOptions()) == RUN
-
-
 def test_the_weights_are_told_without_loading_the_model(exported: Path, finished: Run, tmp_path: Path) -> None:
     assert weights_of(exported) == read_json(finished.metrics)["weights"]
     assert weights_of(finished.best) is None

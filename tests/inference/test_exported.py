@@ -20,6 +20,7 @@ from ser.inference.exported import Exported
 from ser.inference.seal import SEAL, UNSEALED, check_seal, seal
 from ser.runs.run import Run
 from ser.system.onnx_session import Session
+from ser.system.optional import install_hint
 
 HEAVY = {"torch", "pandas", "librosa", "sklearn", "transformers", "matplotlib", "onnx", "scipy", "typer"}
 
@@ -114,9 +115,9 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         Exported.load(tmp_path / "model.onnx")
 
 
-def test_without_onnxruntime_the_extra_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnxruntime_the_file_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ConfigError, match=r"needs onnxruntime: pip install 'ser\[export\]'"):
+    with pytest.raises(ConfigError, match=f"{path.name} needs onnxruntime: {install_hint()}"):
         Exported.load(path)
 
 

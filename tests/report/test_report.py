@@ -43,6 +43,7 @@ from ser.runs.run import Run
 from ser.splits.certificate import read_certificate, write_certificate
 from ser.splits.protocols import find_protocol, read_protocols
 from ser.system.files import exclusive_lock
+from ser.system.optional import install_hint
 from ser.system.tables import write_table
 from trees import write_trees
 from workspace import Workspace, make_workspace, rows_of
@@ -431,7 +432,7 @@ def test_what_a_killed_report_left_is_removed(run: Run, unpainted: None, ser: Se
 
 def test_without_the_extra_it_is_named(run: Run, ser: Ser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ser.system.optional.find_spec", lambda name: None)
-    refused(ser, run, 2, "a report needs matplotlib and jinja2: pip install 'ser[viz]'")
+    refused(ser, run, 2, f"a report needs matplotlib and jinja2: {install_hint('viz')}")
 
 
 @pytest.mark.parametrize(
@@ -466,7 +467,7 @@ LICENCES = [
     (["ravdess"], ["Not for commercial use", "RAVDESS (CC BY-NC-SA 4.0)"], ["CREMA", "altered"]),
     (["savee"], ["Not for commercial use", "SAVEE (research use, after registration)"], ["altered"]),
     (["tess"], ["Not for commercial use", "TESS (CC BY-NC-ND 4.0, which forbids altered copies of its audio as well)"], []),
-    (["crema", "tess"], ["Not for commercial use", "altered copies", "CREMA-D (ODbL 1.0) requires attribution"], []),
+    (["crema", "tess"], ["Not for commercial use", "altered copies", "CREMA-D (ODbL 1.0) asks for attribution"], []),
     (["crema", "ravdess", "savee", "tess"], ["Not for commercial use", "RAVDESS", "SAVEE", "TESS", "CREMA-D"], []),
 ]
 

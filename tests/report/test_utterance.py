@@ -34,6 +34,7 @@ from ser.report.paper import open_windows, save_figure
 from ser.runs.run import Run
 from ser.splits.certificate import read_certificate, write_certificate
 from ser.splits.split import CERTIFICATE_FILE, Split
+from ser.system.optional import install_hint
 from trees import write_trees
 from workspace import SPEED_ALONE, Workspace, make_workspace, rows_of
 
@@ -515,7 +516,7 @@ def test_nothing_to_do_is_refused(ser: Ser, prepared: Workspace) -> None:
 def test_without_the_extra_it_says_what_to_install(draw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ser.system.optional.find_spec", lambda name: None)
     answer = draw()
-    assert (answer.code, "pip install 'ser[viz]'" in answer.err) == (2, True)
+    assert (answer.code, install_hint("viz") in answer.err) == (2, True)
 
 
 def test_before_load_it_asks_for_load(workspace: Workspace) -> None:

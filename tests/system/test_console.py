@@ -89,7 +89,7 @@ def test_a_line_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_cell_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    cells = ["pip install 'ser[augment]'", "data/[/oops]/:smile:"]
+    cells = ["pip install 'ser-toolkit[augment]'", "data/[/oops]/:smile:"]
     print_table("title [/oops]", ("what", "detail"), [cells])
     assert printed_rows(capsys.readouterr().out) == [cells]
 

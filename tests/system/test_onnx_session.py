@@ -6,16 +6,14 @@ import pytest
 
 from ser.errors import ConfigError, DataError
 from ser.system.onnx_session import SessionError, open_session
-
-pytest.importorskip("onnxruntime")
-ABSENT = "singing needs onnxruntime: pip install 'ser[sing]'"
+from ser.system.optional import install_hint
 
 
 def test_what_is_no_model_is_refused_with_the_version_and_the_words_of_onnxruntime() -> None:
     import onnxruntime
 
     with pytest.raises(SessionError) as refused:
-        open_session(b"hello", name="x.onnx", absent=ABSENT)
+        open_session(b"hello", name="x.onnx")
     assert refused.value.version == onnxruntime.__version__
     assert "\n" not in refused.value.detail
     assert 0 < len(refused.value.detail) <= 200
@@ -23,8 +21,8 @@ def test_what_is_no_model_is_refused_with_the_version_and_the_words_of_onnxrunti
 
 def test_without_onnxruntime_it_is_said_who_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ConfigError, match=r"^singing needs onnxruntime: pip install 'ser\[sing\]'$"):
-        open_session(b"hello", name="x.onnx", absent=ABSENT)
+    with pytest.raises(ConfigError, match=f"^x.onnx needs onnxruntime: {install_hint()}$"):
+        open_session(b"hello", name="x.onnx")
 
 
 def test_too_little_memory_names_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +31,7 @@ def test_too_little_memory_names_the_file(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("onnxruntime.InferenceSession", full)
     with pytest.raises(DataError, match=r"x\.onnx cannot be loaded"):
-        open_session(b"hello", name="x.onnx", absent=ABSENT)
+        open_session(b"hello", name="x.onnx")
 
 
 def test_threads_optimisation_and_entries_reach_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,8 +44,8 @@ def test_threads_optimisation_and_entries_reach_the_session(monkeypatch: pytest.
         assert providers == ["CPUExecutionProvider"]
 
     monkeypatch.setattr("onnxruntime.InferenceSession", opened)
-    open_session(b"", name="x", absent=ABSENT, threads=3, entries={"session.disable_quant_qdq": "1"})
-    open_session(b"", name="x", absent=ABSENT, optimise=False)
+    open_session(b"", name="x", threads=3, entries={"session.disable_quant_qdq": "1"})
+    open_session(b"", name="x", optimise=False)
     first, second = seen
     assert (first.intra_op_num_threads, second.intra_op_num_threads) == (3, 1)
     assert first.get_session_config_entry("session.disable_quant_qdq") == "1"

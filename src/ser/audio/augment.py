@@ -17,10 +17,10 @@ from ser.errors import ConfigError
 from ser.system.optional import install_hint
 
 CODE_VERSION = 1
-"""Part of the fingerprint of the store of augmented clips; to be raised if a change here changes every copy."""
+"""Part of the fingerprint of the copies' store: raise it when a change here changes every copy."""
 
 NOISE_VERSION = 1
-"""Part of the fingerprint of a store of clips with added noise. Earlier versions without it used audiomentations."""
+"""Part of the fingerprint of the copies' store where noise is added; before there was one, audiomentations added the noise."""
 
 Waveform = npt.NDArray[np.float32]
 
@@ -29,11 +29,11 @@ class Step(Protocol):
     """An alteration of audiomentations."""
 
     parameters: dict[str, float]
-    """Parameters of the last copy by name; `should_apply` is whether the alteration was applied."""
+    """Of the last copy, by name; `should_apply` tells whether it was made at all."""
 
 
 class Chain(Protocol):
-    """The part of audiomentations' `Compose` that is used here."""
+    """What is used of audiomentations' `Compose`."""
 
     transforms: Sequence[Step]
 
@@ -41,9 +41,9 @@ class Chain(Protocol):
 
 
 class Augmenter:
-    """Alters waveforms at one sample rate, (samples,) -> (samples,). A changed speed changes the number of samples.
+    """Alters waveforms at one sample rate, (samples,) -> (samples,); changed speed changes their number.
 
-    A copy depends only on the config's seed and on the copy's key, not on earlier calls.
+    A copy depends on the config's seed and the copy's key alone, not on what was altered before.
 
     Raises:
         ConfigError: the config shifts pitch or stretches time, and the extra `augment` is not installed.
@@ -54,13 +54,12 @@ class Augmenter:
         self.speed, self.noise_snr_db, self.probability = config.speed, config.noise_snr_db, config.probability
         self.chain = build_chain(config) if config.needs_library else None
         self.last: tuple[float, float | None] = (1.0, None)
-        """Speed factor and signal-to-noise ratio in dB of the last copy; the ratio is None without noise."""
+        """Of the last copy: the speed factor, and the signal-to-noise ratio in dB, None without noise."""
 
     def alter(self, waveform: Waveform, key: str) -> Waveform:
-        """Return an altered copy.
-
+        """
         Args:
-            key: id of the copy, see `ser.corpora.manifest.copy_id`.
+            key: the id of the copy, as of `ser.corpora.manifest.copy_id`.
         """
         with seeded(f"{self.seed}/{key}"):
             factor = draw(self.speed, self.probability)
@@ -74,7 +73,7 @@ class Augmenter:
         return altered
 
     def last_changes(self) -> str:
-        """The alterations of the last copy as text, such as `speed x 0.930, noise at 22 dB` (the signal-to-noise ratio)."""
+        """What was done to the last copy: `speed x 0.930, noise at 22 dB` (of signal to noise)."""
         factor, snr_db = self.last
         steps = [] if self.chain is None else self.chain.transforms
         made = {type(step).__name__: step.parameters for step in steps if step.parameters["should_apply"]}
@@ -89,16 +88,16 @@ class Augmenter:
 
 
 def draw(limits: tuple[float, float] | None, probability: float) -> float | None:
-    """Draw a number between the limits from numpy's global generator with this probability, otherwise return None."""
+    """A number between the limits from numpy's global generator, with this probability; else None."""
     if limits is None or np.random.random() >= probability:  # noqa: NPY002
         return None
     return float(np.random.uniform(*limits))  # noqa: NPY002
 
 
 def add_noise(waveform: Waveform, snr_db: float) -> Waveform:
-    """Add white Gaussian noise from numpy's global generator at a signal-to-noise ratio in dB.
+    """White Gaussian noise from numpy's global generator, at this ratio of the powers of signal and noise in dB.
 
-    The power of the signal is its variance, so a constant offset does not raise the noise.
+    The mean does not count as signal: a constant offset carries no speech, but would raise the noise.
 
     Shape:
         (samples,) -> (samples,)
@@ -109,7 +108,7 @@ def add_noise(waveform: Waveform, snr_db: float) -> Waveform:
 
 
 def change_speed(waveform: Waveform, factor: float, sample_rate: int) -> Waveform:
-    """Speed perturbation (Ko et al. 2015): pitch, formants and tempo change by the same factor, as with another vocal tract.
+    """Speed perturbation (Ko et al. 2015): pitch, formants and tempo change by one factor, as with another vocal tract.
 
     Shape:
         (samples,) -> (samples / factor,)
@@ -120,7 +119,7 @@ def change_speed(waveform: Waveform, factor: float, sample_rate: int) -> Wavefor
 
 
 def build_chain(config: AugmentationsConfig) -> Chain:
-    """Chain of pitch shift and time stretching, as far as the config enables them; each is applied with `config.probability`."""
+    """Pitch shift and time stretching, where the config asks for them, each made with its probability."""
     library = import_audiomentations()
     p = config.probability
     steps = []
@@ -133,7 +132,7 @@ def build_chain(config: AugmentationsConfig) -> Chain:
 
 
 def library_version() -> str:
-    """Version of audiomentations, part of the fingerprint of the augmented store. Importing it would take 0.6 s and 100 MB.
+    """Part of the augmented store's fingerprint; asked without importing the library, which costs 0.6 s and 100 MB.
 
     Raises:
         ConfigError: the extra `augment` is not installed.
@@ -159,7 +158,7 @@ def missing_extra(module: str | None) -> ConfigError:
 
 @contextmanager
 def seeded(text: str) -> Iterator[None]:
-    """Seed the global generators of Python and numpy from a digest of `text` during the block, then restore their states."""
+    """Both global generators, which the library draws from, start from a digest of `text`; afterwards they go on as before."""
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     random.seed(seed)

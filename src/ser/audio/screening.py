@@ -1,4 +1,4 @@
-"""Checks of decoded audio that reject it or add a warning, shared by the extract step, `predict` and the service."""
+"""Decoded audio that cannot be used, and audio that is used with a warning: one judge for the corpora, `predict` and the service."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,32 +12,32 @@ from ser.errors import AudioError
 from ser.units import samples_to_seconds
 
 MIN_SECONDS = 0.1
-"""Minimum duration of a recording."""
+"""A shorter recording holds no emotion."""
 MAX_SECONDS = 60.0
-"""Maximum duration of a clip of a corpus; `predict` accepts longer recordings."""
+"""A longer file is no clip of a corpus. `predict` takes it."""
 TELEPHONE_SAMPLE_RATE = 8_000
-"""Sample rate in Hz up to which there is nothing above 4 kHz."""
+"""Hz; at this rate and below nothing above 4 kHz was recorded."""
 SILENT_DBFS = -80.0
-"""Level below which audio counts as silent, after the mean is removed."""
+"""Once the mean is removed."""
 LARGEST = 1e15
-"""Limit of the peak relative to full scale; the sum of squares of larger samples would overflow."""
+"""Times full scale; the sum of squares of larger samples would be infinite."""
 FULL_SCALE = 0.9999
-"""Magnitude that counts as full scale; the largest 16-bit sample is 32767 / 32768 = 0.99997."""
+"""16-bit audio ends at 32767 / 32768 = 0.99997."""
 CLIPPED_SAMPLES = 3
-"""Number of samples at full scale that counts as clipping; a peak-normalised clip has one."""
+"""One sample at full scale is a peak-normalised clip, several are a cut wave."""
 DC_OFFSET = 0.02
-"""Largest magnitude of the mean without a warning; full scale is 1."""
+"""Of the mean, at most; full scale is 1."""
 ROUNDING = 1e-12
-"""Rounding error of the variance relative to the squared mean (2e-13 in a minute at 16 kHz); smaller variances count as 0."""
+"""Of the square of a constant: what the two sums, each rounded, may leave of their difference (2e-13 in a minute at 16 kHz)."""
 
 
 class Screener:
-    """Checks a recording that is added in blocks of any length."""
+    """Takes a recording block by block, whatever their lengths, and judges it at the end."""
 
     def __init__(self, recording: Recording, max_seconds: float | None = None) -> None:
         """
         Args:
-            max_seconds: maximum duration; None for no limit.
+            max_seconds: more is too long; None: any length will do.
         """
         self.recording, self.max_seconds = recording, max_seconds
         self.num_samples, self.clipped = 0, 0
@@ -45,20 +45,19 @@ class Screener:
 
     @property
     def seconds(self) -> float:
-        """Duration of all blocks so far."""
+        """Of all blocks so far."""
         return samples_to_seconds(self.num_samples, self.recording.sample_rate)
 
     def watch(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
-        """Yield the blocks unchanged and add each of them; errors as of `add`."""
+        """The same blocks, each added as it goes by; errors as of `add`."""
         for block in blocks:
             self.add(block, mix_down(block))
             yield block
 
     def add(self, block: Samples, mono: Waveform) -> None:
-        """Add a block (samples, channels).
-
+        """
         Args:
-            mono: mean over the block's channels, (samples,).
+            mono: the mean of the block's channels.
 
         Raises:
             AudioError: not-finite.
@@ -67,14 +66,12 @@ class Screener:
         exact = mono.astype(np.float64)
         self.num_samples += len(block)
         self.total += float(exact.sum())
-        self.squares += float(
-            np.square(exact, out=exact).sum()
-        )  # not a dot product, which would start threads in every worker of the extract step
+        self.squares += float(np.square(exact, out=exact).sum())  # no product: it would start threads in every worker of the census
         if peak >= FULL_SCALE:
             self.clipped += int(np.count_nonzero(np.abs(block) >= FULL_SCALE))
 
     def finish(self) -> tuple[str, ...]:
-        """Check the whole recording; return the warning codes of `ser.reasons` in a fixed order.
+        """Warning codes of `ser.reasons`, in a fixed order.
 
         Raises:
             AudioError: too-short, too-long or silent.
@@ -85,13 +82,12 @@ class Screener:
         return self.warning_codes(mean)
 
     def alternating_power(self, mean: float) -> float:
-        """Variance of the samples."""
+        """Mean square around the mean."""
         power = self.squares / self.num_samples - mean**2
         return power if power > ROUNDING * mean**2 else 0.0
 
     def check_length(self) -> None:
-        """Check the duration.
-
+        """
         Raises:
             AudioError: too-short or too-long.
         """
@@ -101,7 +97,7 @@ class Screener:
             raise AudioError("too-long", f"more than {self.max_seconds:.0f} s")
 
     def warning_codes(self, mean: float) -> tuple[str, ...]:
-        """Warning codes, see `finish`."""
+        """As of `finish`."""
         container, suffix = self.recording.container, self.recording.name.suffix.lower()
         findings = {
             "clipped": self.clipped >= CLIPPED_SAMPLES,
@@ -114,12 +110,12 @@ class Screener:
 
 
 def check_finite(samples: Samples) -> float:
-    """Return the peak magnitude.
+    """The peak.
 
     Raises:
         AudioError: not-finite.
     """
-    peak = float(max(samples.max(), -samples.min()))  # NaN if any sample is NaN
+    peak = float(max(samples.max(), -samples.min()))  # NaN where one sample is
     if not peak < LARGEST:
         what = f"samples of {peak:.0e} times full scale" if np.isfinite(peak) else "NaN or infinite samples"
         raise AudioError("not-finite", what)
@@ -127,7 +123,7 @@ def check_finite(samples: Samples) -> float:
 
 
 def check_level(level: float) -> None:
-    """Check a level in dBFS, see `power_dbfs`.
+    """`level` in dBFS, as of `power_dbfs`.
 
     Raises:
         AudioError: silent.
@@ -137,7 +133,7 @@ def check_level(level: float) -> None:
 
 
 def dbfs(waveform: NDArray[np.float32], mean: float) -> float:
-    """Level of a waveform without its mean in dBFS, 20 log10(rms); minus infinity for digital silence.
+    """Level of the alternating part, 20 log10(rms) where 1 is full scale; minus infinity for digital silence.
 
     >>> round(dbfs(np.array([0.6, 0.4, 0.6, 0.4], dtype=np.float32), 0.5))
     -20
@@ -146,7 +142,7 @@ def dbfs(waveform: NDArray[np.float32], mean: float) -> float:
 
 
 def power_dbfs(power: float) -> float:
-    """Level of a mean square in dBFS, 10 log10(power); minus infinity for 0.
+    """10 log10 of a mean square; minus infinity for none.
 
     >>> power_dbfs(0.01), power_dbfs(0.0)
     (-20.0, -inf)

@@ -65,7 +65,7 @@ def export_run(run: Run, out: Path, *, int8: bool = False, backbone: str | None 
 
 
 def refuse_without_libraries() -> None:
-    require("an export", ["onnx", "onnxruntime"], "export")
+    require("an export", ["onnx"], "export")
 
 
 def build(original: Original, int8: bool, head_only: bool = False) -> "ModelProto":

@@ -30,18 +30,6 @@ Finding = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Extra:
-    """An optional dependency of this package."""
-
-    name: str
-    """As in `pip install 'ser[name]'`."""
-    module: str
-    """That it installs."""
-    way_out: str
-    """What a config does that cannot have it."""
-
-
-@dataclass(frozen=True, slots=True)
 class GroupLimit:
     """How much a worker holds at once. A group has at least one clip."""
 
@@ -101,7 +89,6 @@ class FeatureFamily(ABC):
         loads_torch: whether it computes with torch. Such families come last: workers of the others are forked before torch is loaded.
         masked: whether SpecAugment masks its features in training.
         runs_backbone: whether it computes with the speech backbone of the section ssl.
-        extra: that it needs.
         longest_first: whether the longest clips are computed first, so that all workers come to the end together. Else neighbours in the
             order of the manifest share a shard.
         counts_audio: whether progress counts seconds of audio, not clips; also whether `--dry-run` measures the speed.
@@ -112,7 +99,6 @@ class FeatureFamily(ABC):
     loads_torch = False
     masked = True
     runs_backbone = False
-    extra: Extra | None = None
     longest_first = False
     counts_audio = False
 
@@ -202,7 +188,7 @@ class FeatureFamily(ABC):
     # -- telling
 
     def findings(self, config: ExperimentConfig) -> Iterator[Finding]:
-        """What the doctor step looks at, besides the extra."""
+        """What the doctor step looks at, besides packages."""
         return iter(())
 
     def backbone_facts(self, extractor: FeatureExtractor, store: StoreSpec) -> Mapping[str, object] | None:

@@ -23,9 +23,8 @@ from ser.features.backbone_files import (
     refuse_rate,
 )
 from ser.features.base import FeatureExtractor
-from ser.features.family import AUDIO_KEYS, Extra, FeatureFamily, FeatureView, Finding, GroupLimit, Readable, Trained
+from ser.features.family import AUDIO_KEYS, FeatureFamily, FeatureView, Finding, GroupLimit, Readable, Trained
 from ser.features.store import StoreSpec
-from ser.home import user_path
 from ser.system.parallel import run_tasks
 from ser.wording import describe_backbone
 
@@ -43,7 +42,6 @@ class SslFamily(FeatureFamily):
     loads_torch = True
     masked = False
     runs_backbone = True
-    extra = Extra("ssl", "transformers", "leave ssl out of features.types and model.features")
     longest_first = True
     counts_audio = True
 
@@ -271,7 +269,7 @@ def location_of(trained: Trained, identity: Mapping[str, str]) -> str:
     """
     model_id = identity.get("model_id")
     location = trained.backbone or model_id or trained.backbone_then
-    if location is not None and (location == model_id or user_path(location).is_dir()):
+    if location is not None and (location == model_id or Path(location).expanduser().is_dir()):
         return str(location)
     tried = f"{location} is no folder here" if location else "the checkpoint does not tell its folder"
     raise ConfigError(f"{trained.checkpoint} was trained with the backbone {describe_backbone(identity)}; {tried}: say where it is")

@@ -5,12 +5,10 @@ import sys
 from pathlib import Path
 
 from ser.errors import ArtefactError, ConfigError
-from ser.home import expand_home
 from ser.inference.options import PredictOptions
 from ser.inference.seal import check_seal, weights_of
 from ser.runs.run import Run
 from ser.system.files import read_json
-from ser.system.optional import is_installed
 from ser.wording import printable
 
 VARIABLE = "SER_MODEL"
@@ -32,7 +30,6 @@ def choose_model(options: PredictOptions) -> Path:
         return Path(options.model)
     named = os.environ.get(VARIABLE)
     if named:
-        named = expand_home(named)
         if not os.path.exists(named):  # noqa: PTH110 - Path's raises where a name is too long
             raise ConfigError(f"{VARIABLE} names {printable(named)}, which does not exist")
         return Path(named)
@@ -55,7 +52,7 @@ def newest_run(root: Path) -> Run | None:
 def fastest(run: Run) -> Path:
     """Its exported model, which starts in a fraction of the time: if it is there, whole, of the run's own weights, and can be used."""
     exported = run.folder / EXPORTED
-    if not exported.is_file() or not is_installed("onnxruntime"):
+    if not exported.is_file():
         return run.folder
     try:
         refuse_other(run, exported)

@@ -21,7 +21,6 @@ from ser.inference.exported_facts import ExportedFacts
 from ser.inference.seal import check_seal
 from ser.system.memory import memory_errors
 from ser.system.onnx_session import Session, SessionError, open_session
-from ser.system.optional import install_hint
 from ser.wording import describe_backbone
 
 Frames = NDArray[np.float32]
@@ -161,9 +160,8 @@ def loadable(path: Path) -> str | bytes:
 
 def open_model(path: Path, model: str | bytes, threads: int) -> Session:
     """Errors as of `Exported.load`."""
-    absent = f"{path} needs onnxruntime: {install_hint('export')}"
     entries = {"session.disable_quant_qdq": "1"}  # weights of 8 bits become fp32 here, not in every call
     try:
-        return open_session(model, name=str(path), absent=absent, threads=threads, entries=entries)
+        return open_session(model, name=str(path), threads=threads, entries=entries)
     except SessionError as error:
         raise ArtefactError(f"{path} cannot be loaded by onnxruntime {error.version} ({error.detail})") from None

@@ -9,7 +9,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,9 +18,8 @@ from ser.corpora.census import find_corpus_folder
 from ser.corpora.manifest import read_manifest
 from ser.corpora.registry import CORPORA
 from ser.errors import ConfigError, DataError, SerError
-from ser.families import FAMILIES
-from ser.features.family import FeatureFamily, Finding
-from ser.features.registry import families_of, get_family
+from ser.features.family import Finding
+from ser.features.registry import families_of
 from ser.pipeline import paths
 from ser.pipeline.stores import frame_bytes
 from ser.splits.split import read_split
@@ -29,7 +27,11 @@ from ser.system.console import print_table
 from ser.system.cores import available_cores
 from ser.system.optional import install_hint, is_installed
 
-CORE = ("numpy", "scipy", "soundfile", "soxr", "torch", "pydantic", "rich", "ruamel.yaml", "typer")
+CORE = (
+    "huggingface-hub", "numpy", "onnxruntime", "pydantic", "rich", "ruamel.yaml", "safetensors", "scipy", "soundfile", "soxr", "torch",
+    "transformers", "typer",
+)  # fmt: skip
+"""The dependencies of pyproject.toml that belong to no extra."""
 Asked = Callable[[ExperimentConfig], object]
 """Whether a config needs something."""
 ALL_CLIPS = 12_154
@@ -60,7 +62,7 @@ def environment(config: ExperimentConfig) -> Iterator[Finding]:
         try:
             yield name, "ok", version(name)
         except PackageNotFoundError:
-            yield name, "missing", f"pip install {name}"
+            yield name, "missing", install_hint()
     for extra, (module, asked) in extras().items():
         if is_installed(module):
             yield f"extra {extra}", "ok", version(module)
@@ -70,20 +72,11 @@ def environment(config: ExperimentConfig) -> Iterator[Finding]:
 
 def extras() -> dict[str, tuple[str, Asked]]:
     """extra -> its module, and whether a config needs it."""
-    found: dict[str, tuple[str, Asked]] = {
-        "augment": ("audiomentations", lambda config: config.augmentations.copies and config.augmentations.needs_library)
+    return {
+        "augment": ("audiomentations", lambda config: config.augmentations.copies and config.augmentations.needs_library),
+        "viz": ("matplotlib", lambda _config: False),
+        "track": ("tensorboard", lambda config: config.tracking.tensorboard),
     }
-    for family in map(get_family, FAMILIES):
-        if family.extra:
-            found[family.extra.name] = (family.extra.module, partial(asks_for, family))
-    found["viz"] = ("matplotlib", lambda _config: False)
-    found["track"] = ("tensorboard", lambda config: config.tracking.tensorboard)
-    return found
-
-
-def asks_for(family: FeatureFamily, config: ExperimentConfig) -> bool:
-    """Whether a feature of the family is to be computed."""
-    return family in families_of(config.features.types)
 
 
 def hardware(config: ExperimentConfig) -> Iterator[Finding]:

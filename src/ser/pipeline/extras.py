@@ -3,7 +3,6 @@
 from collections.abc import Collection
 
 from ser.config import ExperimentConfig
-from ser.features.registry import families_of
 from ser.system.optional import require
 from ser.training.tracking import check_installed
 
@@ -13,11 +12,7 @@ def check_extras(config: ExperimentConfig, steps: Collection[str]) -> None:
     Raises:
         ConfigError: these steps need an extra that is not installed.
     """
-    if "transform" in steps:
-        if config.augmentations.copies and config.augmentations.needs_library:
-            require("this config", ["audiomentations"], "augment", "--set augmentations.copies=0")
-        for family in families_of(config.features.types):
-            if family.extra:
-                require("this config", [family.extra.module], family.extra.name, family.extra.way_out)
+    if "transform" in steps and config.augmentations.copies and config.augmentations.needs_library:
+        require("this config", ["audiomentations"], "augment", "--set augmentations.copies=0")
     if "train" in steps:
         check_installed(config.tracking)

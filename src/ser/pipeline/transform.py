@@ -76,8 +76,8 @@ def transform(config: ExperimentConfig, repair: bool = False) -> list[Path]:
         repair: read the checksum of every shard first, and compute what is corrupted again.
 
     Raises:
-        ConfigError: augmentation without the extra `augment`; a backbone without the extra `ssl`, without the layers asked for or for other
-            audio; `ssl.device` is not here.
+        ConfigError: augmentation without the extra `augment`; a backbone without the layers asked for or for other audio;
+            `ssl.device` is not here.
         DataError: no manifest yet, a clip changed since, no weights of the backbone, or a store cannot be written.
         ArtefactError: a damaged shard, without `repair`.
         LeakageError: the split's certificate does not hold.

@@ -7,16 +7,17 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
 
+from ser import __version__
 from ser.config import ExperimentConfig
 from ser.errors import ConfigError
 from ser.runs.run import Run
 from ser.system.files import write_json
 
-PACKAGES = ("ser", "torch", "numpy", "scipy", "soundfile", "soxr")
+PACKAGES = ("torch", "numpy", "scipy", "soundfile", "soxr", "transformers")
 """Packages on whose versions the numbers depend, recorded in cfg.json."""
 
 
-OPTIONAL_PACKAGES = ("audiomentations", "transformers")
+OPTIONAL_PACKAGES = ("audiomentations",)
 """Packages of extras, recorded where they are installed."""
 
 
@@ -55,7 +56,7 @@ def claim_folder(wanted: Path) -> Path:
 
 def config_content(config: ExperimentConfig) -> dict[str, object]:
     """Content of cfg.json: the whole config, and what it ran on."""
-    packages = {name: version(name) for name in PACKAGES}
+    packages = {"ser": __version__, **{name: version(name) for name in PACKAGES}}
     for name in OPTIONAL_PACKAGES:
         with suppress(PackageNotFoundError):
             packages[name] = version(name)

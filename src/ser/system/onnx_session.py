@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ser.errors import DataError
 from ser.system.memory import memory_errors
-from ser.system.optional import import_optional
+from ser.system.optional import import_optional, install_hint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,14 +61,13 @@ class SessionError(Exception):
 
 
 def open_session(
-    model: str | bytes, *, name: str, absent: str, threads: int = 1, optimise: bool = True, entries: Mapping[str, str] | None = None
+    model: str | bytes, *, name: str, threads: int = 1, optimise: bool = True, entries: Mapping[str, str] | None = None
 ) -> Session:
     """Load a model.
 
     Args:
         model: path or content of the file.
         name: name of the file, for messages.
-        absent: error message if onnxruntime is not installed.
         threads: number of threads of one call.
         optimise: whether onnxruntime may optimise the graph.
         entries: further session options under onnxruntime's names.
@@ -78,7 +77,7 @@ def open_session(
         DataError: out of memory.
         SessionError: onnxruntime cannot load the model.
     """
-    onnxruntime = import_optional("onnxruntime", absent)
+    onnxruntime = import_optional("onnxruntime", f"{name} needs onnxruntime: {install_hint()}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4  # errors are raised, so they are not logged as well

@@ -1,13 +1,19 @@
-"""Packages that only extras of ser install: whether they are installed, and how to import them where they are needed."""
+"""Packages that only extras install: whether they are installed, how to import them where they are needed, and how to install them."""
 
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 from ser.errors import ConfigError
 
+DISTRIBUTION = "ser-toolkit"
+"""Name of the distribution in a source tree that is not installed."""
+PROGRAM = "ser"
+"""Command that the distribution installs."""
 MAX_ERROR_LENGTH = 200
 """Characters of an import error that a message shows."""
 
@@ -27,13 +33,25 @@ def package_folder(module: str) -> Path | None:
     return None if spec is None or spec.origin is None else Path(spec.origin).parent
 
 
-def install_hint(extra: str) -> str:
-    """The command that installs an extra.
+@cache
+def distribution_name() -> str:
+    """Name under which this program is installed: that of the distribution whose command `ser` is `ser.cli:main`.
 
-    >>> install_hint("viz")
-    "pip install 'ser[viz]'"
+    The package `ser` may be provided by several distributions, since the name `ser` on PyPI belongs to another project.
     """
-    return f"pip install 'ser[{extra}]'"
+    scripts = entry_points(group="console_scripts", name=PROGRAM)
+    names = {script.dist.name for script in scripts if script.dist is not None and script.module == "ser.cli"}
+    return DISTRIBUTION if DISTRIBUTION in names or not names else min(names)
+
+
+def install_hint(*extras: str) -> str:
+    """The command that installs extras, or without any the program itself.
+
+    >>> install_hint("viz", "export") == f"pip install '{distribution_name()}[export,viz]'"
+    True
+    """
+    name = distribution_name()
+    return f"pip install '{name}[{','.join(sorted(extras))}]'" if extras else f"pip install {name}"
 
 
 def require(subject: str, modules: Sequence[str], extra: str, alternative: str = "") -> None:
@@ -47,9 +65,9 @@ def require(subject: str, modules: Sequence[str], extra: str, alternative: str =
     Raises:
         ConfigError: one is not installed.
 
-    >>> require("a song", ["json", "a_package_that_nobody_has"], "sing", "hum")
+    >>> require("a song", ["json", "a_package_that_nobody_has"], "sing", "hum") # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ser.errors.ConfigError: a song needs a_package_that_nobody_has: pip install 'ser[sing]', or hum
+    ser.errors.ConfigError: a song needs a_package_that_nobody_has: pip install '...[sing]', or hum
     """
     absent = [module for module in modules if not is_installed(module)]
     if absent:
@@ -67,9 +85,9 @@ def import_optional(module: str, message: str) -> ModuleType:
     Raises:
         ConfigError: it is not installed, or cannot be imported.
 
-    >>> import_optional("a_package_that_nobody_has", f"--sing needs it: {install_hint('sing')}")
+    >>> import_optional("a_package_that_nobody_has", f"--sing needs it: {install_hint('sing')}") # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ser.errors.ConfigError: --sing needs it: pip install 'ser[sing]'
+    ser.errors.ConfigError: --sing needs it: pip install '...[sing]'
     """
     try:
         return import_module(module)

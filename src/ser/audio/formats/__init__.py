@@ -1,1 +1,1 @@
-"""Checks of the header of each container, made before a file is decoded."""
+"""The headers of each container, checked before any decoder sees the file."""
