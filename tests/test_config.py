@@ -66,9 +66,9 @@ def test_an_empty_file_is_the_default_config(write: Write) -> None:
         ("audio: {trim_silence: off}", "audio.trim_silence: input should be a valid boolean; got 'off'"),
         ("audio: {trim_silence: 1}", "audio.trim_silence: input should be a valid boolean; got 1"),
         ("audio: {duration: 1:30}", "audio.duration: input should be a valid number; got '1:30'"),
-        ("split: {name: 001}", "split.name: input should be a valid string; got 1"),
-        ("project: {raw_dir: 3}", "project.raw_dir: input should be a valid string; got 3"),
-        ("project: {corpora: crema}", "project.corpora: input should be a valid array; got 'crema'"),
+        ("split: {name: 001}", "split.name: expected text: put it into quotes; got 1"),
+        ("project: {raw_dir: 3}", "project.raw_dir: expected text: put it into quotes; got 3"),
+        ("project: {corpora: crema}", "project.corpora: expected a list, like [crema]; got 'crema'"),
         ("train:", "train: expected keys below it; got None (c.yaml, line 1)"),
         ("train: [1]", "train: expected keys below it; got [1] (c.yaml, line 1)"),
         # ranges and choices; an item of a list is reported alone, on its own line
@@ -109,7 +109,7 @@ def test_an_empty_file_is_the_default_config(write: Write) -> None:
         ("split: {rule: random}", "split: rule random cannot be speaker-disjoint"),
         (
             "split: {rule: explicit-speakers, val_speakers: [tess/OAF], test_speakers: [tess/OAF]}",
-            "split: val and test share tess/OAF (c.yaml, line 1)",
+            "split: val_speakers and test_speakers share tess/OAF (c.yaml, line 1)",
         ),
         # the backbone, and a mixture of experts
         *((f"ssl: {{layers: {layers}}}", "ssl.layers: give all, one hidden state such as 9, or a list") for layers in NO_LAYERS),
@@ -276,9 +276,12 @@ def test_a_name_of_no_config_is_refused_whatever_it_is(write: Write, name: str) 
         (["audio.duration=null"], "audio.duration", None),
         (["labels.merge.calm=neutral"], "labels.merge", {"calm": "neutral"}),
         (["project.raw_dir=a=b"], "project.raw_dir", "a=b"),
-        (["project.raw_dir=~/audio"], "project.raw_dir", "~/audio"),
         (["split.name=off"], "split.name", "off"),
         (['split.name="001"'], "split.name", "001"),
+        (["split.name=2024"], "split.name", "2024"),
+        (["split.name=001"], "split.name", "001"),
+        (["protocol.fold=1"], "protocol.fold", "1"),
+        (["project.runs_dir=1e3"], "project.runs_dir", "1e3"),
     ],
 )
 def test_a_setting_stands_over_the_file(write: Write, settings: list[str], key: str, value: object) -> None:
@@ -296,14 +299,25 @@ def test_a_setting_stands_over_the_file(write: Write, settings: list[str], key: 
         ("train.epochs=0", "train.epochs: input should be greater than or equal to 1; got 0 (--set train.epochs=0)"),
         ("train.epoch=3", "unknown key train.epoch (--set train.epoch=3): did you mean epochs?"),
         ("train.epochs.x=3", "train.epochs: input should be a valid integer (--set train.epochs.x=3)"),
-        ("model.features.0=mel", "model.features: input should be a valid array (--set model.features.0=mel)"),
+        ("model.features.0=mel", "model.features: expected a list, like [first, second] (--set model.features.0=mel)"),
         ("train=[1", "--set 'train=[1': '[1' is no YAML value"),
         ("train=*a", "aliases are not used"),
         ("train=!x y", "tags (!x) are not used"),
         ("train.epochs=" + "[" * 100, "nested deeper than 12 levels"),
         ("a." * 3000 + "a=1", "nested deeper than 12 levels"),
         ("labels.merge={calm: sad, calm: fear}", "is no YAML value"),
-        ("split.name=001", "split.name: input should be a valid string; got 1"),
+        # what is easily typed, with what was meant
+        ("epochs=3", "unknown key epochs (--set epochs=3): did you mean train.epochs?"),
+        ("epoch=3", "unknown key epoch (--set epoch=3): did you mean train.epochs?"),
+        ("corpora=[ravdess]", "unknown key corpora (--set corpora=[ravdess]): did you mean project.corpora or split.corpora?"),
+        ("train.gru_dim=3", "unknown key train.gru_dim (--set train.gru_dim=3): did you mean model.spectral_crnn.gru_dim?"),
+        ("labels.keep=happy,sad", "labels.keep: expected a list, like [happy, sad]; got 'happy,sad' (--set labels.keep=happy,sad)"),
+        ("labels.merge=calm", "labels.merge: expected pairs, like {calm: neutral}; got 'calm' (--set labels.merge=calm)"),
+        ("split.val_speakers=[21]", "split.val_speakers.0: a speaker is written as corpus/name, like ravdess/21; got 21 (--set split.val"),
+        (
+            "split.test_speakers=['21']",
+            "split.test_speakers.0: a speaker is written as corpus/name, like ravdess/21; got '21' (--set split.t",
+        ),
         (
             "features.types=[mel]",
             "model.features asks for mfcc, chroma, which features.types does not compute (--set features.types=[mel])",
@@ -314,6 +328,49 @@ def test_a_bad_setting_is_refused_and_shown(write: Write, setting: str, message:
     with pytest.raises(ConfigError) as caught:
         load_config(write(""), [setting])
     assert message in str(caught.value)
+
+
+FILE = "labels:\n  keep: [happy, sad]\nsplit:\n  rule: explicit-speakers\n  val_speakers: [tess/OAF]\n  test_speakers: [tess/YAF]\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ("labels.keep=[sad, happyy]", "labels.keep.1: input should be 'neutral'"),
+        ("labels={keep: [sad, happyy]}", "labels.keep.1: input should be 'neutral'"),
+        ("split.test_speakers=[tess/OAF]", "split: val_speakers and test_speakers share tess/OAF"),
+        ("split={test_speakers: [tess/OAF]}", "split: val_speakers and test_speakers share tess/OAF"),
+    ],
+)
+def test_a_problem_of_a_setting_is_not_said_of_the_file_below_it(write: Write, setting: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(FILE), [setting])
+    assert str(caught.value).startswith(problem)
+    assert str(caught.value).endswith(f"(--set {setting})")
+
+
+def test_what_a_setting_leaves_alone_is_of_the_file(write: Write) -> None:
+    with pytest.raises(ConfigError, match=r"^labels.keep.0: .*c.yaml, line 1\)$"):
+        load_config(write("labels: {keep: [joy, sad]}"), ["labels={merge: {calm: neutral}}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nope/my.yaml", "there is no file nope/my.yaml"),
+        ("./c.yml", "there is no file ./c.yml: did you mean c.yaml?"),
+        (
+            "spectral_crn.yaml",
+            "no config 'spectral_crn.yaml' here, in ./configs or in the package: did you mean spectral_crnn.yaml?; known",
+        ),
+    ],
+)
+def test_a_config_that_does_not_exist_is_compared_with_its_neighbours(write: Write, name: str, message: str) -> None:
+    write("")
+    with pytest.raises(ConfigError) as caught:
+        load_config(name)
+    assert str(caught.value).startswith(message)
+    assert name != "nope/my.yaml" or str(caught.value) == message
 
 
 def test_a_setting_cannot_go_through_a_value_that_has_no_keys(write: Write) -> None:

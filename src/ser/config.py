@@ -7,10 +7,22 @@ torch.
 
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from ser.emotions import EMOTIONS
+from ser.errors import ConfigError
 from ser.families import entry_of, feature_names
+from ser.home import expand_home
 
 Corpus = Literal["crema", "ravdess", "savee", "tess"]
 """Name of a corpus."""
@@ -26,9 +38,37 @@ Range = tuple[float, float]
 """(lower end, upper end) of a range to draw from."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """Seed of a random generator."""
-Folder = Annotated[str, Field(min_length=1)]
-"""Path of a folder, relative to the working directory or absolute."""
 Name = TypeVar("Name", str, int)
+
+
+def at_home(path: str) -> str:
+    """A path without `~`.
+
+    Raises:
+        ValueError: as of `ser.home.expand_home`.
+    """
+    try:
+        return expand_home(path)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+Folder = Annotated[str, Field(min_length=1), AfterValidator(at_home)]
+"""Path of a folder, relative to the working directory or absolute; `~` is the home folder."""
+
+
+def corpus_and_name(speaker: object) -> object:
+    """
+    Raises:
+        ValueError: a speaker is not written with its corpus: the number alone is no name, since every corpus counts from 1.
+    """
+    if not isinstance(speaker, str) or not all(speaker.partition("/")):
+        raise ValueError("a speaker is written as corpus/name, like ravdess/21")
+    return speaker
+
+
+Speaker = Annotated[str, BeforeValidator(corpus_and_name)]
+"""A speaker, as in the manifest."""
 
 
 def known_feature(value: object) -> str:
@@ -166,7 +206,7 @@ class FeaturesConfig(Config):
 class SslConfig(Config):
     """Frozen self-supervised speech model (backbone) whose hidden states are the feature `ssl`."""
 
-    model_id: str = Field(default="microsoft/wavlm-base-plus", min_length=1)
+    model_id: Folder = "microsoft/wavlm-base-plus"
     """Path of a folder with `config.json` and weights, or name of a model on the Hugging Face hub: WavLM, HuBERT, wav2vec 2.0,
     data2vec-audio or Whisper."""
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
@@ -220,9 +260,9 @@ class SplitConfig(Config):
     test_share: float = Field(default=0.21, gt=0, lt=0.5)
     """Share of the speakers of each corpus and gender that is drawn for testing. The default gives RAVDESS, with 24 speakers, the five test
     speakers that a confidence interval needs."""
-    val_speakers: tuple[str, ...] = ()
+    val_speakers: tuple[Speaker, ...] = ()
     """Validation speakers, such as `ravdess/07`, for rule `explicit-speakers`. Speakers in neither list are used for training."""
-    test_speakers: tuple[str, ...] = ()
+    test_speakers: tuple[Speaker, ...] = ()
     """Test speakers for rule `explicit-speakers`; see `val_speakers`."""
     val_ids: tuple[str, ...] = ()
     """Ids of the validation clips, for rule `explicit-ids`. Clips in neither list are used for training."""
@@ -237,7 +277,8 @@ class SplitConfig(Config):
             raise ValueError("val_ids and test_ids go with rule explicit-ids, and only with it")
         both = (set(self.val_speakers) & set(self.test_speakers)) | (set(self.val_ids) & set(self.test_ids))
         if both:
-            raise ValueError(f"val and test share {', '.join(sorted(both)[:5])}")
+            lists = "val_speakers and test_speakers" if self.rule == "explicit-speakers" else "val_ids and test_ids"
+            raise ValueError(f"{lists} share {', '.join(sorted(both)[:5])}")
         if self.rule == "random" and self.kind == "speaker-disjoint":
             raise ValueError("rule random cannot be speaker-disjoint: declare kind sample-disjoint or none")
         return self

@@ -3,10 +3,10 @@
 import difflib
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -15,6 +15,7 @@ from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEv
 
 from ser.config import ExperimentConfig
 from ser.errors import ConfigError
+from ser.home import expand_home
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -28,6 +29,10 @@ MAX_BYTES = 4_000_000
 """A config that lists every id of a published fold has some 300 kB."""
 MAX_DEPTH = 12
 """Levels of sections and lists within each other."""
+MOST_SUGGESTED = 3
+"""Keys of one name in several sections that a message shows."""
+CLOSE = 0.75
+"""Similarity of two names, of at most 1, of which one is a misspelling of the other."""
 MAX_EXTENDS = 5
 """Files in a row, each of which extends the next."""
 
@@ -76,6 +81,7 @@ def find_config(name: str, asker: Path | None = None) -> Path:
     Raises:
         ConfigError: none of these places has it.
     """
+    name = expand_home(name)
     shipped = Path(str(resources.files("ser"))) / "configs"
     folders = ([asker.parent] if asker else []) + [Path(), Path("configs"), shipped]
     spellings = [name] if name.endswith((".yaml", ".yml")) else [name, f"{name}.yaml"]
@@ -85,6 +91,10 @@ def find_config(name: str, asker: Path | None = None) -> Path:
                 return candidate
     except OSError as error:
         raise ConfigError(f"the config {name[:200]!r} cannot be read: {error.strerror}") from None
+    folder = Path(name).parent
+    if "/" in name:
+        known = sorted(path.name for path in folder.glob("*.y*ml"))
+        raise ConfigError(f"there is no file {name}{suggestion(Path(name).name, known)}")
     known = sorted({path.name for folder in (Path("configs"), shipped) for path in folder.glob("*.yaml")})
     raise ConfigError(f"no config {name!r} here, in ./configs or in the package{suggestion(name, known)}; known: {', '.join(known)}")
 
@@ -214,12 +224,9 @@ def apply_setting(values: Values, origins: Origins, setting: str) -> None:
         raise ConfigError(f"--set {setting!r}: expected key.sub=value, like train.learning_rate=1e-3")
     if key.count(".") >= MAX_DEPTH:
         raise ConfigError(f"--set {setting[:40]!r}...: nested deeper than {MAX_DEPTH} levels")
-    loader = YAML(typ="rt")
-    try:
-        check_budget(f"--set {setting}", loader.parse(io.StringIO(text)))
-        value = plain(loader.load(text))
-    except YAMLError:
-        raise ConfigError(f"--set {setting!r}: {text!r} is no YAML value") from None
+    value = parse_setting(setting, text)
+    if isinstance(value, int | float) and takes_text(key):
+        value = text.strip()  # a folder or a split may be called 2024
     *parents, last = key.split(".")
     section = values
     for parent in parents:
@@ -227,7 +234,45 @@ def apply_setting(values: Values, origins: Origins, setting: str) -> None:
         if not isinstance(section, dict):
             raise ConfigError(f"--set {setting!r}: {parent} has no keys below it")
     merge_into(section, {last: value})
+    remember_setting(origins, setting, key, value)
+
+
+def parse_setting(setting: str, text: str) -> Any:
+    """The right side of a setting, as YAML.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    loader = YAML(typ="rt")
+    try:
+        check_budget(f"--set {setting}", loader.parse(io.StringIO(text)))
+        return plain(loader.load(text))
+    except YAMLError:
+        raise ConfigError(f"--set {setting!r}: {text!r} is no YAML value") from None
+
+
+def remember_setting(origins: Origins, setting: str, key: str, value: object) -> None:
+    """Where a value comes from, and each part of it; what it replaces is forgotten."""
     origins[key] = f"--set {setting}"
+    if isinstance(value, dict) and value:  # merged into what was there
+        for name, part in value.items():
+            remember_setting(origins, setting, f"{key}.{name}", part)
+        return
+    for other in [other for other in origins if other.startswith(f"{key}.")]:
+        del origins[other]
+
+
+def takes_text(key: str) -> bool:
+    """Whether a key takes text, and no number.
+
+    >>> takes_text("split.name"), takes_text("train.epochs"), takes_text("protocol.fold"), takes_text("no.such.key")
+    (True, False, True, False)
+    """
+    *sections, last = key.split(".")
+    model = section_at(sections)
+    field = model.model_fields.get(last) if model else None
+    kinds = {*(get_args(field.annotation) or [field.annotation])} if field else set()
+    return kinds - {type(None)} == {str}
 
 
 def is_consequence(problem: "ErrorDetails", problems: Sequence["ErrorDetails"]) -> bool:
@@ -244,19 +289,38 @@ def explain(problem: "ErrorDetails", origins: Origins) -> str:
     where = f" ({place})" if place else ""
     key = quote_unprintable(".".join(location))
     if problem["type"] == "extra_forbidden":
-        return f"unknown key {key}{where}{suggestion(location[-1], keys_of(ExperimentConfig, location[:-1]))}"
-    if problem["type"] == "model_type":
-        reason = "expected keys below it"
+        return f"unknown key {key}{where}{suggest_key(location)}"
+    reason = expected(problem["type"], problem["input"]) or reason
     subject = f"{key}: " if location else ""
     got = "" if isinstance(problem["input"], dict) or not location else f"; got {problem['input']!r}"
     return f"{subject}{reason[0].lower()}{reason[1:]}{got}{where}"
+
+
+def expected(kind: str, given: object) -> str | None:
+    """What a place takes, in the words of YAML, by the kind of pydantic's problem; None where pydantic says it well.
+
+    >>> expected("tuple_type", "happy, sad")
+    'expected a list, like [happy, sad]'
+    """
+    match kind:
+        case "model_type":
+            return "expected keys below it"
+        case "tuple_type":
+            items = [item.strip() for item in str(given).split(",")] if isinstance(given, str | int | float) else ["first", "second"]
+            return f"expected a list, like [{', '.join(items)}]"
+        case "dict_type":
+            return "expected pairs, like {calm: neutral}"
+        case "string_type" if isinstance(given, int | float):
+            return "expected text: put it into quotes"
+    return None
 
 
 def find_place(location: list[str], reason: str, origins: Origins) -> str:
     """Where a problem stands: at a key that the reason names, at the key itself, at something below it, or at the section around it."""
     named = [[*location, word.strip(",:;")] for word in reason.split()]
     around = [location[:length] for length in range(len(location), 0, -1)]
-    for candidate in [*named, *around]:
+    settings = [candidate for candidate in named if origins.get(".".join(candidate), "").startswith("--set")]
+    for candidate in [*settings, *named, *around]:
         key = ".".join(candidate)
         if key in origins:
             return origins[key]
@@ -272,14 +336,43 @@ def quote_unprintable(key: str) -> str:
     return key if key and key.isprintable() else repr(key)
 
 
-def keys_of(model: type[BaseModel], location: list[str]) -> list[str]:
-    """The keys that are allowed at a place."""
+def suggest_key(location: list[str]) -> str:
+    """For an unknown key: the same name in another section, the nearest name in its own, or else the nearest anywhere.
+
+    >>> suggest_key(["epochs"]), suggest_key(["train", "epoch"]), suggest_key(["corpora"]), suggest_key(["qwerty"])
+    (': did you mean train.epochs?', ': did you mean epochs?', ': did you mean project.corpora or split.corpora?', '')
+    """
+    *sections, name = location
+    everywhere = list(all_keys(ExperimentConfig))
+    same = [key for key in everywhere if key.rpartition(".")[2] == name and "." in key]
+    if same:
+        return f": did you mean {' or '.join(same[:MOST_SUGGESTED])}?"
+    model = section_at(sections)
+    neighbours = {key: key for key in (model.model_fields if model else ())}
+    last_names = {key.rpartition(".")[2]: key for key in everywhere}
+    for names, cutoff in ((neighbours, CLOSE), (last_names, CLOSE), (neighbours, 0.5)):
+        for found in difflib.get_close_matches(name, names, n=1, cutoff=cutoff):
+            return f": did you mean {names[found]}?"
+    return ""
+
+
+def all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Dotted keys of a config, sections among them."""
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from all_keys(field.annotation, f"{prefix}{name}.")
+
+
+def section_at(location: Sequence[str]) -> type[BaseModel] | None:
+    """The class of a section; None where there is none."""
+    model: type[BaseModel] = ExperimentConfig
     for part in location:
         annotation = model.model_fields[part].annotation if part in model.model_fields else None
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
+            return None
         model = annotation
-    return list(model.model_fields)
+    return model
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

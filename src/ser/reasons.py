@@ -1,17 +1,17 @@
-"""Reason codes: why a file is not used, or used with a warning. One vocabulary for the census, `predict` and the service."""
+"""Reason codes: why a file is skipped, or used with a warning. The extract step, `predict` and the service share them."""
 
 SKIP_REASONS = {
     "empty": "the file has no bytes",
-    "header-only": "a header and no samples",
-    "truncated": "more than 25 ms missing against the header",
+    "header-only": "the file has a header but no samples",
+    "truncated": "more than 25 ms shorter than its header states",
     "bad-header": "the header contradicts itself",
-    "not-audio": "the content is no audio",
+    "not-audio": "the content is not audio",
     "lfs-pointer": "a git-LFS pointer: the audio itself was never downloaded (git lfs pull fetches it)",
     "unsupported-codec": "a container or codec outside the allow-list",
     "too-short": "less than 0.1 s",
     "too-long": "more than 60 s",
     "rate-too-low": "a sample rate under 4 kHz",
-    "silent": "below -80 dBFS once the mean is removed",
+    "silent": "level below -80 dBFS after the mean is removed",
     "not-finite": "NaN or infinite samples",
     "unreadable": "permissions or an input/output error",
     "not-a-file": "a FIFO, socket, device or directory",
@@ -20,18 +20,18 @@ SKIP_REASONS = {
     "outside-root": "an archive member or upload that points outside its root",
     "duplicate-samples": "the same samples as another clip with the same label",
     "conflicting-label": "the same samples as another clip with another label",
-    "bad-name": "the name does not say what the corpus's names say",
+    "bad-name": "the name does not follow the naming scheme of the corpus",
     "wrong-modality": "not an audio-only recording",
     "wrong-channel": "song, not speech",
-    "speaker-mismatch": "folder and name tell different speakers",
+    "speaker-mismatch": "folder and name belong to different speakers",
     "timeout": "decoding took too long",
 }
 
 WARN_REASONS = {
-    "clipped": "samples stand at full scale",
+    "clipped": "samples at full scale",
     "dc-offset": "the mean is far from zero",
     "stereo": "several channels, mixed down",
-    "no-speech": "nobody speaks, as far as silero-vad can tell; predictions alone",
+    "no-speech": "silero-vad finds no speech (predictions only)",
     "8khz": "a sample rate of 8 kHz or less: no energy above 4 kHz",
-    "name-content-mismatch": "the content is of another format than the name says",
+    "name-content-mismatch": "the content has another format than the suffix of the name",
 }

@@ -378,7 +378,7 @@ def test_without_the_extra_energy_tells_and_says_so(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("ser.system.optional.find_spec", lambda _: None)
     with caplog.at_level(logging.INFO):
         assert detector("auto") is None
-    assert caplog.messages == [f"speech is told from silence by energy: silero is not installed: {install_hint('voice')}"]
+    assert caplog.messages == [f"speech is detected by its energy: silero is not installed: {install_hint('voice')}"]
     with pytest.raises(ConfigError, match=r"pip install 'ser\[voice\]'"):
         detector("silero")
     assert detector("energy") is None
@@ -430,4 +430,4 @@ def test_the_command_says_in_one_line_that_silero_is_missing(ser: Ser, monkeypat
     answer = ser("predict", tmp_path / "x.wav", "--model", "model.onnx", "-v", "--format", "jsonl")
     assert answer.code == 0
     assert '"voice": "energy"' in answer.out
-    assert "speech is told from silence by energy" in answer.err
+    assert "speech is detected by its energy" in answer.err

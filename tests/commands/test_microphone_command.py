@@ -291,9 +291,9 @@ def test_it_ends_by_itself_after_so_many_seconds(exported: Path, play: Callable[
 
 
 def test_a_microphone_that_goes_away_is_one_line(exported: Path, play: Callable[..., None], ser: Ser) -> None:
-    play(tone(1), DataError("the microphone gives no more sound"))
+    play(tone(1), DataError("the microphone sends no more sound"))
     answer = ser("predict", "--mic", "-m", exported)
-    assert (answer.code, answer.err) == (3, "ser: the microphone gives no more sound\n")
+    assert (answer.code, answer.err) == (3, "ser: the microphone sends no more sound\n")
 
 
 @pytest.mark.parametrize(

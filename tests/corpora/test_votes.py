@@ -79,7 +79,7 @@ def test_a_byte_order_mark_and_an_old_encoding_do_not_matter(tmp_path: Path, enc
 def test_rows_of_no_clip_are_left_out_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = [row("voice", 1, CLIP, {"A": 3}), row("voice", 2, "1001_XXX_ANG_XX", {"A": 3}), row("voice", 3, "9999_DFA_ANG_XX", {"A": 3})]
     assert set(read_owners_table(write_owners_table(tmp_path / "tabulatedVotes.csv", rows))) == {ID}
-    assert "2 row(s) name no clip of the corpus: 1001_XXX_ANG_XX, 9999_DFA_ANG_XX" in caplog.text
+    assert "2 row(s) do not name a clip of the corpus: 1001_XXX_ANG_XX, 9999_DFA_ANG_XX" in caplog.text
 
 
 def test_equal_rows_and_clips_without_an_answer_do_not_matter(tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ def test_equal_rows_and_clips_without_an_answer_do_not_matter(tmp_path: Path) ->
         ([row("voice", 1, CLIP, {"A": -3, "S": 6})], "do not add up"),
         ([row("voice", 1, CLIP, {"A": 3}) | {"S": "x"}], "invalid literal"),
         ([row("voice", 1, CLIP, {"A": 3}) | {"S": "9" * 30}], "too large"),
-        ([row("voice", 1, CLIP, {"A": 3}) | {"": "7"}], "is none of 1xxxxx, 2xxxxx, 3xxxxx"),
-        ([row("face", 1, CLIP, {"A": 3})], "no vote on a voice"),
-        ([], "no vote on a voice"),
+        ([row("voice", 1, CLIP, {"A": 3}) | {"": "7"}], "is not one of 1xxxxx, 2xxxxx, 3xxxxx"),
+        ([row("face", 1, CLIP, {"A": 3})], "no vote on the voice"),
+        ([], "no vote on the voice"),
     ],
 )
 def test_a_damaged_table_is_one_line_that_names_it(tmp_path: Path, rows: list[dict[str, str | int]], said: str) -> None:
@@ -129,7 +129,7 @@ def test_what_is_no_such_table_is_one_line_that_names_it(tmp_path: Path, content
 
 def test_a_pipe_of_that_name_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "tabulatedVotes.csv")
-    with pytest.raises(DataError, match="no regular file"):
+    with pytest.raises(DataError, match="not a regular file"):
         find_votes(tmp_path)
 
 

@@ -313,3 +313,18 @@ def test_a_hidden_state_that_does_not_exist_is_an_error_that_says_how_many_there
 def test_the_default_is_pinned() -> None:
     assert SslConfig().model_id in PINNED
     assert all(len(commit) == 40 and set(commit) <= set("0123456789abcdef") for commit in PINNED.values())
+
+
+def test_the_folder_of_a_model_in_the_cache_stands_for_its_one_snapshot(tmp_path: Path, folder: Path) -> None:
+    snapshot = in_cache(tmp_path, "openai/whisper-tiny", "a" * 40)
+    shutil.copytree(folder, snapshot)
+    whole = find_backbone(SslConfig(model_id=str(snapshot.parents[1])))
+    assert whole.location == str(snapshot)
+    assert whole.identity == find_backbone(SslConfig(model_id=str(folder))).identity
+
+
+def test_of_several_snapshots_one_is_to_be_named(tmp_path: Path, folder: Path) -> None:
+    for commit in ("a" * 40, "b" * 40):
+        shutil.copytree(folder, in_cache(tmp_path, "openai/whisper-tiny", commit))
+    with pytest.raises(ConfigError, match=r"holds 2 snapshots: give one of them, such as .*/snapshots/a{40}$"):
+        find_backbone(SslConfig(model_id=str(tmp_path / "models--openai--whisper-tiny")))

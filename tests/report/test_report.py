@@ -467,7 +467,7 @@ LICENCES = [
     (["ravdess"], ["Not for commercial use", "RAVDESS (CC BY-NC-SA 4.0)"], ["CREMA", "altered"]),
     (["savee"], ["Not for commercial use", "SAVEE (research use, after registration)"], ["altered"]),
     (["tess"], ["Not for commercial use", "TESS (CC BY-NC-ND 4.0, which forbids altered copies of its audio as well)"], []),
-    (["crema", "tess"], ["Not for commercial use", "altered copies", "CREMA-D (ODbL 1.0) asks for attribution"], []),
+    (["crema", "tess"], ["Not for commercial use", "altered copies", "CREMA-D (ODbL 1.0) requires attribution"], []),
     (["crema", "ravdess", "savee", "tess"], ["Not for commercial use", "RAVDESS", "SAVEE", "TESS", "CREMA-D"], []),
 ]
 

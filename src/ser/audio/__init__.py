@@ -1,1 +1,1 @@
-"""From bytes or a microphone to a screened float32 waveform, and where speech is in it. No label, corpus or model."""
+"""Reading, screening and resampling of audio from files and microphones, and voice activity detection."""

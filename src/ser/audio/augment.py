@@ -17,10 +17,10 @@ from ser.errors import ConfigError
 from ser.system.optional import install_hint
 
 CODE_VERSION = 1
-"""Part of the fingerprint of the copies' store: raise it when a change here changes every copy."""
+"""Part of the fingerprint of the store of augmented clips; to be raised if a change here changes every copy."""
 
 NOISE_VERSION = 1
-"""Part of the fingerprint of the copies' store where noise is added; before there was one, audiomentations added the noise."""
+"""Part of the fingerprint of a store of clips with added noise. Earlier versions without it used audiomentations."""
 
 Waveform = npt.NDArray[np.float32]
 
@@ -29,11 +29,11 @@ class Step(Protocol):
     """An alteration of audiomentations."""
 
     parameters: dict[str, float]
-    """Of the last copy, by name; `should_apply` tells whether it was made at all."""
+    """Parameters of the last copy by name; `should_apply` is whether the alteration was applied."""
 
 
 class Chain(Protocol):
-    """What is used of audiomentations' `Compose`."""
+    """The part of audiomentations' `Compose` that is used here."""
 
     transforms: Sequence[Step]
 
@@ -41,9 +41,9 @@ class Chain(Protocol):
 
 
 class Augmenter:
-    """Alters waveforms at one sample rate, (samples,) -> (samples,); changed speed changes their number.
+    """Alters waveforms at one sample rate, (samples,) -> (samples,). A changed speed changes the number of samples.
 
-    A copy depends on the config's seed and the copy's key alone, not on what was altered before.
+    A copy depends only on the config's seed and on the copy's key, not on earlier calls.
 
     Raises:
         ConfigError: the config shifts pitch or stretches time, and the extra `augment` is not installed.
@@ -54,12 +54,13 @@ class Augmenter:
         self.speed, self.noise_snr_db, self.probability = config.speed, config.noise_snr_db, config.probability
         self.chain = build_chain(config) if config.needs_library else None
         self.last: tuple[float, float | None] = (1.0, None)
-        """Of the last copy: the speed factor, and the signal-to-noise ratio in dB, None without noise."""
+        """Speed factor and signal-to-noise ratio in dB of the last copy; the ratio is None without noise."""
 
     def alter(self, waveform: Waveform, key: str) -> Waveform:
-        """
+        """Return an altered copy.
+
         Args:
-            key: the id of the copy, as of `ser.corpora.manifest.copy_id`.
+            key: id of the copy, see `ser.corpora.manifest.copy_id`.
         """
         with seeded(f"{self.seed}/{key}"):
             factor = draw(self.speed, self.probability)
@@ -73,7 +74,7 @@ class Augmenter:
         return altered
 
     def last_changes(self) -> str:
-        """What was done to the last copy: `speed x 0.930, noise at 22 dB` (of signal to noise)."""
+        """The alterations of the last copy as text, such as `speed x 0.930, noise at 22 dB` (the signal-to-noise ratio)."""
         factor, snr_db = self.last
         steps = [] if self.chain is None else self.chain.transforms
         made = {type(step).__name__: step.parameters for step in steps if step.parameters["should_apply"]}
@@ -88,16 +89,16 @@ class Augmenter:
 
 
 def draw(limits: tuple[float, float] | None, probability: float) -> float | None:
-    """A number between the limits from numpy's global generator, with this probability; else None."""
+    """Draw a number between the limits from numpy's global generator with this probability, otherwise return None."""
     if limits is None or np.random.random() >= probability:  # noqa: NPY002
         return None
     return float(np.random.uniform(*limits))  # noqa: NPY002
 
 
 def add_noise(waveform: Waveform, snr_db: float) -> Waveform:
-    """White Gaussian noise from numpy's global generator, at this ratio of the powers of signal and noise in dB.
+    """Add white Gaussian noise from numpy's global generator at a signal-to-noise ratio in dB.
 
-    The mean does not count as signal: a constant offset carries no speech, but would raise the noise.
+    The power of the signal is its variance, so a constant offset does not raise the noise.
 
     Shape:
         (samples,) -> (samples,)
@@ -108,7 +109,7 @@ def add_noise(waveform: Waveform, snr_db: float) -> Waveform:
 
 
 def change_speed(waveform: Waveform, factor: float, sample_rate: int) -> Waveform:
-    """Speed perturbation (Ko et al. 2015): pitch, formants and tempo change by one factor, as with another vocal tract.
+    """Speed perturbation (Ko et al. 2015): pitch, formants and tempo change by the same factor, as with another vocal tract.
 
     Shape:
         (samples,) -> (samples / factor,)
@@ -119,7 +120,7 @@ def change_speed(waveform: Waveform, factor: float, sample_rate: int) -> Wavefor
 
 
 def build_chain(config: AugmentationsConfig) -> Chain:
-    """Pitch shift and time stretching, where the config asks for them, each made with its probability."""
+    """Chain of pitch shift and time stretching, as far as the config enables them; each is applied with `config.probability`."""
     library = import_audiomentations()
     p = config.probability
     steps = []
@@ -132,7 +133,7 @@ def build_chain(config: AugmentationsConfig) -> Chain:
 
 
 def library_version() -> str:
-    """Part of the augmented store's fingerprint; asked without importing the library, which costs 0.6 s and 100 MB.
+    """Version of audiomentations, part of the fingerprint of the augmented store. Importing it would take 0.6 s and 100 MB.
 
     Raises:
         ConfigError: the extra `augment` is not installed.
@@ -158,7 +159,7 @@ def missing_extra(module: str | None) -> ConfigError:
 
 @contextmanager
 def seeded(text: str) -> Iterator[None]:
-    """Both global generators, which the library draws from, start from a digest of `text`; afterwards they go on as before."""
+    """Seed the global generators of Python and numpy from a digest of `text` during the block, then restore their states."""
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     random.seed(seed)

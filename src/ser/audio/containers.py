@@ -1,6 +1,6 @@
-"""Which container and codec a file's bytes are, and whether the header promises more than the bytes that are there.
+"""Detection of the container and codec of a file from its content, and a check of its header against its size.
 
-Decoders correct wrong sizes without a word, so headers are checked here, before any decoder sees the file.
+Decoders correct wrong sizes silently, so headers are checked here before the file is decoded.
 """
 
 from typing import NoReturn
@@ -22,7 +22,7 @@ SUFFIX_CONTAINERS = {
     ".opus": ("opus",),
     ".mp3": ("mp3",),
 }
-"""Suffix, in lower case: what a file of that name holds."""
+"""{suffix in lower case: containers that such a file may have}"""
 
 OTHER_CONTAINERS = {
     b"RF64": "RF64",
@@ -38,11 +38,11 @@ OTHER_CONTAINERS = {
     b"#!AM": "AMR",
     b"ADIF": "AAC",
 }
-"""First bytes of what is known and not decoded: its name."""
+"""{first bytes: name} of known formats that are not decoded."""
 
 
 def identify(source: Source) -> Container:
-    """The container, told by content, its header checked.
+    """Detect the container from the content and check its header.
 
     Raises:
         AudioError: empty, lfs-pointer, not-audio, unsupported-codec, bad-header, header-only or truncated.
@@ -64,7 +64,7 @@ def identify(source: Source) -> Container:
 
 
 def id3_bytes(head: bytes) -> int:
-    """Length of the ID3v2 tag in front of the audio: 7 bits a byte, 10 more for its own header.
+    """Length in bytes of the ID3v2 tag before the audio, 0 without one. The size has 7 bits in each byte and excludes the 10-byte header.
 
     >>> id3_bytes(bytes([73, 68, 51, 4, 0, 0, 0, 0, 1, 2]))
     140
@@ -75,7 +75,7 @@ def id3_bytes(head: bytes) -> int:
 
 
 def identify_tagged(source: Source, start: int) -> Container:
-    """MP3, FLAC behind an ID3 tag that ends at `start`, or something that is not on the list."""
+    """Identify MP3, or FLAC after an ID3 tag that ends at `start`; errors as of `identify`."""
     frame = source.at(start, 256)
     if frame.startswith(b"fLaC"):
         return Container("flac")
@@ -85,13 +85,14 @@ def identify_tagged(source: Source, start: int) -> Container:
 
 
 def refuse_unknown(source: Source, start: int) -> NoReturn:
-    """
+    """Raise the error for an unknown format.
+
     Raises:
         AudioError: always.
     """
     if start:
-        raise AudioError("truncated" if start >= source.size else "not-audio", "an ID3 tag and no audio behind it")
+        raise AudioError("truncated" if start >= source.size else "not-audio", "an ID3 tag without audio after it")
     name = "MP4 or QuickTime" if source.at(4, 4) == b"ftyp" else OTHER_CONTAINERS.get(source.at(0, 4))
     if name:
         raise AudioError("unsupported-codec", f"{name}; convert it to WAV or FLAC")
-    raise AudioError("not-audio", "no audio that is known here")
+    raise AudioError("not-audio", "not a known audio format")

@@ -1,4 +1,4 @@
-"""A clip of a corpus: a file that is decoded whole, or its first minute of it."""
+"""Decoding of a clip of a corpus: the whole file, but at most `READ_SECONDS` of it."""
 
 import hashlib
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from ser.audio.recording import Recording, Samples
 from ser.audio.screening import MAX_SECONDS, Screener
 
 READ_SECONDS = MAX_SECONDS + 1
-"""Longer audio is cut here: enough to see that it is too long, too little to fill the memory."""
+"""Decoding stops after this many seconds: enough to find out that a clip is too long, without filling the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Audio:
     sample_rate: int
     """Hz."""
     container: str
-    """wav, aiff, flac, ogg (Vorbis), opus or mp3: told by content, not by name."""
+    """wav, aiff, flac, ogg (Vorbis), opus or mp3, detected from the content, not from the name."""
 
 
 def read_audio(path: Path) -> Audio:
@@ -39,7 +39,7 @@ def read_audio(path: Path) -> Audio:
 
 
 def read_screened(path: Path) -> tuple[Audio, tuple[str, ...]]:
-    """As `read_audio`, with the codes of its warnings.
+    """Like `read_audio`, but check the audio too and return the codes of its warnings.
 
     Raises:
         AudioError: as of `read_audio`; too-short, too-long, not-finite or silent.
@@ -51,15 +51,15 @@ def read_screened(path: Path) -> tuple[Audio, tuple[str, ...]]:
 
 
 def collect(recording: Recording, blocks: Iterable[Samples]) -> Audio:
-    """Its blocks as one."""
+    """Concatenate the blocks of a recording."""
     first, *others = blocks
     return Audio(np.concatenate([first, *others]) if others else first, recording.sample_rate, recording.container)
 
 
 def audio_hash(audio: Audio) -> str:
-    """First half of the sha256, hexadecimal, over sample rate, shape and decoded samples: equal for equal audio in whatever container.
+    """First half of the hexadecimal SHA-256 of sample rate, shape and decoded samples; equal for equal audio in different containers.
 
-    (sha256 rather than a newer hash: processors have instructions for it.)
+    SHA-256 is used because processors have instructions for it.
 
     >>> audio_hash(Audio(np.zeros((2, 1), dtype=np.float32), 16_000, "wav"))
     'b9360765df526fe9ed9a119fc0b61fe8'

@@ -1,6 +1,6 @@
-"""Sound from a microphone, and what of it is heard when: the last seconds, every hop.
+"""Recording from a microphone, and windows over the most recent samples, one each hop.
 
-The source of the sound is any iterator of blocks, so all but the device itself is the same for a file.
+The sound comes from any iterator of blocks, so the code for windows also works with the samples of a file.
 """
 
 import os
@@ -19,31 +19,32 @@ from ser.system.optional import import_optional, install_hint
 from ser.units import samples_to_seconds, seconds_to_samples
 
 CAPTURE_RATE = 48_000
-"""Hz, which sound cards have of their own: what they resample to another rate they resample badly."""
+"""Sample rate in Hz. Sound cards support it natively; their resampling to other rates is poor."""
 BLOCK_MILLISECONDS = 50
 LOST_SECONDS = 3.0
-"""Without a single sample: a microphone that is there sends some, even if it is muted."""
+"""Time without a sample after which the microphone counts as disconnected; a muted microphone sends samples too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What there is to hear at one time."""
+    """The most recent window at one point in time."""
 
     seconds: float
-    """From the start to the newest sample."""
+    """Time from the start to the newest sample."""
     samples: Waveform
-    """The newest, at most a window of them."""
+    """The most recent samples, at most one window."""
     newest: int
-    """Samples since the moment before, at most a window."""
+    """Number of samples since the previous moment, at most one window."""
     missed: int
-    """Hops that went by unheard since the moment before, because the work on that took too long."""
+    """Number of hops skipped since the previous moment, because processing it took too long."""
 
 
 def moments(blocks: Iterator[Waveform], sample_rate: int, window: float, hop: float) -> Iterator[Moment]:
-    """
+    """Yield a `Moment` for each hop of new samples, and one for a shorter rest at the end.
+
     Args:
-        blocks: (samples,) each, of any length; what came while nobody asked is one block.
-        window, hop: seconds.
+        blocks: arrays (samples,) of any length. Samples that arrive while the caller is busy come as one block.
+        window, hop: in seconds.
 
     >>> blocks = iter(np.arange(10, dtype=np.float32).reshape(5, 2))
     >>> [(moment.seconds, moment.samples.tolist()) for moment in moments(blocks, sample_rate=2, window=2, hop=2)]
@@ -65,7 +66,7 @@ def moments(blocks: Iterator[Waveform], sample_rate: int, window: float, hop: fl
 
 
 def limited(blocks: Iterator[Waveform], samples: int) -> Iterator[Waveform]:
-    """No more than so many samples.
+    """Yield the blocks up to a total number of samples.
 
     >>> [len(block) for block in limited(iter([np.zeros(3, np.float32)] * 3), 5)]
     [3, 2]
@@ -78,7 +79,7 @@ def limited(blocks: Iterator[Waveform], samples: int) -> Iterator[Waveform]:
 
 
 class CaptureDevice(Protocol):
-    """What is used of miniaudio's class of that name."""
+    """The part of miniaudio's class of the same name that is used here."""
 
     stop_callback: Callable[[], None]
 
@@ -90,7 +91,7 @@ class CaptureDevice(Protocol):
 
 
 class Microphone(AbstractContextManager["Microphone"]):
-    """The system's own choice among its microphones, one channel."""
+    """The default microphone of the system, one channel."""
 
     sample_rate = CAPTURE_RATE
 
@@ -98,11 +99,11 @@ class Microphone(AbstractContextManager["Microphone"]):
         """
         Raises:
             ConfigError: miniaudio is not installed.
-            DataError: there is no microphone, or somebody else has it for himself.
+            DataError: there is no microphone, or another program uses it exclusively.
         """
         self.device = open_device()
         self.queue: SimpleQueue[bytes | None] = SimpleQueue()
-        """Of what the device's own thread has given; None: the device is gone."""
+        """Bytes received in the thread of the device; None means that the device is gone."""
 
     def __enter__(self) -> Self:
         return self
@@ -111,10 +112,10 @@ class Microphone(AbstractContextManager["Microphone"]):
         self.device.close()
 
     def blocks(self) -> Iterator[Waveform]:
-        """(samples,) from now on; all that came meanwhile as one.
+        """Yield the recorded samples, (samples,), from now on. Samples that arrived since the last block are joined into one.
 
         Raises:
-            DataError: the device cannot be started, or gives no more sound.
+            DataError: the device cannot be started, or sends no more sound.
         """
         self.start()
         while True:
@@ -128,10 +129,10 @@ class Microphone(AbstractContextManager["Microphone"]):
             if whole:
                 yield np.frombuffer(b"".join(whole), np.float32)
             if len(whole) < len(pieces):
-                raise DataError("the microphone gives no more sound: is it still connected?")
+                raise DataError("the microphone sends no more sound: is it still connected?")
 
     def start(self) -> None:
-        """Errors as of `blocks`."""
+        """Start recording; errors as of `blocks`."""
         from miniaudio import MiniaudioError
 
         receiver = put_into(self.queue)
@@ -144,13 +145,13 @@ class Microphone(AbstractContextManager["Microphone"]):
 
 
 def put_into(queue: "SimpleQueue[bytes | None]") -> Generator[None, bytearray]:
-    """To which the device sends its samples."""
+    """Generator that receives samples from the device and puts them into the queue."""
     while True:
         queue.put(bytes((yield)))
 
 
 def open_device() -> CaptureDevice:
-    """Errors as of `Microphone`."""
+    """Open the default microphone; errors as of `Microphone`."""
     miniaudio = import_optional("miniaudio", f"--mic needs miniaudio: {install_hint('mic')}")
     try:
         with quiet():
@@ -168,7 +169,7 @@ def open_device() -> CaptureDevice:
 
 
 def backends() -> list[object]:
-    """Sound systems in miniaudio's order, without the one that stands in for a missing microphone with silence."""
+    """Audio backends in miniaudio's order, without the null backend, which replaces a missing microphone with silence."""
     import miniaudio
 
     known = sorted(miniaudio.get_enabled_backends(), key=lambda backend: int(backend.value))
@@ -176,7 +177,8 @@ def backends() -> list[object]:
 
 
 def device_message(error: Exception) -> str:
-    """
+    """Text of an error of miniaudio.
+
     >>> device_message(Exception("failed to init device", -401))
     'failed to init device, -401'
     """
@@ -185,7 +187,7 @@ def device_message(error: Exception) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """ALSA prints pages about every device that it does not find: nothing of that gets onto standard error."""
+    """Suppress standard error during the block: ALSA prints pages about every device that it does not find."""
     try:
         kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     except OSError:  # it is closed

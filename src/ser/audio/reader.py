@@ -1,6 +1,7 @@
-"""The one decoder of files, for training, `predict` and the service: a file becomes blocks of samples, or an `AudioError` with its reason.
+"""Decoding of audio files into blocks of samples, for training, `predict` and the service.
 
-Nothing hangs, and nothing is allocated because a header promises it.
+Errors are raised as `AudioError` with a reason code. Special files cannot block the program, and no memory is allocated on the word of a
+header.
 """
 
 import io
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 MAX_VALUES = 1 << 25
-"""Samples times channels that are ever decoded at once: 128 MiB of float32."""
+"""Maximum of samples times channels decoded at once: 128 MiB of float32."""
 
 
 class FileRecording:
-    """What an open file holds, once its header has been checked: a `ser.audio.recording.Recording`."""
+    """An open audio file with a checked header. Implements `ser.audio.recording.Recording`."""
 
     def __init__(self, source: Source, container: Container, name: PurePath) -> None:
         """
@@ -40,31 +41,31 @@ class FileRecording:
         try:
             self.block_length = self.find_block_length()
         except AudioError:
-            sound.close()  # an error that somebody keeps would keep the decoder
+            sound.close()  # otherwise a reference to the error would keep the decoder open
             raise
         self.first_decoder: soundfile.SoundFile | None = sound
 
     def find_block_length(self) -> int:
-        """Samples of a block; errors as of the constructor."""
+        """Number of samples in a block; errors as of the constructor."""
         check_rate(self.sample_rate)
         if seconds_to_samples(1, self.sample_rate) > MAX_VALUES // 8:
             raise AudioError("too-long", f"{self.sample_rate} Hz: a second is more than {MAX_VALUES // 8} values")
         return block_length(self.sample_rate, self.channels)
 
     def open(self) -> soundfile.SoundFile:
-        """A decoder at the first sample. It gets the descriptor itself, which is faster than callbacks into Python, where it can."""
+        """Open a decoder at the first sample. If possible it reads from the file descriptor, which is faster than callbacks into Python."""
         os.lseek(self.source.descriptor, 0, os.SEEK_SET)
         whole = self.form.repaired_header is None
         try:
             return soundfile.SoundFile(self.source.descriptor if whole else Repaired(self.source, self.form), closefd=False)
         except soundfile.LibsndfileError as error:
-            raise AudioError("bad-header", f"the decoder refuses it: {decoder_message(error)}") from None
+            raise AudioError("bad-header", f"the decoder rejects the file: {decoder_message(error)}") from None
 
     def blocks(self) -> Iterator[Samples]:
-        """The whole recording, in blocks of `block_length`.
+        """Yield the whole recording in blocks of `block_length` samples, (samples, channels).
 
         Raises:
-            AudioError: header-only, truncated, bad-header (an MP3 that does not tell its length) or too-long (more than `MAX_HOURS`).
+            AudioError: header-only, truncated, bad-header (an MP3 without its length) or too-long (more than `MAX_HOURS`).
         """
         count = 0
         for block in self.decode(self.block_length, self.num_samples):
@@ -74,10 +75,10 @@ class FileRecording:
             yield block
 
     def first_block(self, seconds: float) -> Iterator[Samples]:
-        """As `blocks`, but no more than the first seconds, and in one block: some decoders round by where a read begins.
+        """Yield at most the first seconds, in one block, because the rounding of some decoders depends on where a read begins.
 
         Raises:
-            AudioError: as `blocks`; too-long (so many channels that it does not fit into `MAX_VALUES`).
+            AudioError: as of `blocks`; too-long (more than `MAX_VALUES` samples times channels).
         """
         limit = min(self.num_samples, seconds_to_samples(seconds, self.sample_rate))
         if limit * self.channels > MAX_VALUES:
@@ -85,7 +86,7 @@ class FileRecording:
         return self.decode(limit, limit)
 
     def decode(self, length: int, limit: int) -> Iterator[Samples]:
-        """The first `limit` samples, in blocks of `length`; errors as of `blocks`."""
+        """Yield the first `limit` samples in blocks of `length`; errors as of `blocks`."""
         count = 0
         with self.decoder() as sound:
             while count < limit and len(block := read_block(sound, min(length, limit - count))):
@@ -94,25 +95,26 @@ class FileRecording:
         self.check_end(count, limit)
 
     def decoder(self) -> soundfile.SoundFile:
-        """That which has read the header, the first time: to open a compressed file takes as long as to decode some of it."""
+        """Return the decoder that read the header on the first call, a new one later. Opening a compressed file is slow."""
         sound, self.first_decoder = self.first_decoder or self.open(), None
         return sound
 
     def check_end(self, count: int, promised: int) -> None:
-        """Samples that were decoded against samples that the header promises."""
+        """Compare the number of decoded samples with the number that the header states; errors as of `blocks`."""
         if not count:
-            raise AudioError("header-only", "a header and no samples")
+            raise AudioError("header-only", "the file has a header but no samples")
         missing = samples_to_seconds(promised - count, self.sample_rate)
         if self.form.states_length and missing > TRUNCATED_SECONDS:
-            raise AudioError("truncated", f"{missing:.3f} s missing against the header")
+            raise AudioError("truncated", f"{missing:.3f} s shorter than the header states")
         if samples_to_seconds(count, self.sample_rate) < self.form.least_seconds - TRUNCATED_SECONDS:
             raise AudioError(
-                "bad-header", "an MP3 of variable bit rate without the Xing header that tells its length; convert it to WAV or FLAC"
+                "bad-header", "an MP3 with a variable bit rate but no Xing header, so its length is unknown; convert it to WAV or FLAC"
             )
 
 
 def read_block(sound: soundfile.SoundFile, length: int) -> Samples:
-    """
+    """Decode up to `length` samples, (samples, channels).
+
     Raises:
         AudioError: truncated.
     """
@@ -124,12 +126,12 @@ def read_block(sound: soundfile.SoundFile, length: int) -> Samples:
 
 
 def decoder_message(error: soundfile.LibsndfileError) -> str:
-    """The decoder's own words, without the descriptor that it names."""
+    """Message of the decoder, without the file descriptor."""
     return str(error.error_string).strip().rstrip(".") or f"error {error.code}"
 
 
 class Repaired(io.RawIOBase):
-    """The samples of a WAV file after a header whose sizes are true."""
+    """A WAV file whose header is replaced by one with correct sizes."""
 
     def __init__(self, source: Source, container: Container) -> None:
         super().__init__()
@@ -163,9 +165,9 @@ class Repaired(io.RawIOBase):
 
 @contextmanager
 def open_recording(path: Path) -> Iterator[FileRecording]:
-    """A file, named for its suffix.
+    """Open an audio file and check its header.
 
-    The details of the errors do not name the file: the caller knows it.
+    The messages of the errors do not name the file; the caller adds it.
 
     Raises:
         AudioError: not-a-file, link-loop, dangling-link or unreadable; empty, lfs-pointer, not-audio, unsupported-codec, bad-header,

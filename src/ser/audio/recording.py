@@ -1,4 +1,4 @@
-"""Decoded audio in blocks: what is screened, measured and cut is never whole in memory unless it is short."""
+"""Decoded audio in blocks, so that long recordings are never held in memory as a whole."""
 
 from collections.abc import Iterator
 from pathlib import PurePath
@@ -12,42 +12,43 @@ from ser.errors import AudioError
 from ser.units import seconds_to_samples
 
 MIN_SAMPLE_RATE = 4_000
-"""Hz."""
+"""Lowest accepted sample rate in Hz."""
 BLOCK_SECONDS = 10.0
-"""Of a block, at most."""
+"""Maximum duration of a block."""
 BLOCK_VALUES = 1 << 21
-"""Samples times channels of a block, at most: 8 MiB of float32."""
+"""Maximum of samples times channels in a block: 8 MiB of float32."""
 MAX_HOURS = 24
-"""A longer recording is refused."""
+"""Maximum duration of a recording."""
 
 Samples = NDArray[np.float32]
 """(samples, channels); full scale is 1."""
 
 
 class Recording(Protocol):
-    """Decoded audio that can be gone through more than once."""
+    """Decoded audio that can be read more than once."""
 
     @property
     def name(self) -> PurePath:
-        """What the file is called, for its suffix."""
+        """Name of the file; only its suffix is used."""
 
     @property
     def container(self) -> str:
-        """As of `ser.audio.containers`; empty for samples that come from no file."""
+        """Container, see `ser.audio.containers`; empty for samples that do not come from a file."""
 
     @property
     def sample_rate(self) -> int:
-        """Hz."""
+        """Sample rate in Hz."""
 
     @property
     def channels(self) -> int: ...
 
     def blocks(self) -> Iterator[Samples]:
-        """From the start, each but the last of `block_length`. Raises AudioError."""
+        """Yield blocks (samples, channels) from the start; all but the last have the same length. Raises AudioError."""
 
 
 def check_rate(sample_rate: int) -> None:
-    """
+    """Check the sample rate in Hz.
+
     Raises:
         AudioError: rate-too-low.
     """
@@ -56,10 +57,10 @@ def check_rate(sample_rate: int) -> None:
 
 
 def block_length(sample_rate: int, channels: int) -> int:
-    """Samples of a block: whole hops, ten seconds where so many channels fit.
+    """Number of samples in a block: a multiple of the trim hop, 10 s unless that exceeds `BLOCK_VALUES`.
 
     Raises:
-        AudioError: too-long (not even a hop fits).
+        AudioError: too-long (one hop has more than `BLOCK_VALUES` values).
 
     >>> block_length(16_000, 1), block_length(16_000, 16)
     (160000, 131072)
@@ -72,7 +73,7 @@ def block_length(sample_rate: int, channels: int) -> int:
 
 
 class ArrayRecording:
-    """Samples that are in memory already."""
+    """A recording whose samples are in memory."""
 
     name, container = PurePath(), ""
 
@@ -93,10 +94,10 @@ class ArrayRecording:
 
 
 def full_scale(samples: NDArray[np.generic]) -> Samples:
-    """As the decoder gives them: (samples, channels) float32, with integers divided by their full scale.
+    """Convert samples to the decoder's format: (samples, channels) float32, integers divided by their full scale.
 
     Raises:
-        ValueError: neither (samples,) nor (samples, channels) with at least one channel, or no real numbers.
+        ValueError: the shape is neither (samples,) nor (samples, channels) with at least one channel, or the numbers are not real.
 
     >>> full_scale(np.array([16384, -32768], np.int16)).tolist()
     [[0.5], [-1.0]]
@@ -109,6 +110,6 @@ def full_scale(samples: NDArray[np.generic]) -> Samples:
     if samples.dtype.kind == "i":
         return (columns.astype(np.float64) / -float(np.iinfo(samples.dtype.name).min)).astype(np.float32)
     if np.issubdtype(samples.dtype, np.floating):
-        with np.errstate(over="ignore"):  # what is infinite then is told by the screening
+        with np.errstate(over="ignore"):  # infinite samples are found by the screening
             return columns.astype(np.float32, copy=False)
     raise ValueError(f"samples of type {samples.dtype}: give floating point numbers, full scale 1, or signed integers")

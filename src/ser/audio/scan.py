@@ -1,4 +1,4 @@
-"""One pass over a recording: screened, measured, and kept if it is short. The stretches of it that a model takes, in a second pass."""
+"""First pass over a recording: screening, loudness and speech. A second pass cuts the spans that a model processes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from ser.errors import AudioError
 from ser.units import samples_to_seconds, seconds_to_samples
 
 KEPT_SECONDS = 60.0
-"""A recording up to here is decoded once and kept; a longer one is decoded twice."""
+"""Up to this duration a recording is decoded once and kept in memory; longer ones are decoded twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What one pass over a recording tells."""
+    """Results of the first pass over a recording."""
 
     num_samples: int
     sample_rate: int
@@ -28,13 +28,13 @@ class Scan:
     warnings: tuple[str, ...]
     """Codes of `ser.reasons`."""
     hop: int
-    """Samples from one energy to the next."""
+    """Number of samples between consecutive energies."""
     energy: NDArray[np.float64]
-    """(hops + 1,) as of `ser.audio.waveform.hop_energy`, of all channels' mean."""
+    """(hops + 1,) energies of the mean over the channels, see `ser.audio.waveform.hop_energy`."""
     voiced: NDArray[np.bool_] | None
-    """(hops + 1,) which are speech, by `ser.audio.vad_silero`; None where energy tells."""
+    """(hops + 1,) whether each hop is speech, by `ser.audio.vad_silero`; None if speech is detected by energy."""
     kept: Waveform | None
-    """The whole recording, mono, if it is short."""
+    """The whole recording in mono if it is short, otherwise None."""
 
     @property
     def seconds(self) -> float:
@@ -42,13 +42,13 @@ class Scan:
 
 
 def scan(recording: Recording, silero: Silero | None = None) -> Scan:
-    """Go through a recording once: screen it, and measure how loud it is when.
+    """Read a recording once: screen it, measure its energy, and detect speech.
 
     Args:
-        silero: tells where somebody speaks.
+        silero: speech detector; None to detect speech later by energy.
 
     Raises:
-        AudioError: too-short, too-long, not-finite, silent, and what the decoder finds.
+        AudioError: too-short, too-long, not-finite, silent, and the errors of the decoder.
     """
     hop, screener = seconds_to_samples(TRIM_HOP_SECONDS, recording.sample_rate), Screener(recording)
     stream = silero.start(recording.sample_rate) if silero else None
@@ -83,10 +83,10 @@ def scan(recording: Recording, silero: Silero | None = None) -> Scan:
 
 
 def cut(recording: Recording, found: Scan, spans: Sequence[tuple[int, int]]) -> Iterator[Waveform]:
-    """The samples of each span, mono. Spans are in the order of their starts, and none ends behind the recording.
+    """Yield the mono samples of each span (first, last). Spans are sorted by start, and none extends past the end of the recording.
 
     Raises:
-        AudioError: as of `scan`, where a file changes while it is read.
+        AudioError: as of `scan`, if the file changed since the first pass.
     """
     pieces = iter([found.kept]) if found.kept is not None else (mix_down(block) for block in recording.blocks())
     buffer, offset = np.zeros(0, np.float32), 0

@@ -1,4 +1,4 @@
-"""Decoded audio that cannot be used, and audio that is used with a warning: one judge for the corpora, `predict` and the service."""
+"""Checks of decoded audio that reject it or add a warning, shared by the extract step, `predict` and the service."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,32 +12,32 @@ from ser.errors import AudioError
 from ser.units import samples_to_seconds
 
 MIN_SECONDS = 0.1
-"""A shorter recording holds no emotion."""
+"""Minimum duration of a recording."""
 MAX_SECONDS = 60.0
-"""A longer file is no clip of a corpus. `predict` takes it."""
+"""Maximum duration of a clip of a corpus; `predict` accepts longer recordings."""
 TELEPHONE_SAMPLE_RATE = 8_000
-"""Hz; at this rate and below nothing above 4 kHz was recorded."""
+"""Sample rate in Hz up to which there is nothing above 4 kHz."""
 SILENT_DBFS = -80.0
-"""Once the mean is removed."""
+"""Level below which audio counts as silent, after the mean is removed."""
 LARGEST = 1e15
-"""Times full scale; the sum of squares of larger samples would be infinite."""
+"""Limit of the peak relative to full scale; the sum of squares of larger samples would overflow."""
 FULL_SCALE = 0.9999
-"""16-bit audio ends at 32767 / 32768 = 0.99997."""
+"""Magnitude that counts as full scale; the largest 16-bit sample is 32767 / 32768 = 0.99997."""
 CLIPPED_SAMPLES = 3
-"""One sample at full scale is a peak-normalised clip, several are a cut wave."""
+"""Number of samples at full scale that counts as clipping; a peak-normalised clip has one."""
 DC_OFFSET = 0.02
-"""Of the mean, at most; full scale is 1."""
+"""Largest magnitude of the mean without a warning; full scale is 1."""
 ROUNDING = 1e-12
-"""Of the square of a constant: what the two sums, each rounded, may leave of their difference (2e-13 in a minute at 16 kHz)."""
+"""Rounding error of the variance relative to the squared mean (2e-13 in a minute at 16 kHz); smaller variances count as 0."""
 
 
 class Screener:
-    """Takes a recording block by block, whatever their lengths, and judges it at the end."""
+    """Checks a recording that is added in blocks of any length."""
 
     def __init__(self, recording: Recording, max_seconds: float | None = None) -> None:
         """
         Args:
-            max_seconds: more is too long; None: any length will do.
+            max_seconds: maximum duration; None for no limit.
         """
         self.recording, self.max_seconds = recording, max_seconds
         self.num_samples, self.clipped = 0, 0
@@ -45,19 +45,20 @@ class Screener:
 
     @property
     def seconds(self) -> float:
-        """Of all blocks so far."""
+        """Duration of all blocks so far."""
         return samples_to_seconds(self.num_samples, self.recording.sample_rate)
 
     def watch(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
-        """The same blocks, each added as it goes by; errors as of `add`."""
+        """Yield the blocks unchanged and add each of them; errors as of `add`."""
         for block in blocks:
             self.add(block, mix_down(block))
             yield block
 
     def add(self, block: Samples, mono: Waveform) -> None:
-        """
+        """Add a block (samples, channels).
+
         Args:
-            mono: the mean of the block's channels.
+            mono: mean over the block's channels, (samples,).
 
         Raises:
             AudioError: not-finite.
@@ -66,12 +67,14 @@ class Screener:
         exact = mono.astype(np.float64)
         self.num_samples += len(block)
         self.total += float(exact.sum())
-        self.squares += float(np.square(exact, out=exact).sum())  # no product: it would start threads in every worker of the census
+        self.squares += float(
+            np.square(exact, out=exact).sum()
+        )  # not a dot product, which would start threads in every worker of the extract step
         if peak >= FULL_SCALE:
             self.clipped += int(np.count_nonzero(np.abs(block) >= FULL_SCALE))
 
     def finish(self) -> tuple[str, ...]:
-        """Warning codes of `ser.reasons`, in a fixed order.
+        """Check the whole recording; return the warning codes of `ser.reasons` in a fixed order.
 
         Raises:
             AudioError: too-short, too-long or silent.
@@ -82,12 +85,13 @@ class Screener:
         return self.warning_codes(mean)
 
     def alternating_power(self, mean: float) -> float:
-        """Mean square around the mean."""
+        """Variance of the samples."""
         power = self.squares / self.num_samples - mean**2
         return power if power > ROUNDING * mean**2 else 0.0
 
     def check_length(self) -> None:
-        """
+        """Check the duration.
+
         Raises:
             AudioError: too-short or too-long.
         """
@@ -97,7 +101,7 @@ class Screener:
             raise AudioError("too-long", f"more than {self.max_seconds:.0f} s")
 
     def warning_codes(self, mean: float) -> tuple[str, ...]:
-        """As of `finish`."""
+        """Warning codes, see `finish`."""
         container, suffix = self.recording.container, self.recording.name.suffix.lower()
         findings = {
             "clipped": self.clipped >= CLIPPED_SAMPLES,
@@ -110,12 +114,12 @@ class Screener:
 
 
 def check_finite(samples: Samples) -> float:
-    """The peak.
+    """Return the peak magnitude.
 
     Raises:
         AudioError: not-finite.
     """
-    peak = float(max(samples.max(), -samples.min()))  # NaN where one sample is
+    peak = float(max(samples.max(), -samples.min()))  # NaN if any sample is NaN
     if not peak < LARGEST:
         what = f"samples of {peak:.0e} times full scale" if np.isfinite(peak) else "NaN or infinite samples"
         raise AudioError("not-finite", what)
@@ -123,7 +127,7 @@ def check_finite(samples: Samples) -> float:
 
 
 def check_level(level: float) -> None:
-    """`level` in dBFS, as of `power_dbfs`.
+    """Check a level in dBFS, see `power_dbfs`.
 
     Raises:
         AudioError: silent.
@@ -133,7 +137,7 @@ def check_level(level: float) -> None:
 
 
 def dbfs(waveform: NDArray[np.float32], mean: float) -> float:
-    """Level of the alternating part, 20 log10(rms) where 1 is full scale; minus infinity for digital silence.
+    """Level of a waveform without its mean in dBFS, 20 log10(rms); minus infinity for digital silence.
 
     >>> round(dbfs(np.array([0.6, 0.4, 0.6, 0.4], dtype=np.float32), 0.5))
     -20
@@ -142,7 +146,7 @@ def dbfs(waveform: NDArray[np.float32], mean: float) -> float:
 
 
 def power_dbfs(power: float) -> float:
-    """10 log10 of a mean square; minus infinity for none.
+    """Level of a mean square in dBFS, 10 log10(power); minus infinity for 0.
 
     >>> power_dbfs(0.01), power_dbfs(0.0)
     (-20.0, -inf)

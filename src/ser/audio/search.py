@@ -1,4 +1,4 @@
-"""Which files of a folder are audio files by name: any depth, links followed, each real path once."""
+"""Search for audio files below a folder by their suffix. Links are followed, and each real path is found once."""
 
 import logging
 import os
@@ -12,20 +12,20 @@ from ser.wording import printable
 log = logging.getLogger(__name__)
 
 SYSTEM_PREFIX = "._"
-"""macOS keeps a file's attributes in a file of that name beside it, where the file system cannot hold them."""
+"""Prefix of the files in which macOS stores attributes on file systems that do not support them."""
 SYSTEM_FOLDERS = ("__MACOSX",)
 
 
 def find_audio(folder: Path, unlisted: list[tuple[Path, str]] | None = None) -> list[Path]:
-    """Paths below `folder` that end like audio, also where they turn out to be no regular files; system files are ignored silently.
+    """Paths below `folder` with an audio suffix, including those that are not regular files. System files are ignored.
 
-    What no link leads to comes first, so that a file keeps its own path however many links point at it.
+    Links are followed last, so that a file is found under its own path, not under that of a link to it.
 
     Args:
-        unlisted: takes the folders that cannot be listed, and why.
+        unlisted: list that receives the folders that cannot be listed, each with the error message.
 
     Raises:
-        DataError: a folder cannot be listed, and nothing takes it.
+        DataError: a folder cannot be listed and `unlisted` is None.
     """
     seen: set[str] = set()
     found: list[Path] = []
@@ -43,12 +43,12 @@ def find_audio(folder: Path, unlisted: list[tuple[Path, str]] | None = None) -> 
         if has_audio_suffix(path):
             found.append(path)
         elif path.is_symlink() and not path.exists():
-            log.warning("%s is a link that leads nowhere", printable(str(path)))
+            log.warning("%s is a link to a file that does not exist", printable(str(path)))
     return sorted(found)
 
 
 def entries_of(folder: Path, unlisted: list[tuple[Path, str]] | None) -> list[os.DirEntry[str]]:
-    """As of `find_audio`."""
+    """Entries of a folder; arguments and errors as of `find_audio`."""
     try:
         return list_folder(folder)
     except DataError as error:
@@ -59,7 +59,7 @@ def entries_of(folder: Path, unlisted: list[tuple[Path, str]] | None) -> list[os
 
 
 def is_folder(path: Path) -> bool:
-    """A folder, or a link to one that may be looked at."""
+    """Whether the path is a folder, or a link to an accessible one."""
     try:
         return path.is_dir()
     except OSError:
@@ -67,10 +67,10 @@ def is_folder(path: Path) -> bool:
 
 
 def list_folder(folder: Path) -> list[os.DirEntry[str]]:
-    """In the order of the names.
+    """Entries of a folder, sorted by name.
 
     Raises:
-        DataError: it cannot be listed: its files would be missing without a word.
+        DataError: the folder cannot be listed.
     """
     try:
         with os.scandir(folder) as entries:
@@ -84,7 +84,8 @@ def has_audio_suffix(path: str | Path) -> bool:
 
 
 def is_system(name: str) -> bool:
-    """
+    """Whether a file or folder belongs to the operating system.
+
     >>> [is_system(name) for name in ("._a.wav", "__MACOSX", "a.wav")]
     [True, True, False]
     """

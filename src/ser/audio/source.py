@@ -1,4 +1,4 @@
-"""The bytes of a regular file, opened so that nothing of that name can hang the program."""
+"""Reading the bytes of a regular file. Special files such as FIFOs are rejected without blocking."""
 
 import errno
 import os
@@ -12,15 +12,15 @@ from typing import Self
 from ser.errors import AudioError
 
 HEAD_BYTES = 4096
-"""Of the beginning, which is read once and kept."""
+"""Number of bytes at the beginning of a file that are read once and kept."""
 
 OPEN_REASONS = {errno.ELOOP: "link-loop", errno.ENXIO: "not-a-file", errno.ENODEV: "not-a-file", errno.EISDIR: "not-a-file"}
-"""Error number: reason code. Any other one is unreadable."""
+"""{error number: reason code}; all other errors are `unreadable`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An open file that never reads past its own end."""
+    """An open file of known size. Reads stop at its end."""
 
     descriptor: int
     size: int
@@ -32,7 +32,7 @@ class Source:
         return cls(descriptor, size, os.pread(descriptor, HEAD_BYTES, 0))
 
     def at(self, offset: int, count: int) -> bytes:
-        """Up to `count` bytes from `offset`. The position of the descriptor stays where it is."""
+        """Up to `count` bytes from `offset`. The position of the descriptor does not change."""
         if offset + count <= len(self.head):
             return self.head[offset : offset + count]
         return os.pread(self.descriptor, max(0, min(count, self.size - offset)), offset)
@@ -40,7 +40,7 @@ class Source:
 
 @contextmanager
 def open_regular(path: Path) -> Iterator[Source]:
-    """A regular file, opened so that a FIFO or device of that name cannot hang the program.
+    """Open a regular file without blocking on a FIFO or device.
 
     Raises:
         AudioError: not-a-file, link-loop, dangling-link or unreadable.

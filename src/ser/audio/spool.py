@@ -1,4 +1,4 @@
-"""A recording that comes as a stream, as from a pipe: kept in a temporary file, because a recording is gone through twice."""
+"""Recordings from a stream such as a pipe, copied to a temporary file because a recording is read twice."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ from ser.audio.source import HEAD_BYTES, Source
 from ser.errors import AudioError
 
 STREAM_BYTES = 1 << 32
-"""Of a file that comes as a stream, at most: no WAV file can be longer."""
+"""Maximum number of bytes of a stream, which is also the maximum size of a WAV file."""
 COPY_BYTES = 1 << 16
-"""Of a stream, at once."""
+"""Number of bytes read from a stream at once."""
 HOPELESS = ("not-audio", "unsupported-codec", "lfs-pointer")
-"""What the first bytes of a stream may be for good."""
+"""Reasons that the first bytes of a stream can establish."""
 
 
 def recording_of(audio: str | Path | IO[bytes]) -> AbstractContextManager[FileRecording]:
-    """Of a file's path, or of the bytes of one.
+    """Open a recording from the path of a file or from a stream of its bytes.
 
     Raises:
         AudioError: as of `open_recording` and `spool_recording`.
@@ -30,7 +30,7 @@ def recording_of(audio: str | Path | IO[bytes]) -> AbstractContextManager[FileRe
 
 @contextmanager
 def spool_recording(stream: IO[bytes]) -> Iterator[FileRecording]:
-    """Bytes of a file that cannot be gone through twice.
+    """Open a recording from a stream that can be read only once.
 
     Raises:
         AudioError: as of `open_recording`; too-long (more than `STREAM_BYTES`).
@@ -41,7 +41,7 @@ def spool_recording(stream: IO[bytes]) -> Iterator[FileRecording]:
 
 
 def copy_stream(stream: IO[bytes], file: IO[bytes]) -> Source:
-    """Errors as of `spool_recording`. What is no audio is refused by its beginning: it may have no end."""
+    """Copy a stream to a file; errors as of `spool_recording`. Other content than audio is rejected early, as the stream may be endless."""
     size = 0
     while block := stream.read(COPY_BYTES):
         size, before = size + len(block), size
@@ -54,9 +54,10 @@ def copy_stream(stream: IO[bytes], file: IO[bytes]) -> Source:
 
 
 def check_beginning(source: Source) -> None:
-    """
+    """Check the first bytes of a stream. Those of AIFF files and of files with an ID3 tag are not sufficient and always pass.
+
     Raises:
-        AudioError: these bytes are no audio, whatever follows. Behind an ID3 tag, and in an AIFF file, that cannot be told by them alone.
+        AudioError: the bytes are not the beginning of an audio file.
     """
     try:
         identify(source)

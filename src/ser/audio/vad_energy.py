@@ -1,7 +1,7 @@
-"""Voice activity by energy, over a recording of any length, where silero-vad (`ser.audio.vad_silero`) is not installed.
+"""Voice activity detection by energy, used if silero-vad (`ser.audio.vad_silero`) is not installed.
 
-It is the trim of `ser.audio.waveform` applied to the whole recording: a frame of 64 ms is speech if it is less than `top_db` below
-the loud ones. Below some 20 dB of signal to noise it finds speech everywhere, which costs time and loses nothing.
+The criterion is that of the trim in `ser.audio.waveform`: a frame of 64 ms is speech if its level is less than `top_db` below the loud
+frames of the recording. At signal-to-noise ratios below about 20 dB all frames count as speech, which takes time but misses nothing.
 """
 
 import numpy as np
@@ -11,14 +11,16 @@ from ser.audio.waveform import SILENT_POWER, TRIM_HOP_SECONDS
 
 LOUD_SHARE = 0.01
 LOUD_SECONDS = 3.0
-"""Loud is what a hundredth of a recording exceeds, or three seconds of a long one: a slammed door does not make all speech silence. What is
-loud for less than that counts as such a door, and a recording that holds nothing else is heard whole."""
+"""The reference is the level that is exceeded during a hundredth of the recording, but at most during 3 s. Shorter peaks such as a slammed
+door do not turn speech into silence; if a recording has nothing else, all of it counts as speech."""
 
 
 def find_speech(power: NDArray[np.float64], top_db: float) -> NDArray[np.bool_]:
-    """
+    """Whether each hop is speech.
+
     Args:
-        power: of each hop, as of `ser.audio.waveform.frame_power`.
+        power: power of each hop, see `ser.audio.waveform.frame_power`.
+        top_db: threshold in dB below the reference level.
 
     Shape:
         (hops,) -> (hops,)
@@ -33,7 +35,7 @@ def find_speech(power: NDArray[np.float64], top_db: float) -> NDArray[np.bool_]:
 
 
 def speech_between(speech: NDArray[np.bool_], edges: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Hops of speech from each edge to the next.
+    """Number of speech hops between consecutive edges.
 
     Shape:
         (hops,), edges (n + 1,) in hops -> (n,)

@@ -1,9 +1,9 @@
-"""Where somebody speaks, told by silero-vad: a small recurrent network that knows a voice from noise and music.
+"""Voice activity detection by silero-vad, a small recurrent network that distinguishes speech from noise and music.
 
-The package's own import brings torch, which costs seconds, so it is never imported: its ONNX file is found and run by onnxruntime. That is
-the file that takes a whole sequence of chunks in one call. Chunks, context and rules are those of the package's `get_speech_timestamps`.
+The package is never imported, because it imports torch, which takes seconds. Its ONNX file for whole sequences of chunks is run with
+onnxruntime instead. Chunks, context and rules are those of the package's `get_speech_timestamps`.
 
-A recording is shown to it as the models here hear one, with a peak of 1: a voice recorded at -50 dBFS is none to it else.
+A recording is scaled to a peak of 1, as for the emotion models: the network does not recognise a voice recorded at -50 dBFS as speech.
 """
 
 import logging
@@ -21,52 +21,52 @@ from ser.system.onnx_session import Session, SessionError, open_session
 from ser.system.optional import install_hint, package_folder
 
 RATE = 16_000
-"""Hz, of what it hears. All lengths below are samples at this rate."""
+"""Sample rate of the network in Hz. All lengths below are in samples at this rate."""
 CHUNK = 512
-"""32 ms have one probability of speech."""
+"""Length of a chunk, 32 ms; each chunk has one probability of speech."""
 CONTEXT = 64
-"""The last 4 ms before a chunk, which the network sees too."""
+"""Length of the context before a chunk, 4 ms, which is part of the input."""
 STATE = (1, 1, 128)
 CHUNKS_AT_ONCE = 125
-"""Four seconds, some megabytes of what the network computes on its way."""
+"""Number of chunks in one call, 4 s; bounds the memory of the network's activations to some megabytes."""
 MINUTE = 60 * RATE
-"""Shown with one gain, so that the loudest sample so far, this minute's included, is 1. A whole number of chunks."""
+"""Length of a section with one gain, a whole number of chunks. The gain scales the loudest sample up to the end of the section to 1."""
 LOUDER = 2.0
-"""Times the peak before: what came until then was shown too loud, and what the network remembers of it would drown what comes. A minute of
-hush is noise at full scale to it, and a sentence behind that none."""
+"""Ratio of a section's peak to the previous peak above which the state of the network is reset. Until then the gain was too high: after a
+minute of quiet noise scaled to full scale, the network would not recognise the next sentence."""
 SPEECH = 0.5
-"""Probability: speech begins with a chunk of this or more."""
+"""Probability at or above which a chunk starts speech."""
 SILENCE = 0.35
-"""Probability: speech may end with a chunk below it."""
+"""Probability below which a chunk may end speech."""
 LEAST_SPEECH = RATE // 4
-"""Speech of 0.25 s or less is none."""
+"""Speech of 0.25 s or less is ignored."""
 LEAST_SILENCE = RATE // 10
 """Silence of less than 0.1 s does not end speech."""
 MARGIN = 3 * RATE // 100
-"""30 ms before and after speech belong to it."""
+"""Margin added before and after speech, 30 ms."""
 
 DOUBT = 0.2
-"""Of the 12 161 clips of the four corpora the rules find no speech in 59, most of them acted with high intensity. A chunk of all but 4
-reaches this; none of noise does."""
+"""Highest probability from which a short recording without speech by the rules is doubtful. The rules find no speech in 59 of the 12 161
+clips of the four corpora, most of them acted with high intensity; 55 of these have a chunk that reaches this value. Noise does not."""
 SURE_SECONDS = 1.0
-"""A shorter recording may end before the network has made up its mind."""
+"""Shorter recordings may be too short for the network."""
 
 FILE = "silero_vad_16k_sequence.onnx"
 
 log = logging.getLogger(__name__)
 
 Voice = Literal["auto", "silero", "energy"]
-"""Who tells speech from silence; auto: silero where it is installed."""
+"""Name of a speech detector; `auto` is silero if it is installed, otherwise energy."""
 Probabilities = NDArray[np.float32]
 Stretch = tuple[int, int]
-"""First sample, and the first behind the last."""
+"""(first sample, sample after the last)."""
 
 
 def detector(voice: Voice) -> "Silero | None":
-    """None: energy tells.
+    """Load a speech detector; None stands for detection by energy.
 
     Raises:
-        ConfigError: silero was asked for and is not installed; there is no such detector.
+        ConfigError: silero was requested but is not installed, or the name is unknown.
     """
     if voice not in get_args(Voice):
         raise ConfigError(f"--voice {voice}: choose {', '.join(get_args(Voice))}")
@@ -77,12 +77,12 @@ def detector(voice: Voice) -> "Silero | None":
     except ConfigError as error:
         if voice == "silero":
             raise
-        log.info("speech is told from silence by energy: %s", error)
+        log.info("speech is detected by its energy: %s", error)
         return None
 
 
 class Silero:
-    """The network. It keeps nothing of a recording, so one serves several at once."""
+    """The network. It keeps no state of a recording, so it can process several at once."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -96,19 +96,19 @@ class Silero:
         """
         path = find_file()
         try:
-            # what it would make of so small a graph is no faster, and takes a third of the time to load it
+            # optimising such a small graph does not make it faster, and takes a third of the loading time
             session = open_session(str(path), name=str(path), optimise=False)
         except SessionError as error:
             raise ConfigError(f"onnxruntime {error.version} cannot load {path}: install silero-vad again ({error.detail})") from None
         return cls(session)
 
     def start(self, sample_rate: int) -> "SpeechStream":
-        """For one recording, of so many hertz."""
+        """Start a recording with this sample rate in Hz."""
         return SpeechStream(self.session, sample_rate)
 
 
 def find_file() -> Path:
-    """Errors as of `Silero.load`."""
+    """Find the ONNX file; errors as of `Silero.load`."""
     folder = package_folder("silero_vad")
     if folder is None:
         raise ConfigError(f"silero is not installed: {install_hint('voice')}")
@@ -119,7 +119,7 @@ def find_file() -> Path:
 
 
 class SpeechStream:
-    """The network on one recording, in pieces of any size. Its probabilities do not depend on them."""
+    """Applies the network to one recording in pieces of any size. The probabilities do not depend on their sizes."""
 
     def __init__(self, session: Session, sample_rate: int) -> None:
         self.session, self.sample_rate = session, sample_rate
@@ -131,7 +131,7 @@ class SpeechStream:
         self.probabilities: list[Probabilities] = []
 
     def add(self, mono: Waveform) -> None:
-        """The next piece, (samples,) at the recording's rate; full scale is 1.
+        """Add the next piece, (samples,) at the recording's rate; full scale is 1.
 
         Raises:
             DataError: out of memory.
@@ -140,7 +140,7 @@ class SpeechStream:
             self.add_resampled(mono if self.stream is None else self.stream.resample_chunk(mono))
 
     def add_resampled(self, piece: Waveform) -> None:
-        """A piece at 16 kHz."""
+        """Add a piece at 16 kHz."""
         self.waiting.append(piece)
         self.length += len(piece)
         if sum(map(len, self.waiting)) >= MINUTE:
@@ -151,7 +151,7 @@ class SpeechStream:
             self.waiting = [whole[rest:]]
 
     def infer(self, waveform: Waveform) -> None:
-        """A minute, or the last part of one; zeros fill its last chunk."""
+        """Process a minute or the rest of the recording; the last chunk is padded with zeros."""
         peak = max(float(waveform.max(initial=0)), -float(waveform.min(initial=0)))
         if peak > LOUDER * self.peak:
             self.hidden, self.cell = np.zeros(STATE, np.float32), np.zeros(STATE, np.float32)
@@ -166,7 +166,7 @@ class SpeechStream:
             self.probabilities.append(found)
 
     def finish(self) -> Probabilities:
-        """That each 32 ms are speech, (chunks,). Nothing can be added behind it; errors as of `add`."""
+        """End the recording and return the probability of speech of each chunk of 32 ms, (chunks,); errors as of `add`."""
         with memory_errors("silero needs some to tell speech from silence"):
             if self.stream is not None:
                 self.add_resampled(self.stream.resample_chunk(np.zeros(0, np.float32), last=True))
@@ -176,11 +176,10 @@ class SpeechStream:
         return np.concatenate([np.zeros(0, np.float32), *self.probabilities])
 
     def speech(self, hop: int, hops: int) -> NDArray[np.bool_] | None:
-        """Which hops are speech, by their centres: (hops,). It ends the recording, as `finish` does. None where it cannot tell: it found
-        no speech, but is not sure of that.
+        """End the recording and return whether the centre of each hop is speech, (hops,); None if no speech was found but may exist.
 
         Args:
-            hop: samples from one to the next, at the recording's rate.
+            hop: number of samples between hops at the recording's rate.
         """
         probabilities = self.finish()
         stretches = find_stretches(probabilities, self.length)
@@ -190,7 +189,7 @@ class SpeechStream:
 
 
 def in_doubt(probabilities: Probabilities, length: int) -> bool:
-    """Of a recording without speech by the rules: whether there may be some. In one of hours a single chunk is no reason to think so.
+    """Whether a recording without speech by the rules may have some. A single probable chunk is not counted in long recordings.
 
     >>> [in_doubt(np.array([0.1, top], np.float32), seconds * RATE) for top, seconds in ((0.1, 2), (0.3, 2), (0.3, 99))]
     [False, True, False]
@@ -199,7 +198,7 @@ def in_doubt(probabilities: Probabilities, length: int) -> bool:
 
 
 def find_stretches(probabilities: Probabilities, length: int) -> list[Stretch]:
-    """The rules of silero's `get_speech_timestamps`, for a waveform of so many samples.
+    """Stretches of speech by the rules of silero's `get_speech_timestamps`, for a waveform of `length` samples.
 
     >>> find_stretches(np.array([0.1] * 10 + [0.9] * 10 + [0.4, 0.1, 0.9] + [0.1] * 10, np.float32), 33 * CHUNK)
     [(4640, 12256)]
@@ -220,7 +219,7 @@ def find_stretches(probabilities: Probabilities, length: int) -> list[Stretch]:
 
 
 def within(stretches: list[Stretch], places: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which places lie in one of the stretches, that stand in order and apart.
+    """Whether each place lies in one of the stretches, which are sorted and do not overlap.
 
     >>> within([(0, 2), (5, 6)], np.array([1.0, 2.0, 5.5])).tolist()
     [True, False, True]

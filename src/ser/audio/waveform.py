@@ -1,4 +1,4 @@
-"""A waveform and its stages: raw, trimmed, resampled, fixed, prepared. All float32, mono, (samples,)."""
+"""Preparation of a waveform in stages: raw, trimmed, resampled, fixed, prepared. All are mono float32 arrays (samples,)."""
 
 from dataclasses import dataclass
 
@@ -13,31 +13,31 @@ Waveform = npt.NDArray[np.float32]
 
 TRIM_HOP_SECONDS = 0.016
 TRIM_HOPS_PER_FRAME = 4
-"""Loudness is measured over 64 ms, every 16 ms, whatever the sample rate."""
+"""Loudness is measured in frames of 64 ms, every 16 ms, at any sample rate."""
 MIN_SECONDS = 0.1
-"""A trim that would leave less is not made."""
+"""A clip is not trimmed if less would be left."""
 SILENT_POWER = 1e-10
-"""Mean square (-100 dB) that counts as the loudness of anything quieter, as in librosa."""
+"""Lower bound of the mean square (-100 dB), as in librosa."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """One clip on its way from the file to the features."""
+    """One clip at each stage between the file and the features."""
 
     raw: Waveform
     """Mono, at the file's sample rate."""
     raw_rate: int
     """Hz, of `raw` and `trimmed`."""
     trimmed: Waveform
-    """Without the quiet beginning and end."""
+    """Without silence at the start and the end."""
     resampled: Waveform
-    """At the config's sampling rate, like what follows."""
+    """At the config's sampling rate, like the following stages."""
     fixed: Waveform
-    """Cut to the config's duration; padded to it only if the config says so."""
+    """Cropped to the config's duration, and padded to it if `audio.pad` is set."""
     prepared: Waveform
-    """Peak 1: what features are computed from."""
+    """Scaled to a peak of 1; the input of the features."""
     start: float = 0.0
-    """Seconds from the start of the clip to that of `fixed` and `prepared`; negative where these begin with zeros."""
+    """Time in seconds from the start of the clip to the start of `fixed` and `prepared`; negative if these begin with padding."""
 
 
 def prepare(samples: npt.NDArray[np.float32], sample_rate: int, config: AudioConfig) -> Stages:
@@ -66,20 +66,20 @@ def mix_down(samples: npt.NDArray[np.float32]) -> Waveform:
 
 
 def trim(waveform: Waveform, sample_rate: int, top_db: float) -> Waveform:
-    """Without leading and trailing frames more than `top_db` below the loudest one; whole if less than 0.1 s would be left."""
+    """Remove leading and trailing frames more than `top_db` below the loudest one, unless less than 0.1 s would be left."""
     first, last = kept_span(waveform, sample_rate, top_db)
     return waveform[first:last]
 
 
 def kept_span(waveform: Waveform, sample_rate: int, top_db: float) -> tuple[int, int]:
-    """First sample that `trim` keeps, and the first after the last."""
+    """(first sample that `trim` keeps, sample after the last)."""
     start, end = trim_bounds(waveform, seconds_to_samples(TRIM_HOP_SECONDS, sample_rate), top_db)
     too_short = end - start < seconds_to_samples(MIN_SECONDS, sample_rate)
     return (0, len(waveform)) if too_short else (start, end)
 
 
 def trim_bounds(waveform: Waveform, hop_length: int, top_db: float) -> tuple[int, int]:
-    """First sample to keep, and the first after the last; frames of four hops stand centred on every hop, with zeros around the clip.
+    """(first sample to keep, sample after the last). Frames of four hops are centred on every hop, with zeros around the clip.
 
     The bounds of `librosa.effects.trim(waveform, top_db=top_db, frame_length=4 * hop_length, hop_length=hop_length)`; each hop is squared
     and summed once, not once for each of the four frames that it belongs to.
@@ -95,7 +95,7 @@ def trim_bounds(waveform: Waveform, hop_length: int, top_db: float) -> tuple[int
 
 
 def hop_energy(waveform: Waveform, hop_length: int) -> npt.NDArray[np.float64]:
-    """Sum of squares of every whole hop, and of the rest behind them (which may be empty).
+    """Sum of squares of every whole hop, followed by that of the rest, which may be empty.
 
     Shape:
         (samples,) -> (hops + 1,)
@@ -113,7 +113,7 @@ def frame_power(energy: npt.NDArray[np.float64], hop_length: int) -> npt.NDArray
     """Mean square of frames of four hops, centred on the start of every hop, with zeros around the clip.
 
     Shape:
-        what `hop_energy` gives, (hops + 1,) -> (hops + 1,)
+        energy of `hop_energy`, (hops + 1,) -> (hops + 1,)
     """
     around = np.zeros(len(energy) + TRIM_HOPS_PER_FRAME - 1)
     around[2 : len(energy) + 2] = energy
@@ -121,7 +121,7 @@ def frame_power(energy: npt.NDArray[np.float64], hop_length: int) -> npt.NDArray
 
 
 def resample(waveform: Waveform, sample_rate: int, target_rate: int) -> Waveform:
-    """soxr at high quality (aliases below -140 dB)."""
+    """Resample with soxr at high quality (aliases below -140 dB)."""
     if sample_rate == target_rate:
         return waveform
     resampled: Waveform = soxr.resample(waveform, sample_rate, target_rate, quality="HQ")
@@ -129,7 +129,7 @@ def resample(waveform: Waveform, sample_rate: int, target_rate: int) -> Waveform
 
 
 def fix_duration(waveform: Waveform, config: AudioConfig) -> Waveform:
-    """The centre of a clip longer than `config.duration`; a shorter one stays, or stands in the middle of zeros if `config.pad`.
+    """Crop a clip to the centre `config.duration` seconds; a shorter one is padded on both sides if `config.pad` is set.
 
     >>> fix_duration(np.ones(5, np.float32), AudioConfig(sampling_rate=4000, duration=0.2, pad=True)).shape
     (800,)
@@ -144,7 +144,7 @@ def fix_duration(waveform: Waveform, config: AudioConfig) -> Waveform:
 
 
 def fixed_start(length: int, config: AudioConfig) -> int:
-    """Which of `length` samples what `fix_duration` makes of them begins with; negative by the number of zeros before the first.
+    """Index of the first of `length` samples that `fix_duration` keeps; with padding, minus the number of zeros before the first sample.
 
     >>> [fixed_start(length, AudioConfig(sampling_rate=4000, duration=0.2, pad=True)) for length in (803, 800, 797)]
     [1, 0, -1]
@@ -156,7 +156,7 @@ def fixed_start(length: int, config: AudioConfig) -> int:
 
 
 def normalise_peak(waveform: Waveform) -> Waveform:
-    """Largest magnitude 1; digital silence stays as it is.
+    """Scale to a peak magnitude of 1; digital silence is unchanged.
 
     >>> normalise_peak(np.array([0.25, -0.5], np.float32)).tolist()
     [0.5, -1.0]

@@ -8,6 +8,7 @@ from ser.evaluation.comparison import TITLES, Comparison, compare_folds, require
 from ser.evaluation.folds import Folds
 from ser.evaluation.intervals import Estimate
 from ser.evaluation.predictions import is_of_protocol, read_predictions, read_protocol_predictions
+from ser.home import user_path
 from ser.system.console import print_table, say
 
 
@@ -21,7 +22,7 @@ def compare_runs(folder_a: str | Path, folder_b: str | Path) -> None:
         DataError: a folder holds no predictions on test; the two differ in folds, test utterances, truths or classes.
         ArtefactError: a table of predictions is corrupted.
     """
-    folders = Path(folder_a), Path(folder_b)
+    folders = user_path(folder_a), user_path(folder_b)
     a, b = (read_results(folder) for folder in folders)
     names = names_of(*folders)
     require_pairs(a, b, names)

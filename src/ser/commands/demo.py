@@ -5,6 +5,7 @@ from pathlib import Path
 from shlex import quote
 
 from ser.config_file import load_config
+from ser.home import user_path
 from ser.inference.choose_model import newest_run
 from ser.pipeline.steps import run_steps
 from ser.system.console import say
@@ -13,7 +14,7 @@ from ser.system.console import say
 def demo(folder: str) -> None:
     """Extract, transform, load and train on the embedded sample; everything is written below `folder`."""
     sample = Path(str(resources.files("ser"))) / "sample"
-    root = Path(folder)
+    root = user_path(folder)
     places = {"raw_dir": sample, "processed_dir": root / "processed", "runs_dir": root / "runs", "reports_dir": root / "reports"}
     config = load_config("demo.yaml", [f"project.{key}={quoted(path)}" for key, path in places.items()])
     run_steps(config, ["extract", "transform", "load", "train"])

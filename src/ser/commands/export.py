@@ -7,6 +7,7 @@ from tempfile import TemporaryFile
 
 from ser.errors import ConfigError
 from ser.export.onnx_file import export_run
+from ser.home import user_path
 from ser.runs.run import Run
 from ser.system.console import say
 from ser.system.files import exclusive_lock
@@ -28,9 +29,9 @@ def export(folder: str, out: str | None = None, *, int8: bool = False, backbone:
         ArtefactError: something of the run is corrupted, or the file would not say what the model says.
         LockedError: another process writes into the run's folder.
     """
-    run = Run(Path(folder))
+    run = Run(user_path(folder))
     name = ("head" if head_only else "model") + ".int8" * int8 + SUFFIX
-    path = run.folder / name if out is None else Path(out)
+    path = run.folder / name if out is None else user_path(out)
     if path.suffix != SUFFIX:
         raise ConfigError(f"--out {path}: the name of an exported model ends in {SUFFIX}")
     if run.folder.exists() and not run.folder.is_dir():

@@ -11,6 +11,7 @@ from typing import IO
 
 from ser.audio.search import find_audio, is_folder
 from ser.errors import AudioError, ConfigError, DataError
+from ser.home import expand_home
 from ser.inference.choose_model import is_model
 from ser.inference.formats import FORMATS, Outcome
 from ser.inference.options import PredictOptions
@@ -70,6 +71,7 @@ def find_sources(paths: Paths, form: str) -> list[Source]:
     """Errors as of `predict`."""
     if form != TABLE and form not in FORMATS:
         raise ConfigError(f"--format {form}: choose {', '.join((TABLE, *FORMATS))}")
+    paths = [expand_home(path) for path in paths]
     if not paths:
         raise ConfigError(f"nothing to hear: give files, folders, patterns, {STDIN} for standard input, or --mic")
     if paths.count(STDIN) > 1:

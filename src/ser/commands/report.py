@@ -10,6 +10,7 @@ from ser.config_file import override
 from ser.corpora.manifest import Manifest, read_manifest
 from ser.errors import ArtefactError, ConfigError, DataError, SerError
 from ser.features.registry import backbone_of
+from ser.home import user_path
 from ser.pipeline import paths
 from ser.report.build import build_page
 from ser.report.card import model_card
@@ -52,7 +53,7 @@ def report(run: str, *, audio: bool = True, clips: int = 400, settings: Sequence
         LockedError: another process writes into the run's folder.
     """
     refuse_without_libraries()
-    facts = read_facts(Path(run))
+    facts = read_facts(user_path(run))
     here = located(facts.config, settings)
     refuse_absent_devices(here, settings)
     with exclusive_lock(facts.run.lock):

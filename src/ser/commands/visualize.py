@@ -20,6 +20,7 @@ from ser.features.normaliser import Normalisers
 from ser.features.registry import backbone_of, family_of
 from ser.features.source import FeatureSource
 from ser.features.spectral import SpectralExtractor
+from ser.home import user_path
 from ser.pipeline import paths
 from ser.pipeline.load import open_all, read_normalisers
 from ser.pipeline.transform import Item, stages_of, waveform_of
@@ -95,6 +96,7 @@ def visualize(  # noqa: PLR0913 - the options of the command
         LeakageError: the split's certificate does not hold, or that of the run was edited.
     """
     refuse_options(split, previews, save, show)
+    run = run and str(user_path(run))
     subject = find_subject(config, split, row_idx, utterance_id)
     columns = [list(panels(config, subject, ssl_dims, normalised)) for normalised in ((True, False) if prenorm else (True,))]
     seconds = samples_to_seconds(len(subject.stages.prepared), config.audio.sampling_rate)

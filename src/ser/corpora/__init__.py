@@ -1,1 +1,1 @@
-"""What the files of a corpus mean and which are used: raw folder to manifest."""
+"""The four corpora: names and labels of their files, and the selection of usable clips, from the raw folders to the manifest."""

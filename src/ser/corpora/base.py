@@ -1,4 +1,4 @@
-"""What the project knows about a corpus, and what a file's name says."""
+"""Description of a corpus, and the fields encoded in a file's name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,23 +17,23 @@ Gender = Literal["female", "male"]
 class Speaker:
     gender: Gender
     age: int | None = None
-    """Years, where the corpus tells."""
+    """Age in years, if the corpus states it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What an emotion code of the file names means."""
+    """Meaning of an emotion code in the file names."""
 
     emotion: str
-    """In the common vocabulary."""
+    """Emotion of the common vocabulary."""
     source_label: str
-    """The corpus's own word."""
+    """Name of the emotion in the corpus."""
     num_files: int
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedName:
-    """The fields of an `Utterance` that a path tells."""
+    """The fields of an `Utterance` that are encoded in a path."""
 
     id: str
     speaker: str
@@ -42,24 +42,24 @@ class ParsedName:
     emotion: str
     source_label: str
     intensity: str
-    """low, medium, normal, high, strong, or empty where the corpus does not tell."""
+    """low, medium, normal, high, strong, or empty if the corpus does not state it."""
     statement: str
-    """The corpus's code of what is said."""
+    """The corpus's code of the spoken text."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoteTable:
-    """A table beside a corpus's audio, in which its owners count how listeners heard the clips."""
+    """Table with the votes of listeners on the emotion of each clip, published with a corpus."""
 
     find: Callable[[Path], "Votes | None"]
-    """The corpus's folder -> its votes; None where the table is not there. Raises DataError: it is corrupted."""
+    """Function from the corpus's folder to its votes; None if there is no table. Raises DataError if the table is corrupted."""
     how_to_get: str
-    """One sentence for somebody who lacks it."""
+    """Instructions to obtain the table, one sentence."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The facts of one corpus. Counts are of the complete corpus."""
+    """Description of one corpus. Counts are those of the complete corpus."""
 
     name: str
     title: str
@@ -67,28 +67,28 @@ class Corpus:
     citation: str
     url: str
     how_to_get: str
-    """One sentence for somebody whose folder lacks the audio."""
+    """Instructions to obtain the audio, one sentence."""
     example: str
-    """A path below the corpus's folder."""
+    """Example of a path below the corpus's folder."""
     example_meaning: str
     num_files: int
     num_clips: int
-    """Left after screening."""
+    """Number of clips that pass screening."""
     accent: str
-    """Of its English."""
+    """Accent of the English that is spoken."""
     speakers: Mapping[str, Speaker]
     labels: Mapping[str, Label]
     parse: Callable[[PurePath], ParsedName]
-    """Path below the corpus's folder, in any case -> what it says.
+    """Function from a path below the corpus's folder, in any case, to its fields.
 
     Raises AudioError: bad-name, wrong-modality, wrong-channel or speaker-mismatch.
     """
     votes: VoteTable | None = None
-    """Where its owners give one."""
-    asks_attribution_only: bool = False
-    """It asks for no more than to be named. Any other is not for commercial use, and its sound stays where it is."""
+    """Table of listeners' votes, if the corpus has one."""
+    requires_attribution_only: bool = False
+    """Whether the licence requires only attribution. Otherwise commercial use and sharing of the audio are not allowed."""
     licence_clause: str = ""
-    """Follows its licence wherever this is named."""
+    """Clause to append to the name of the licence."""
 
     @property
     def short_title(self) -> str:
@@ -101,7 +101,8 @@ def bad_name(path: PurePath, expected: str) -> AudioError:
 
 
 def check_folder(path: PurePath, speaker: str, folder_speaker: str | None) -> None:
-    """
+    """Check that the folder of a file belongs to the speaker in its name.
+
     Raises:
         AudioError: speaker-mismatch.
     """

@@ -1,4 +1,4 @@
-"""Every audio file of the raw folders looked at once: used, or skipped with a reason. found = used + skipped, always."""
+"""Examination of every audio file in the raw folders. Each file is either used or skipped with a reason: found = used + skipped."""
 
 import logging
 from collections import Counter, defaultdict
@@ -42,17 +42,17 @@ UNREADABLE_REASONS = frozenset(
         "not-finite",
     }
 )
-"""What counts against `project.max_unreadable`: damage, not a clip that the corpus itself made silent, sung or double."""
+"""Reasons that count towards `project.max_unreadable`: corrupted files, but not silent, sung or duplicate clips of the corpus itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file, before anything is known of it."""
+    """A file that has not been examined yet."""
 
     corpus: str
     path: Path
     folder: Path
-    """Of the corpus."""
+    """Folder of the corpus."""
     raw_dir: Path
 
 
@@ -67,30 +67,30 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file that is not used; a row of skipped.csv."""
+    """A file that is not used, one row of skipped.csv."""
 
     path: str
     """Relative to data/raw, with forward slashes."""
     corpus: str
     reason: str
-    """Of `ser.reasons`."""
+    """Reason code, see `ser.reasons`."""
     detail: str
 
 
 @dataclass(frozen=True)
 class Census:
-    """The result. Everything is in the order of ids and paths, whatever the order in which workers were done."""
+    """Result of the census, sorted by ids and paths, independent of the order in which the workers finished."""
 
     manifest: Manifest
     skipped: list[Skipped]
     found: dict[str, int]
-    """Files of each corpus that has any."""
+    """{corpus: number of files}, for corpora with at least one file."""
     warnings: dict[str, int]
-    """Used clips by warning code."""
+    """{warning code: number of used clips}"""
 
 
 def take_census(config: ExperimentConfig) -> Census:
-    """Search, decode, screen and compare all files of the corpora that the config names.
+    """Find, decode, screen and compare all files of the configured corpora.
 
     Raises:
         DataError: no corpus has any audio file, or a folder cannot be listed.
@@ -111,17 +111,17 @@ def take_census(config: ExperimentConfig) -> Census:
 
 
 def find_files(raw_dir: Path, corpora: Iterable[str]) -> list[Found]:
-    """The audio files of each corpus.
+    """Find the audio files of each corpus.
 
     Raises:
-        DataError: there is none at all.
+        DataError: no corpus has any file.
     """
     files: list[Found] = []
     for name in corpora:
         folder = find_corpus_folder(raw_dir, name)
         here = [Found(name, path, folder, raw_dir) for path in find_audio(folder)] if folder else []
         if not here:
-            reason = f"{folder} holds no audio files" if folder else f"there is no folder {raw_dir / name}"
+            reason = f"{folder} has no audio files" if folder else f"there is no folder {raw_dir / name}"
             log.warning("%s is left out: %s; to get it: %s", name, reason, CORPORA[name].how_to_get)
         files += here
     if not files:
@@ -131,7 +131,7 @@ def find_files(raw_dir: Path, corpora: Iterable[str]) -> list[Found]:
 
 
 def examine_all(files: Sequence[Found], workers: int) -> list[Clip | Skipped]:
-    """Every file's result, in the order of `files`."""
+    """Examine files in worker processes; return one result for each file, in the order of `files`."""
     tasks = [files[start : start + FILES_PER_TASK] for start in range(0, len(files), FILES_PER_TASK)]
     results: dict[int, list[Clip | Skipped]] = {}
     with track("extract", len(files), "files") as advance:
@@ -150,11 +150,11 @@ def examine_task(files: Sequence[Found]) -> list[Clip | Skipped]:
 
 
 def examine(file: Found) -> Clip | Skipped:
-    """Name, samples, warnings of one file. The name comes first: what it rules out need not be decoded."""
+    """Parse the name of a file, then decode and screen it. Files with an invalid name are not decoded."""
     relative = file.path.relative_to(file.raw_dir).as_posix()
     try:
         if UNPRINTABLE.search(relative):
-            raise AudioError("bad-name", "control characters, or bytes that are no UTF-8, in the path")
+            raise AudioError("bad-name", "the path has control characters or bytes that are not UTF-8")
         parsed = CORPORA[file.corpus].parse(PurePath(file.path.relative_to(file.folder)))
         audio, warnings = read_screened(file.path)
     except AudioError as error:
@@ -163,7 +163,7 @@ def examine(file: Found) -> Clip | Skipped:
 
 
 def make_utterance(corpus: str, path: str, parsed: ParsedName, audio: Audio) -> Utterance:
-    """One row of the manifest."""
+    """Build one row of the manifest."""
     num_samples, channels = audio.samples.shape
     return Utterance(
         **asdict(parsed),
@@ -178,7 +178,10 @@ def make_utterance(corpus: str, path: str, parsed: ParsedName, audio: Audio) -> 
 
 
 def one_file_for_each_id(clips: Iterable[Clip]) -> tuple[list[Clip], list[Skipped]]:
-    """Archives hold whole trees twice, and a corpus ships mp3 beside wav: WAV wins, then the shortest path, then the alphabet."""
+    """Keep one file for each id. Archives may have whole trees twice, and a corpus may have MP3 as well as WAV.
+
+    WAV is preferred, then the shortest path, then the first in alphabetical order.
+    """
     kept: list[Clip] = []
     skipped: list[Skipped] = []
     for files in grouped(clips, lambda clip: clip.utterance.id):
@@ -191,7 +194,7 @@ def one_file_for_each_id(clips: Iterable[Clip]) -> tuple[list[Clip], list[Skippe
 
 
 def one_clip_for_the_same_samples(clips: Iterable[Clip]) -> tuple[list[Clip], list[Skipped]]:
-    """Different ids with the same samples: one label, the first id is kept; several labels, nobody knows which is right."""
+    """Keep one clip of several with the same samples: the first id if their labels agree, otherwise none, as the right label is unknown."""
     kept: list[Clip] = []
     skipped: list[Skipped] = []
     for group in grouped(clips, lambda clip: clip.utterance.audio_hash):
@@ -217,7 +220,7 @@ def skip(clip: Clip, reason: str, detail: str) -> Skipped:
 
 
 def report_warnings(clips: Iterable[Clip]) -> None:
-    """One warning for each code, with its count; the files at level DEBUG."""
+    """Log one warning for each code with its count, and the files at level DEBUG."""
     counts: Counter[str] = Counter()
     for clip in clips:
         counts.update(clip.warnings)
@@ -228,14 +231,15 @@ def report_warnings(clips: Iterable[Clip]) -> None:
 
 
 def write_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
-    """Atomic CSV."""
+    """Write skipped.csv atomically."""
     write_table(path, SKIPPED_COLUMNS, (asdict(row) for row in skipped))
 
 
 def check_census(census: Census, max_unreadable: float) -> None:
-    """
+    """Check that enough of each corpus is usable.
+
     Raises:
-        DataError: more than `max_unreadable` of a corpus is corrupted, or nothing of it can be used.
+        DataError: more than the share `max_unreadable` of a corpus is corrupted, or none of its files can be used.
     """
     for corpus, found in census.found.items():
         reasons = Counter(row.reason for row in census.skipped if row.corpus == corpus)
@@ -249,7 +253,7 @@ def check_census(census: Census, max_unreadable: float) -> None:
 
 
 def advice(corpus: str, reasons: Counter[str]) -> str:
-    """What to do about the most frequent reason."""
+    """Advice on the most frequent reason."""
     reason, _ = reasons.most_common(1)[0]
     if reason == "lfs-pointer":
         return f"To get the audio: {CORPORA[corpus].how_to_get}"
@@ -259,7 +263,7 @@ def advice(corpus: str, reasons: Counter[str]) -> str:
 
 
 def summary(census: Census) -> list[str]:
-    """A table, one line for each corpus and one for all."""
+    """Lines of a table with one row for each corpus and one for all."""
     parts = {corpus: (found, census.manifest.select(corpus=corpus)) for corpus, found in census.found.items()}
     parts["all"] = sum(census.found.values()), census.manifest
     lines = [f"{'corpus':10}{'found':>8}{'used':>8}{'skipped':>8}{'speakers':>10}{'hours':>8}"]
@@ -271,7 +275,7 @@ def summary(census: Census) -> list[str]:
 
 
 def find_corpus_folder(raw_dir: Path, name: str) -> Path | None:
-    """The folder of a corpus, in any case, or a link to one.
+    """Find the folder of a corpus, in any case, or a link to it.
 
     Raises:
         DataError: `raw_dir` cannot be listed, or two of its folders differ only in case.
@@ -280,5 +284,5 @@ def find_corpus_folder(raw_dir: Path, name: str) -> Path | None:
         return None
     folders = [Path(entry.path) for entry in list_folder(raw_dir) if entry.name.lower() == name and entry.is_dir()]
     if len(folders) > 1:
-        raise DataError(f"{' and '.join(map(str, folders))} are folders of one corpus: put them into one")
+        raise DataError(f"{' and '.join(map(str, folders))} are folders of the same corpus: merge them into one")
     return folders[0] if folders else None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def find_votes(folder: Path) -> "Votes | None":
-    """As of `ser.corpora.crema_votes`, which loads numpy."""
+    """Call `ser.corpora.crema_votes.find_votes`; that module is imported late because it imports numpy."""
     from ser.corpora.crema_votes import find_votes
 
     return find_votes(folder)
@@ -39,5 +39,5 @@ CREMA = Corpus(
     labels=LABELS,
     parse=parse,
     votes=VoteTable(find_votes, HOW_TO_GET_VOTES),
-    asks_attribution_only=True,
+    requires_attribution_only=True,
 )

@@ -1,4 +1,4 @@
-"""The names of CREMA-D: its actors, sentences, emotions and levels, and what a file's name says."""
+"""File names of CREMA-D: actors, sentences, emotions and levels of intensity, and the parser."""
 
 import re
 from pathlib import PurePath
@@ -8,9 +8,9 @@ from ser.errors import AudioError
 
 URL = "https://github.com/CheyneyComputerScience/CREMA-D"
 VOTE_TABLE = "tabulatedVotes.csv"
-"""Name of the owners' table of votes, in any case."""
+"""Name of the published table of votes, in any case."""
 HOW_TO_GET_VOTES = f"{VOTE_TABLE} is in the folder processedResults of {URL}"
-"""One sentence for somebody who lacks it."""
+"""Instructions to obtain the table, one sentence."""
 
 SENTENCES = {
     "IEO": "It's eleven o'clock",
@@ -56,7 +56,7 @@ EXAMPLE = "AudioWAV/1001_DFA_ANG_XX.wav"
 
 
 def parse(path: PurePath) -> ParsedName:
-    """Actor, sentence, emotion, level.
+    """Parse actor, sentence, emotion and level.
 
     >>> parse(PurePath(EXAMPLE)).id
     'crema_1001_DFA_ANG_XX'

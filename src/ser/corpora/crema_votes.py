@@ -1,8 +1,8 @@
-"""The table of the owners of CREMA-D: how a crowd of listeners heard its clips.
+"""The votes of CREMA-D's listeners on the emotion of each clip.
 
-`tabulatedVotes.csv` (folder processedResults of the corpus's repository) counts for every clip which of six emotions each of some ten
-people chose: in rows 1xxxxx those who heard the voice alone, in 2xxxxx those who saw the face, in 3xxxxx both. (On all 7442 clips the
-plurality of these rows is the VoiceVote, FaceVote and MultiModalVote of summaryTable.csv, ties included.) Only the voice counts here.
+`tabulatedVotes.csv` (folder processedResults of the corpus's repository) has for every clip the number of people, about ten, who chose each
+of six emotions. Rows 1xxxxx are votes on the voice alone, 2xxxxx on the face, 3xxxxx on both. (On all 7442 clips the plurality of these
+rows equals VoiceVote, FaceVote and MultiModalVote of summaryTable.csv, ties included.) Only the votes on the voice are used.
 """
 
 import logging
@@ -23,13 +23,13 @@ from ser.wording import examples, printable
 log = logging.getLogger(__name__)
 
 LETTERS = {label.emotion: code[0] for code, label in LABELS.items()}
-"""emotion -> its column in the owners' table"""
+"""{emotion: column of the table}"""
 OWNERS_COLUMNS = (*LETTERS.values(), "fileName", "numResponses")
-"""Those that are read here."""
+"""Columns of the table that are used."""
 
 
 def find_votes(folder: Path) -> Votes | None:
-    """The votes in the owners' table, wherever it lies below the corpus's folder; None where it is not.
+    """Read the votes from the table, anywhere below the corpus's folder; None if there is no table.
 
     Raises:
         DataError: the table is corrupted, or there are several that differ.
@@ -43,7 +43,7 @@ def find_votes(folder: Path) -> Votes | None:
 
 
 def find_tables(folder: Path) -> list[Path]:
-    """Files of that name, in any case, at any depth; links are followed, each real path once."""
+    """Find tables by name, in any case and at any depth. Links are followed, and each real path is found once."""
     seen: set[str] = set()
     found: list[Path] = []
     waiting = deque([folder])
@@ -62,21 +62,21 @@ def find_tables(folder: Path) -> list[Path]:
 
 
 def is_table(name: str) -> bool:
-    """In any case."""
+    """Whether a file has the table's name, in any case."""
     return name.lower() == VOTE_TABLE.lower()
 
 
 def read_owners_table(path: Path) -> dict[str, Counts]:
-    """The votes on voices. Rows that name no clip of the corpus are left out with a warning that counts them.
+    """Read the votes on the voice. Rows that do not name a clip of the corpus are ignored with one warning.
 
     Raises:
-        DataError: the table is corrupted, or another one: without it there are scores that nobody can compute, so it is no warning.
+        DataError: the file is not the table or is corrupted. This is not a warning, because some scores cannot be computed without it.
     """
     votes: dict[str, Counts] = {}
     unknown: list[str] = []
     try:
         if not path.is_file():
-            raise ValueError("it is no regular file")
+            raise ValueError("it is not a regular file")
         for name, counts in voice_rows(path):
             try:
                 utterance_id = parse(PurePath(name)).id
@@ -86,28 +86,28 @@ def read_owners_table(path: Path) -> dict[str, Counts]:
             if not np.array_equal(votes.setdefault(utterance_id, counts), counts):
                 raise ValueError(f"two rows of {name} differ")
         if not votes:
-            raise ValueError("it holds no vote on a voice")
+            raise ValueError("it has no vote on the voice")
     except (ValueError, OverflowError, ArtefactError) as error:
         what = str(error).partition("; ")[0].removeprefix(str(path)).lstrip(", ")
-        raise DataError(f"{path} cannot be used ({what}): {HOW_TO_GET_VOTES}; without the file extract goes on without votes") from None
+        raise DataError(f"{path} cannot be used ({what}): {HOW_TO_GET_VOTES}; to continue without votes, remove the file") from None
     if unknown:
-        log.warning("%s: %d row(s) name no clip of the corpus: %s", path, len(unknown), examples(unknown))
+        log.warning("%s: %d row(s) do not name a clip of the corpus: %s", path, len(unknown), examples(unknown))
     return votes
 
 
 def voice_rows(path: Path) -> Iterator[tuple[str, Counts]]:
-    """File name and answers of each row of kind 1.
+    """Yield the file name and the counts of each row with votes on the voice.
 
     Raises:
-        ValueError: a number is none, or the answers do not add up.
-        ArtefactError: the table is no CSV, or has other columns.
+        ValueError: a cell is not a number, or the counts do not add up.
+        ArtefactError: the table is not CSV, or has other columns.
     """
     for row in iter_table(path, OWNERS_COLUMNS):
-        number = next(iter(row.values()))  # R gives the column of its row names no name
+        number = next(iter(row.values()))  # R leaves the name of the row-number column empty
         if len(number) != 6 or number[0] not in "123" or not number.isdecimal():
-            raise ValueError(f"the row {printable(number)!r} is none of 1xxxxx, 2xxxxx, 3xxxxx")
+            raise ValueError(f"the row {printable(number)!r} is not one of 1xxxxx, 2xxxxx, 3xxxxx")
         counts = np.array([int(row[LETTERS[emotion]]) for emotion in HEARD], np.int64)
         if counts.min() < 0 or counts.sum() != int(row["numResponses"]):
-            raise ValueError(f"the answers of row {number} do not add up to numResponses")
+            raise ValueError(f"the counts of row {number} do not add up to numResponses")
         if number[0] == "1" and counts.any():
             yield row["fileName"], counts

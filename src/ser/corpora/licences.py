@@ -1,4 +1,4 @@
-"""What the licences of the corpora mean for a model that was made with them, and for a page that holds their sound."""
+"""Terms of the corpora's licences for models trained on them and for pages with their audio."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,8 @@ from ser.wording import join_words
 
 
 def short_title(corpus: str) -> str:
-    """
+    """Short title of a corpus.
+
     >>> short_title("crema"), short_title("ravdess")
     ('CREMA-D', 'RAVDESS')
     """
@@ -15,7 +16,7 @@ def short_title(corpus: str) -> str:
 
 
 def voted_corpora() -> str:
-    """Those whose owners give a table of votes.
+    """Titles of the corpora with a table of listeners' votes.
 
     >>> voted_corpora()
     'CREMA-D'
@@ -24,16 +25,17 @@ def voted_corpora() -> str:
 
 
 def is_bound(corpus: str) -> bool:
-    """Whether its licence asks for more than attribution.
+    """Whether the licence has more conditions than attribution.
 
     >>> is_bound("crema"), is_bound("savee")
     (False, True)
     """
-    return not CORPORA[corpus].asks_attribution_only
+    return not CORPORA[corpus].requires_attribution_only
 
 
 def named(corpus: str) -> str:
-    """
+    """Title and licence of a corpus.
+
     >>> named("savee")
     'SAVEE (research use, after registration)'
     """
@@ -41,10 +43,10 @@ def named(corpus: str) -> str:
 
 
 def model_licence(corpora: Iterable[str]) -> str:
-    """What holds for a model that was trained, or chosen, with these corpora, in one sentence.
+    """Terms for a model that was trained or selected with these corpora, in one sentence.
 
     >>> model_licence(["crema"])
-    'It was made with CREMA-D (ODbL 1.0), which asks for attribution: name the corpus and its authors wherever the model goes.'
+    'It was made with CREMA-D (ODbL 1.0), which requires attribution: name the corpus and its authors wherever the model goes.'
     >>> model_licence(["ravdess"])
     'Not for commercial use, because it was made with RAVDESS (CC BY-NC-SA 4.0).'
     """
@@ -52,13 +54,13 @@ def model_licence(corpora: Iterable[str]) -> str:
     bound = [named(corpus) for corpus in names if is_bound(corpus)]
     free = [named(corpus) for corpus in names if not is_bound(corpus)]
     if not bound:
-        return f"It was made with {join_words(free)}, which asks for attribution: name the corpus and its authors wherever the model goes."
-    also = f"; {join_words(free)} asks for attribution" if free else ""
+        return f"It was made with {join_words(free)}, which requires attribution: name the corpus and its authors wherever the model goes."
+    also = f"; {join_words(free)} requires attribution" if free else ""
     return f"Not for commercial use, because it was made with {join_words(bound)}{also}."
 
 
 def sound_licence(corpora: Iterable[str]) -> str:
-    """What holds for a page with sound of these corpora.
+    """Terms for a page with audio of these corpora, in one sentence.
 
     >>> sound_licence(["crema"])
     'The recordings keep the licence of CREMA-D (ODbL 1.0): pass the page on with the attribution below.'

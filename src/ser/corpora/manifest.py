@@ -1,4 +1,4 @@
-"""Utterance and manifest: one row for each clip that is used."""
+"""The manifest: a table with one row, an `Utterance`, for each usable clip."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -12,10 +12,10 @@ from ser.system.tables import iter_table, write_table
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One clip. `emotion` is of the common vocabulary, `source_label` is the corpus's own word for it."""
+    """One clip. `emotion` is from the common vocabulary, `source_label` is the corpus's name for it."""
 
     id: str
-    """Unique over all corpora, made by the corpus file: `tess_OAF_pad_disgust`."""
+    """Id, unique over all corpora, such as `tess_OAF_pad_disgust`."""
     corpus: str
     path: str
     """Relative to data/raw, with forward slashes."""
@@ -28,14 +28,14 @@ class Utterance:
     intensity: str
     statement: str
     sample_rate: int
-    """Hz, of the file."""
+    """Sample rate of the file in Hz."""
     channels: int
     num_samples: int
-    """For each channel."""
+    """Number of samples of each channel."""
     duration: float
     """Seconds."""
     audio_hash: str
-    """sha256 over the decoded samples and their rate: equal for equal audio in whatever container."""
+    """SHA-256 of the decoded samples and their rate; equal for equal audio in different containers."""
 
 
 KINDS = {field.name: field.type for field in fields(Utterance)}
@@ -43,7 +43,7 @@ COLUMNS = tuple(KINDS)
 
 
 class Manifest:
-    """Utterances in the order of their ids, found by id in constant time.
+    """Utterances sorted by id, with constant-time access by id.
 
     Raises:
         DataError: two utterances share an id, or an emotion is outside the vocabulary.
@@ -54,7 +54,7 @@ class Manifest:
         self._by_id = {utterance.id: utterance for utterance in self.utterances}
         if len(self._by_id) < len(self.utterances):
             twice = next(a.id for a, b in zip(self.utterances, self.utterances[1:], strict=False) if a.id == b.id)
-            raise DataError(f"the manifest holds the id {twice} twice")
+            raise DataError(f"the manifest has the id {twice} twice")
         for utterance in self.utterances:
             if utterance.emotion not in EMOTIONS:
                 raise DataError(f"{utterance.id}: the emotion {utterance.emotion!r} is not one of {', '.join(EMOTIONS)}")
@@ -72,17 +72,18 @@ class Manifest:
         return self._by_id[utterance_id]
 
     def select(self, **values: str | float) -> "Manifest":
-        """The utterances whose fields have these values: `manifest.select(corpus="savee", emotion="sad")`."""
+        """Select the utterances whose fields have these values: `manifest.select(corpus="savee", emotion="sad")`."""
         return Manifest(u for u in self if all(getattr(u, key) == value for key, value in values.items()))
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Atomic CSV with the columns of `Utterance`."""
+    """Write the manifest atomically as CSV with the columns of `Utterance`."""
     write_table(path, COLUMNS, (asdict(utterance) for utterance in manifest))
 
 
 def read_manifest(path: Path) -> Manifest:
-    """
+    """Read and check a manifest.
+
     Raises:
         DataError: there is no manifest yet.
         ArtefactError: the table is corrupted.
@@ -97,18 +98,18 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def parse_row(path: Path, row: dict[str, str]) -> Utterance:
-    """Text cells into typed fields."""
+    """Convert text cells to typed fields; errors as of `read_manifest`."""
     try:
         utterance = Utterance(**{name: KINDS[name](row[name]) for name in COLUMNS})  # type: ignore[operator]
         if min(utterance.sample_rate, utterance.channels) < 1 or utterance.num_samples < 0 or not 0 <= utterance.duration < math.inf:
             raise ValueError("a rate, a count or a duration is out of range")
     except ValueError as error:
-        raise ArtefactError(f"{path}: the row of {row['id']!r} cannot be read ({error})") from None
+        raise ArtefactError(f"{path}: the row of {row['id']!r} cannot be read ({error}); run the extract step again") from None
     return utterance
 
 
 def copy_id(utterance_id: str, copy: int) -> str:
-    """The id of an augmented copy.
+    """Id of an augmented copy.
 
     >>> copy_id("tess_OAF_pad_disgust", 1)
     'tess_OAF_pad_disgust~1'
@@ -117,7 +118,7 @@ def copy_id(utterance_id: str, copy: int) -> str:
 
 
 def original_id(utterance_id: str) -> str:
-    """The id that an augmented copy was made from; any other id is its own original.
+    """Id of the clip that an augmented copy was made from; other ids are returned unchanged.
 
     >>> original_id("savee_DC_a01~2"), original_id("savee_DC_a01")
     ('savee_DC_a01', 'savee_DC_a01')

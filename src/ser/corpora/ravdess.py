@@ -32,7 +32,7 @@ EXAMPLE = "Actor_12/03-01-06-01-02-01-12.wav"
 
 
 def parse(path: PurePath) -> ParsedName:
-    """Modality, channel, emotion, intensity, statement, repetition, actor.
+    """Parse modality, channel, emotion, intensity, statement, repetition and actor.
 
     >>> parse(PurePath(EXAMPLE)).id
     'ravdess_03-01-06-01-02-01-12'
@@ -46,7 +46,7 @@ def parse(path: PurePath) -> ParsedName:
     modality, channel, code, intensity, statement, _repetition, actor = match.groups()
     tables: tuple[Container[str], ...] = (MODALITIES, CHANNELS, LABELS, INTENSITIES, STATEMENTS, REPETITIONS, SPEAKERS)
     if any(part not in table for part, table in zip(match.groups(), tables, strict=True)) or (code, intensity) == (NEUTRAL, "02"):
-        raise AudioError("bad-name", f"{path.name!r} holds a code that the corpus does not have")
+        raise AudioError("bad-name", f"{path.name!r} has a code that the corpus does not use")
     if modality != "03":
         raise AudioError("wrong-modality", f"{MODALITIES[modality]}; only audio-only recordings are used")
     if channel != "01":
@@ -65,7 +65,8 @@ def parse(path: PurePath) -> ParsedName:
 
 
 def folder_actor(path: PurePath) -> str | None:
-    """
+    """Number of the actor in the name of the innermost folder that has one.
+
     >>> folder_actor(PurePath("audio_speech_actors_01-24/actor_7/x.wav"))
     '07'
     """

@@ -1,4 +1,4 @@
-"""The corpora that this version knows."""
+"""Registry of the supported corpora."""
 
 from ser.corpora.base import Corpus
 from ser.corpora.crema import CREMA
@@ -10,6 +10,6 @@ CORPORA: dict[str, Corpus] = {corpus.name: corpus for corpus in (CREMA, RAVDESS,
 
 
 def how_to_get_votes() -> str:
-    """Advice for somebody who has no votes: where each corpus's table is, and where it goes."""
+    """Instructions to obtain the vote table of each corpus, and where to put it."""
     tables = ((corpus.name, corpus.votes.how_to_get) for corpus in CORPORA.values() if corpus.votes)
     return "; ".join(f"{how_to_get}; put it anywhere below {name} in project.raw_dir" for name, how_to_get in tables)

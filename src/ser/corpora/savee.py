@@ -21,7 +21,7 @@ EXAMPLE = "ALL/DC_a01.wav"
 
 
 def parse(path: PurePath) -> ParsedName:
-    """Speaker, emotion, number: `ALL/DC_a01.wav` as Kaggle has it, `AudioData/DC/a01.wav` as the owner has it.
+    """Parse speaker, emotion and number: `ALL/DC_a01.wav` from Kaggle, or `AudioData/DC/a01.wav` from the original archive.
 
     >>> parse(PurePath(EXAMPLE)).id, parse(PurePath("AudioData/DC/a01.wav")).id
     ('savee_DC_a01', 'savee_DC_a01')

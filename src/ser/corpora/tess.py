@@ -16,14 +16,14 @@ LABELS = {
 }
 SPEAKERS = {"OAF": Speaker("female", 64), "YAF": Speaker("female", 26)}
 
-# `OA_bite_neutral.wav` is a misnamed file of OAF that Kaggle's archive holds.
+# `OA_bite_neutral.wav` is a misnamed file of OAF in Kaggle's archive.
 NAME = re.compile(rf"(OAF?|YAF)_([a-z]+)_({'|'.join(LABELS)})", re.IGNORECASE | re.ASCII)
 FOLDER = re.compile(r"(OAF|YAF)(_.*)?", re.IGNORECASE | re.ASCII)
 EXAMPLE = "OAF_Fear/OAF_back_fear.wav"
 
 
 def parse(path: PurePath) -> ParsedName:
-    """Speaker, word, emotion.
+    """Parse speaker, word and emotion.
 
     >>> parse(PurePath(EXAMPLE)).id, parse(PurePath("OAF_neutral/OA_bite_neutral.wav")).id
     ('tess_OAF_back_fear', 'tess_OAF_bite_neutral')

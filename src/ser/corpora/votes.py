@@ -1,4 +1,4 @@
-"""How listeners heard clips: their votes on emotions, as a corpus's owners counted them."""
+"""Votes of listeners on the emotion of each clip, as published with a corpus."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,22 +13,22 @@ from ser.system.tables import iter_table, write_table
 
 Counts = NDArray[np.int64]
 Votes = Mapping[str, Counts]
-"""Utterance id -> (6,) answers, in the order of `HEARD`."""
+"""{utterance id: counts (6,) in the order of `HEARD`}"""
 
 HEARD = SHARED_EMOTIONS
-"""What a listener could choose, in the order of the vocabulary."""
+"""Emotions that a listener could choose, in the order of the vocabulary."""
 COLUMNS = ("id", "n", *HEARD)
-"""Of votes.csv."""
+"""Columns of votes.csv."""
 
 
 def write_votes(path: Path, votes: Votes) -> None:
-    """votes.csv: id, n, and the answers for each emotion."""
+    """Write votes.csv: id, number of votes, and the count of each emotion."""
     rows = ({"id": key, "n": int(votes[key].sum()), **dict(zip(HEARD, votes[key].tolist(), strict=True))} for key in sorted(votes))
     write_table(path, COLUMNS, rows)
 
 
 def read_votes(path: Path) -> dict[str, Counts]:
-    """What `write_votes` wrote; nothing where there is no such file, because the owners' table was not there.
+    """Read votes.csv; empty if there is no such file because the corpus's table was not found.
 
     Raises:
         ArtefactError: the file is corrupted.
@@ -40,7 +40,7 @@ def read_votes(path: Path) -> dict[str, Counts]:
         for row in iter_table(path, COLUMNS):
             counts = np.array([int(row[emotion]) for emotion in HEARD], np.int64)
             if counts.min() < 0 or not 0 < counts.sum() == int(row["n"]) or row["id"] in votes:
-                raise ValueError(f"the row of {row['id']} does not add up, or comes twice")
+                raise ValueError(f"the row of {row['id']} does not add up, or is repeated")
             votes[row["id"]] = counts
     except (ValueError, OverflowError) as error:
         raise ArtefactError(f"{path} is corrupted ({error}): run the extract step again") from None
@@ -48,7 +48,7 @@ def read_votes(path: Path) -> dict[str, Counts]:
 
 
 def on_classes(counts: Counts, classes: Sequence[str], labels: LabelsConfig) -> Counts:
-    """Answers by emotion, (..., 6), to answers by class, (..., C): merged emotions add up, those without a class are left out.
+    """Convert counts by emotion, (..., 6), to counts by class, (..., C). Merged emotions are added, emotions without a class are dropped.
 
     >>> on_classes(np.array([5, 1, 2, 0, 0, 3]), ("neutral", "sad", "angry"), LabelsConfig(merge={"disgust": "angry"}))
     array([5, 2, 3])
@@ -61,7 +61,7 @@ def on_classes(counts: Counts, classes: Sequence[str], labels: LabelsConfig) -> 
 
 
 def plurality(counts: Counts) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The class with most answers in each row of (n, C), and whether no other has as many (and any has an answer).
+    """Class with the most votes in each row of (n, C), and whether it is the only one (False also for rows without votes).
 
     >>> plurality(np.array([[0, 3, 1], [2, 2, 0], [0, 0, 0]]))
     (array([1, 0, 0]), array([ True, False, False]))

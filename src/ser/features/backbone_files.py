@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 
 from ser.config import SslConfig
 from ser.errors import ConfigError, DataError
+from ser.home import user_path
 from ser.system.files import sha256_file
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
 """What audio it takes."""
 SETTINGS = (CONFIG, PREPROCESSOR)
+SNAPSHOTS = "snapshots"
+"""Folder in that of a model in the cache of huggingface_hub: one folder for each commit."""
 CARD = "README.md"
 WEIGHTS = (
     ("model.safetensors",),
@@ -110,6 +113,21 @@ class Backbone:
     """All that its numbers depend on, as JSON: hub model and commit, or checksums of a folder's files. Not where the folder is."""
 
 
+def snapshot_of(folder: Path) -> Path:
+    """The model in a folder of huggingface_hub's cache (models--owner--name), which keeps its files below snapshots/<commit>; any other
+    folder as it is.
+
+    Raises:
+        ConfigError: it holds several snapshots.
+    """
+    if (folder / CONFIG).exists() or not (folder / SNAPSHOTS).is_dir():
+        return folder
+    found = sorted(path for path in (folder / SNAPSHOTS).iterdir() if path.is_dir())
+    if len(found) > 1:
+        raise ConfigError(f"ssl.model_id {folder} holds {len(found)} snapshots: give one of them, such as {found[0]}")
+    return found[0] if found else folder
+
+
 def find_backbone(config: SslConfig) -> Backbone:
     """The backbone of a config, from a local folder, the cache of huggingface_hub or the network, in this order. Fetches no weights.
 
@@ -117,7 +135,7 @@ def find_backbone(config: SslConfig) -> Backbone:
         ConfigError: a hub model has neither a revision nor a pinned one.
         DataError: the files are neither here nor to be had, or are corrupted, or are no backbone of these kinds.
     """
-    folder = Path(config.model_id).expanduser()
+    folder = snapshot_of(user_path(config.model_id))
     if folder.is_dir():
         return read_backbone(folder, {"sha256": checksums(folder)})
     if not HUB_NAME.fullmatch(config.model_id) or config.model_id.startswith("."):

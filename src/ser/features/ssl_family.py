@@ -25,6 +25,7 @@ from ser.features.backbone_files import (
 from ser.features.base import FeatureExtractor
 from ser.features.family import AUDIO_KEYS, FeatureFamily, FeatureView, Finding, GroupLimit, Readable, Trained
 from ser.features.store import StoreSpec
+from ser.home import user_path
 from ser.system.parallel import run_tasks
 from ser.wording import describe_backbone
 
@@ -269,7 +270,7 @@ def location_of(trained: Trained, identity: Mapping[str, str]) -> str:
     """
     model_id = identity.get("model_id")
     location = trained.backbone or model_id or trained.backbone_then
-    if location is not None and (location == model_id or Path(location).expanduser().is_dir()):
+    if location is not None and (location == model_id or user_path(location).is_dir()):
         return str(location)
     tried = f"{location} is no folder here" if location else "the checkpoint does not tell its folder"
     raise ConfigError(f"{trained.checkpoint} was trained with the backbone {describe_backbone(identity)}; {tried}: say where it is")

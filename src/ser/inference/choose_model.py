@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from ser.errors import ArtefactError, ConfigError
+from ser.home import expand_home
 from ser.inference.options import PredictOptions
 from ser.inference.seal import check_seal, weights_of
 from ser.runs.run import Run
@@ -30,6 +31,7 @@ def choose_model(options: PredictOptions) -> Path:
         return Path(options.model)
     named = os.environ.get(VARIABLE)
     if named:
+        named = expand_home(named)
         if not os.path.exists(named):  # noqa: PTH110 - Path's raises where a name is too long
             raise ConfigError(f"{VARIABLE} names {printable(named)}, which does not exist")
         return Path(named)

@@ -1,8 +1,11 @@
 """How recordings are predicted: the options that go together from a command line to the predictor."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ser.home import expand_home
 
 if TYPE_CHECKING:  # a command line reads these without numpy
     from ser.audio.vad_silero import Voice
@@ -22,3 +25,10 @@ class PredictOptions:
     """Folder or hub model of the speech backbone, for a run with one that has moved."""
     voice: "Voice" = "auto"
     """The speech detector: silero, energy, or auto, which is silero where the extra `voice` is installed."""
+
+    def __post_init__(self) -> None:
+        """`~` in the paths is the home folder; errors as of `ser.home.expand_home`."""
+        for name in ("model", "backbone"):
+            given = getattr(self, name)
+            if given is not None:
+                object.__setattr__(self, name, type(given)(expand_home(os.fspath(given))))

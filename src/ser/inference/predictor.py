@@ -20,6 +20,7 @@ from ser.audio.scan import Scan, cut, scan
 from ser.audio.spool import recording_of
 from ser.audio.vad_silero import Voice, detector
 from ser.errors import ConfigError
+from ser.home import user_path
 from ser.inference.attention import Attention, Curve
 from ser.inference.choose_model import choose_model
 from ser.inference.clip_output import ClipOutput
@@ -130,7 +131,7 @@ class Predictor:
             raise ValueError(f"no recording but {type(audio).__name__}: give a path, a stream of bytes, or samples as a numpy array")
         if sample_rate is not None:
             raise ValueError("sample_rate is for samples: a file tells its own")
-        with recording_of(audio) as recording:
+        with recording_of(user_path(audio) if isinstance(audio, str | Path) else audio) as recording:
             return self.predict_recording(recording, track)
 
     def predict_recording(self, recording: Recording, track: Tracker | None = None) -> Prediction:

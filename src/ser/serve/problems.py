@@ -112,7 +112,7 @@ def status_of(reason: str) -> int:
 def title_of(reason: str) -> str:
     """
     >>> title_of("silent"), title_of("too-long")
-    ('below -80 dBFS once the mean is removed', 'longer than is taken')
+    ('level below -80 dBFS after the mean is removed', 'longer than is taken')
     """
     return (REQUEST_REASONS | OTHER_WORDS).get(reason) or SKIP_REASONS[reason]
 

@@ -1,1 +1,1 @@
-"""The headers of each container, checked before any decoder sees the file."""
+"""Checks of the header of each container, made before a file is decoded."""

@@ -1,4 +1,4 @@
-"""AIFF and AIFF-C."""
+"""Check of AIFF and AIFF-C headers."""
 
 import struct
 
@@ -8,13 +8,13 @@ from ser.errors import AudioError
 
 CODECS = {b"raw ": 1, b"alaw": 1, b"ALAW": 1, b"ulaw": 1, b"ULAW": 1, b"in24": 3, b"42ni": 3, b"in32": 4, b"23ni": 4}
 CODECS |= {b"fl32": 4, b"FL32": 4, b"fl64": 8, b"FL64": 8}
-"""Compression type: bytes of one sample."""
+"""{compression type: bytes of one sample}"""
 PCM_CODECS = (b"NONE", b"twos", b"sowt")
-"""These state their own width."""
+"""Compression types whose sample width is in the COMM chunk."""
 
 
 def check_aiff(source: Source) -> Container:
-    """Walk the AIFF chunks; COMM may stand behind the samples: AIFF-C specification, Apple 1991.
+    """Walk the AIFF chunks (AIFF-C specification, Apple 1991). COMM may follow the samples.
 
     Raises:
         AudioError: bad-header, header-only, truncated or unsupported-codec.
@@ -52,7 +52,7 @@ def parse_aiff_common(common: bytes) -> tuple[int, int, int]:
     if len(common) < 18:
         raise AudioError("bad-header", "no complete COMM chunk")
     channels, frames, bits, exponent, mantissa = struct.unpack(">HIHHQ", common[:18])
-    # an 80-bit float: the mantissa has 63 bits behind its point
+    # an 80-bit float: the mantissa has 63 fractional bits
     rate = round(mantissa * 2.0 ** ((exponent & 0x7FFF) - 16383 - 63)) if exponent < 16383 + 32 else 0
     codec = common[18:22] or b"NONE"
     if codec not in CODECS and codec not in PCM_CODECS:

@@ -1,28 +1,29 @@
-"""MPEG audio: layer III is decoded, the others are named."""
+"""Check of MPEG audio: layer III is accepted, other layers and AAC are rejected by name."""
 
 from ser.audio.formats.base import Container
 from ser.audio.source import Source
 from ser.errors import AudioError
 
 MPEG1_KILOBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-"""Layer III, a second, by the code of the frame header."""
+"""Bit rates of MPEG 1 layer III in kbit/s, indexed by the code in the frame header."""
 MPEG2_KILOBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-"""The same of MPEG 2 and 2.5."""
+"""Bit rates of MPEG 2 and 2.5 layer III in kbit/s."""
 SAMPLE_RATES = (44_100, 48_000, 32_000)
-"""Hz, of MPEG 1; MPEG 2 has half, MPEG 2.5 a quarter."""
+"""Sample rates of MPEG 1 in Hz; MPEG 2 has half of them, MPEG 2.5 a quarter."""
 MAX_SECONDS = 60.0
-"""Of frames that are counted."""
+"""Duration after which `count_mp3_seconds` stops counting."""
 
 
 def is_mpeg(frame: bytes) -> bool:
-    """The first eleven bits of a frame are ones: ISO 11172-3, 2.4.1.3."""
+    """Whether the first eleven bits are ones, as in every MPEG audio frame (ISO 11172-3, 2.4.1.3)."""
     return len(frame) >= 4 and frame[0] == 0xFF and frame[1] & 0xE0 == 0xE0
 
 
 def check_mpeg(source: Source, start: int, frame: bytes) -> Container:
-    """
+    """Check the first frame.
+
     Args:
-        frame: the beginning of the first frame, at the offset `start`.
+        frame: beginning of the first frame, at the offset `start`.
 
     Raises:
         AudioError: unsupported-codec or not-audio.
@@ -31,14 +32,14 @@ def check_mpeg(source: Source, start: int, frame: bytes) -> Container:
     if layer == 2 or (layer == 0 and frame[1] & 0x10):
         raise AudioError("unsupported-codec", "MPEG layer II" if layer == 2 else "AAC")
     if mp3_frame(frame[:4]) is None:
-        raise AudioError("not-audio", "no audio that is known here")
+        raise AudioError("not-audio", "not a known audio format")
     if b"Xing" in frame or b"Info" in frame:
         return Container("mp3")
     return Container("mp3", states_length=False, least_seconds=count_mp3_seconds(source, start))
 
 
 def mp3_frame(header: bytes) -> tuple[int, float] | None:
-    """(bytes, seconds) of the frame that a four-byte header opens; None where it opens none. A free bit rate has 0 bytes.
+    """(bytes, seconds) of the frame with this four-byte header; None if the header is invalid. The size is 0 for a free bit rate.
 
     >>> mp3_frame(bytes.fromhex("fffb9000"))
     (417, 0.026122448979591838)
@@ -57,7 +58,7 @@ def mp3_frame(header: bytes) -> tuple[int, float] | None:
 
 
 def count_mp3_seconds(source: Source, start: int) -> float:
-    """Seconds of the frames that follow one another from `start` on, without the two that decoders lose; at most a minute."""
+    """Duration of the consecutive frames from `start` on, without the two frames that decoders drop; counting stops after a minute."""
     total = lost = 0.0
     while total < MAX_SECONDS and (frame := mp3_frame(source.at(start, 4))):
         size, seconds = frame

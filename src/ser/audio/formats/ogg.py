@@ -1,15 +1,15 @@
-"""Ogg with Vorbis or Opus."""
+"""Check of Ogg files with Vorbis or Opus."""
 
 from ser.audio.formats.base import Container
 from ser.audio.source import Source
 from ser.errors import AudioError
 
 LARGEST_PAGE = 27 + 255 + 255 * 255
-"""Bytes: header, segment table, segments."""
+"""Maximum size of a page in bytes: header, segment table and segments."""
 
 
 def check_ogg(source: Source) -> Container:
-    """The codec of the first page, and a last page that is whole and says that it is the last: RFC 3533.
+    """Detect the codec from the first page, and check that the last page is complete and marked as the last (RFC 3533).
 
     Raises:
         AudioError: unsupported-codec or truncated.
@@ -27,5 +27,5 @@ def check_ogg(source: Source) -> Container:
 
 
 def ogg_segments(page: bytes) -> int:
-    """Entries of a page's segment table."""
+    """Number of entries in the segment table of a page."""
     return page[26] if len(page) > 26 else 0

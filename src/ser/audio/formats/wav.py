@@ -1,4 +1,4 @@
-"""WAV: the chunks of a RIFF file, and the sizes that programs never fill in when they write into a pipe."""
+"""Check of WAV headers, and repair of sizes that programs do not fill in when they write to a pipe."""
 
 import struct
 
@@ -7,22 +7,22 @@ from ser.audio.source import Source
 from ser.errors import AudioError
 
 STREAMING_BYTES = 0x7FFF_0000
-"""Programs that write into a pipe put 0x7FFFFFFF, 0xFFFFFFFF or nearly that for a size that they cannot know yet."""
+"""Sizes from here on are placeholders: programs that write to a pipe use 0x7FFFFFFF, 0xFFFFFFFF or slightly less for an unknown size."""
 
 PCM = 1
 FLOAT = 3
 ALAW = 6
 MULAW = 7
 EXTENSIBLE = 0xFFFE
-"""The codec's own tag is the beginning of a GUID further on."""
+"""The codec's tag is the first two bytes of a GUID later in the chunk."""
 CODECS = {PCM: (1, 2, 3, 4), FLOAT: (4, 8), ALAW: (1,), MULAW: (1,)}
-"""Codec tag: bytes that one sample of one channel may have."""
+"""{codec tag: allowed numbers of bytes in one sample of one channel}"""
 GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
-"""Of a GUID that begins with a codec tag."""
+"""Remaining bytes of a GUID that begins with a codec tag."""
 
 
 def check_wav(source: Source) -> Container:
-    """Walk the RIFF chunks up to `data`: http://www-mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html
+    """Walk the RIFF chunks up to `data`, see http://www-mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html
 
     Raises:
         AudioError: bad-header, header-only, truncated or unsupported-codec.
@@ -48,7 +48,7 @@ def check_wav(source: Source) -> Container:
 
 
 def check_wav_data(source: Source, fmt: bytes, start: int, length: int) -> Container:
-    """`length` bytes are promised from `start` on; are they there?"""
+    """Check that the file has the `length` bytes of samples from `start` on that the header states; errors as of `check_wav`."""
     rate, frame_bytes = parse_wav_format(fmt)
     (riff_bytes,) = struct.unpack("<I", source.at(4, 4))
     there = source.size - start

@@ -73,10 +73,10 @@ function containerOf(source) {
  * @returns {never}
  */
 function refuse(source, start) {
-  if (start) throw new PredictionError(start >= source.size ? "truncated" : "not-audio", "an ID3 tag and no audio behind it");
+  if (start) throw new PredictionError(start >= source.size ? "truncated" : "not-audio", "an ID3 tag without audio after it");
   const name = source.text(4, 4) === "ftyp" ? "MP4 or QuickTime" : OTHERS[source.text(0, 4)];
   if (name) throw new PredictionError("unsupported-codec", `${name}; convert it to WAV or FLAC`);
-  throw new PredictionError("not-audio", "no audio that is known here");
+  throw new PredictionError("not-audio", "not a known audio format");
 }
 
 /** @param {Container} of */

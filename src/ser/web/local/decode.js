@@ -17,7 +17,7 @@ const TYPES = { flac: "audio/flac", ogg: 'audio/ogg; codecs="vorbis"', opus: 'au
 export async function decode(bytes, { name, rate, promised }) {
   const from = name === "opus" ? OPUS_RATE : rate;
   const buffer = await decodeAt(bytes, name, from);
-  if (!buffer.length) throw new PredictionError("header-only", "a header and no samples");
+  if (!buffer.length) throw new PredictionError("header-only", "the file has a header but no samples");
   if (promised) checkMissing((promised - buffer.length) / from);
   const channels = Array.from({ length: buffer.numberOfChannels }, (_, channel) => buffer.getChannelData(channel));
   return channels.map((channel) => resample(channel, from, rate, BRICK_WALL));
@@ -38,6 +38,6 @@ async function decodeAt(bytes, name, rate) {
     const { name: kind, message } = /** @type {Error} */ (error);
     if (kind === "NotSupportedError")
       throw new PredictionError("unsupported-codec", `this browser decodes nothing at ${rate} Hz; convert it to WAV`);
-    throw new PredictionError(name === "flac" ? "truncated" : "bad-header", `the browser's decoder refuses it: ${message}`);
+    throw new PredictionError(name === "flac" ? "truncated" : "bad-header", `the browser's decoder rejects the file: ${message}`);
   }
 }

@@ -20,7 +20,7 @@ export function identifyFlac(source, start) {
   const channels = ((source.byte(info + 12) >> 1) & 7) + 1;
   const promised = (source.byte(info + 13) & 15) * 2 ** 32 + source.number(info + 14, 4, false);
   const audio = audioStart(source, start + 4);
-  if (audio === source.size) throw new PredictionError("header-only", "a header and no samples");
+  if (audio === source.size) throw new PredictionError("header-only", "the file has a header but no samples");
   if ((source.number(audio, 2, false) & SYNC_BITS) !== SYNC) throw new PredictionError("bad-header", "no frame behind the header");
   return { name: "flac", rate, channels, promised: promised || undefined };
 }

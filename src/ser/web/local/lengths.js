@@ -13,7 +13,7 @@ const TRUNCATED = 0.025;
  * @throws {PredictionError} header-only or truncated
  */
 export function checkLength(promised, there, frame, rate) {
-  if (Math.min(promised, there) < frame) throw new PredictionError("header-only", "a header and no samples");
+  if (Math.min(promised, there) < frame) throw new PredictionError("header-only", "the file has a header but no samples");
   checkMissing((promised - there) / (frame * rate));
 }
 
@@ -22,5 +22,5 @@ export function checkLength(promised, there, frame, rate) {
  * @throws {PredictionError} truncated
  */
 export function checkMissing(seconds) {
-  if (seconds > TRUNCATED) throw new PredictionError("truncated", `${seconds.toFixed(3)} s missing against the header`);
+  if (seconds > TRUNCATED) throw new PredictionError("truncated", `${seconds.toFixed(3)} s shorter than the header states`);
 }
