@@ -12,7 +12,8 @@ import pytest
 
 from conftest import Ser
 from ser import __version__, cli
-from ser.cli import exit_codes, parse_steps
+from ser.commands.arguments.common import parse_steps
+from ser.commands.exit_codes import exit_codes
 from ser.errors import ArtefactError, ConfigError, DataError, LeakageError, LockedError
 from ser.pipeline import steps as pipeline
 from workspace import Workspace, rows_of
@@ -90,7 +91,15 @@ def test_no_argument_is_a_question_for_help(ser: Ser) -> None:
         (["--config", "{config}", "--run-name", "a/b"], "--run-name"),
         (["--config", "{config}", "--run-name", "/tmp"], "--run-name"),
         (["--confg", "{config}"], "--confg"),
-        (["train"], "train"),
+        (["train"], "--config is missing"),
+        (["--config", "{config}", "train"], "give --config after the command: ser train --config"),
+        (["extrct"], "there is no command 'extrct': did you mean ser extract?"),
+        (["steps"], "did you mean the option --steps?"),
+        (["reprt"], "did you mean ser report?"),
+        (["mine.yaml"], "did you mean ser run --config mine.yaml?"),
+        (["{config}"], "did you mean ser run --config "),
+        (["protocol", "lst"], "did you mean ser protocol list?"),
+        (["predict", "--modle", "x"], "--model"),
         (["demo", "--sample"], "--sample"),
     ],
 )

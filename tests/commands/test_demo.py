@@ -1,5 +1,6 @@
 """`ser demo`: the four steps on the embedded sample, everything below one folder."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_the_demo_measures_a_model_on_real_speech(small: None, ser: Ser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    answer = ser("demo")
+    answer = ser("demo", "--quiet")
     assert answer.code == 0
     assert {path.name for path in tmp_path.iterdir()} == {"demo"}
     assert {path.name for path in (tmp_path / "demo").iterdir()} == {"processed", "runs"}
@@ -43,7 +44,12 @@ def test_the_demo_measures_a_model_on_real_speech(small: None, ser: Ser, tmp_pat
     assert metrics["speaker_independent"] is True
     assert len(rows_of(tmp_path / "demo/processed/skipped.csv")) == 0
     assert f"everything is in {folder.relative_to(tmp_path)}" in answer.out
-    assert "not how well" in answer.out.splitlines()[-1]
+    assert "not to judge accuracy" in answer.out.splitlines()[-1]
+    assert "INFO" not in answer.err
+    program, *pasted = shlex.split(answer.out.splitlines()[-2].removeprefix("Try it: "))
+    assert program == "ser"
+    again = ser(*pasted)
+    assert (again.code, "likeliest" in again.out) == (0, True)
 
 
 def test_every_folder_stands_below_the_one_that_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def serve(  # noqa: PLR0913, PLR0917 - the contract of the command line
     Raises:
         ConfigError: the extra `serve` is not installed, a limit or a name is none, or the port is taken; as of `Predictor.load`.
         DataError, ArtefactError: as of `Predictor.load`.
-        KeyboardInterrupt, ser.cli.Terminated: the signal, once what was in flight is answered and no worker is left.
+        KeyboardInterrupt, ser.commands.exit_codes.Terminated: the signal, once what was in flight is answered and no worker is left.
     """
     check(workers, max_mb, max_seconds, timeout)
     limits = Limits(round(max_mb * MIB), max_seconds, timeout, LOOPBACK | {plain_name(host)} | {*map(allowed, allow_hosts)})

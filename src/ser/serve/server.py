@@ -55,7 +55,7 @@ def run(pool: Pool, limits: Limits, server: socket.socket, announce: Callable[[]
 
     Raises:
         SerError: no worker can have the model.
-        KeyboardInterrupt, ser.cli.Terminated: the signal, again, once all is done.
+        KeyboardInterrupt, ser.commands.exit_codes.Terminated: the signal, again, once all is done.
     """
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -3,27 +3,49 @@
 import logging
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.table import Table
 
 LOG_WIDTH = 140
 """Width in columns if standard output is not a terminal, so that tables in a log are not wrapped."""
 
 
+QUIET = -1
+"""Verbosity that shows warnings and results only."""
+ALIVE = 25
+"""Level of messages that show that long work goes on, such as one for each epoch: above INFO, below WARNING."""
+
+
+class TerminalHandler(logging.Handler):
+    """Log messages on a terminal: above a progress bar, wrapped between words, so that a URL stays whole."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        console.print(wrap_words(self.format(record), console.width), soft_wrap=True)
+
+
 def set_up_logging(verbosity: int) -> None:
-    """Configure logging. Warnings are always shown; verbosity 1 adds the progress of each step, 2 adds every file."""
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)]
-    console = Console(stderr=True)
-    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    """Configure logging. Warnings are always shown, and a sign of life of long work; verbosity 1 adds the progress of each step, 2 adds
+    every file; `QUIET` shows warnings only.
+    """
+    level = {QUIET: logging.WARNING, 0: ALIVE, 1: logging.INFO}.get(verbosity, logging.DEBUG)
+    logging.addLevelName(ALIVE, "INFO")
+    handler: logging.Handler = TerminalHandler() if sys.stderr.isatty() else logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
-    if console.is_terminal:
-        handler = RichHandler(console=console, show_path=False, markup=False, rich_tracebacks=False)
-        handler.setFormatter(logging.Formatter("%(message)s", datefmt="[%X]"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("ser").setLevel(level)
+
+
+def wrap_words(text: str, width: int) -> str:
+    """Lines that end between words; a word that is longer than a line stays whole.
+
+    >>> wrap_words("see https://example.org/a-long-path", 12)
+    'see\\nhttps://example.org/a-long-path'
+    """
+    return "\n".join(textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) for line in text.split("\n"))
 
 
 class Output(Console):

@@ -9,9 +9,13 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from ser.system.console import ALIVE
+
 log = logging.getLogger(__name__)
 
 LOG_EVERY_SECONDS = 10.0
+ALIVE_EVERY_SECONDS = 60.0
+"""How often a line is shown without -v."""
 AUDIO = "s of audio"
 """Unit of work whose speed is shown as a multiple of real time."""
 ROUNDING = 1e-6
@@ -24,7 +28,8 @@ Advance = Callable[[float], None]
 def track(description: str, total: float, unit: str) -> Iterator[Advance]:
     """Show progress during the block; yield a function that advances it by a number of units. The speed is shown as well."""
     console = Console(stderr=True)
-    with bar(console, description, total, unit) if console.is_terminal else lines(description, total, unit) as advance:
+    is_drawn = console.is_terminal and not console.is_dumb_terminal
+    with bar(console, description, total, unit) if is_drawn else lines(description, total, unit) as advance:
         yield advance
 
 
@@ -46,16 +51,18 @@ def bar(console: Console, description: str, total: float, unit: str) -> Iterator
 
 @contextmanager
 def lines(description: str, total: float, unit: str) -> Iterator[Advance]:
-    start = last_logged = time.monotonic()
+    start = last_logged = last_alive = time.monotonic()
     done = 0.0
 
     def advance(count: float) -> None:
-        nonlocal last_logged, done
+        nonlocal last_logged, last_alive, done
         done += count
         now = time.monotonic()
         if now - last_logged >= LOG_EVERY_SECONDS or total - done < ROUNDING:
             last_logged = now
-            log.info("%s: %s", description, show_state(done, total, now - start, unit))
+            alive = now - last_alive >= ALIVE_EVERY_SECONDS
+            last_alive = now if alive else last_alive
+            log.log(ALIVE if alive else logging.INFO, "%s: %s", description, show_state(done, total, now - start, unit))
 
     yield advance
 

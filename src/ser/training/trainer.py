@@ -20,6 +20,7 @@ from ser.runs.checkpoint import digest, fitting, load_checkpoint, save_checkpoin
 from ser.runs.compare import contrast, flatten
 from ser.runs.history import HistoryRow, TrainingScores, ValidationScores, write_history
 from ser.runs.run import Run
+from ser.system.console import ALIVE
 from ser.system.device import choose_device, resolved, use_bf16
 from ser.system.progress import track
 from ser.training.batches import Batch, SpeechDataset, draw, length_buckets
@@ -146,7 +147,7 @@ class Trainer:
             save_checkpoint(run.best, self.best_content(row))
         save_checkpoint(run.last, self.last_content())
         write_history(run, self.progress.history)
-        log.info("%s%s", format_row(row, self.config.epochs), "  best" if better else "")
+        log.log(ALIVE, "%s%s", format_row(row, self.config.epochs), "  best" if better else "")
 
     def train_epoch(self, epoch: int) -> TrainingScores:
         """Update the weights once with every batch of an epoch."""

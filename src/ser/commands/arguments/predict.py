@@ -1,0 +1,80 @@
+"""`ser predict`."""
+
+import atexit
+import gc
+import os
+from typing import Annotated, Literal
+
+import typer
+
+from ser.commands.arguments.common import Backbone, ModelOption, Verbosity, refuse_empty
+from ser.commands.arguments.completion import complete_formats
+from ser.commands.exit_codes import exit_codes
+from ser.errors import ConfigError
+
+
+def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH", help="Files, folders, patterns, or - for standard input.", show_default=False),
+    ] = None,
+    model: ModelOption = None,
+    form: Annotated[
+        str,
+        typer.Option("--format", metavar="FORMAT", help="table, json, jsonl, csv, rttm or srt.", autocompletion=complete_formats),
+    ] = "table",
+    window: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Length of a window [default: as the model was trained].", show_default=False),
+    ] = None,
+    hop: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Time between windows [default: half the window].", show_default=False)
+    ] = None,
+    backbone: Backbone = None,
+    voice: Annotated[
+        Literal["auto", "silero", "energy"],
+        typer.Option(metavar="DETECTOR", help="Speech detector: auto (silero if it is installed), silero or energy."),
+    ] = "auto",
+    mic: Annotated[bool, typer.Option("--mic", help="Predict from the microphone until Ctrl-C, every half second or --hop.")] = False,
+    seconds: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop --mic after this time.", show_default=False)] = None,
+    verbose: Verbosity = 0,
+) -> None:
+    """Predict the emotion in recordings of any length. The answer is `unknown` where the model is not confident enough.
+
+    Long recordings are processed in overlapping windows, without silence. A file that cannot be used gets a row with the reason, and all
+    others are still processed; the exit code is then 3.
+
+    Examples:
+      ser predict recording.wav
+      ser predict calls/ --format csv > calls.csv
+      ser predict recording.wav --model runs/NAME
+      ser predict --mic
+    """
+    with exit_codes():
+        start_quickly()
+        from ser.commands.predict import predict as predict_paths
+        from ser.system.console import set_up_logging
+
+        set_up_logging(verbose)
+        from ser.inference.options import PredictOptions
+
+        refuse_empty({"--model": model, "--backbone": backbone})
+        options = PredictOptions(model, window, hop, backbone, voice)
+        if mic:
+            if paths:
+                raise ConfigError("--mic reads the microphone: give no recordings with it")
+            from ser.commands.microphone import predict_microphone
+
+            predict_microphone(options, form, seconds)
+            return
+        if seconds is not None:
+            raise ConfigError("--seconds goes with --mic; recordings are processed to their end")
+        predict_paths(paths or [], options, form)
+
+
+def start_quickly() -> None:
+    """For a command that is over in less time than its imports take: before numpy is imported."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads would start, find no work, and burn a tenth of a second waiting
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for some in every package that is installed
+    gc.set_threshold(50_000)  # imports make many objects and no garbage
+    atexit.register(gc.freeze)  # nor is there any to look for at the end
