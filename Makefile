@@ -2,6 +2,7 @@
 # make test   set up, then the tests
 # make check  lint, types, tests
 # make constraints  after a change of dependencies: write constraints.txt (UPGRADE=1 takes the newest versions)
+# make docs   set up, then the documentation site, its tutorials executed
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -30,7 +31,7 @@ endif
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-timing lint types format check constraints clean
+.PHONY: demo test test-timing lint types format check docs constraints clean
 .DEFAULT_GOAL := check
 
 demo: $(VENV)/.installed
@@ -67,8 +68,13 @@ check: lint types test
 constraints: $(VENV)/.installed-dev
 	$(BIN)/python scripts/write_constraints.py $(if $(UPGRADE),--upgrade)
 
+# Warnings are errors: a broken link, a page that is in no list, a cell of a tutorial that fails.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 clean:
-	rm -rf $(VENV) node_modules demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) node_modules demo dist build docs/_build docs/_generated .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps spare a second install; changed dependencies or versions cause a new one.
@@ -80,6 +86,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "installing ser and its tools into $(VENV): a few minutes the first time"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]' $(TORCH_INDEX)
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "installing ser and what builds its documentation into $(VENV): a few minutes the first time"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]' $(TORCH_INDEX)
 	@touch $@ $(VENV)/.installed
 
 node_modules/.installed: package.json package-lock.json

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Draw the two models for docs/models.md as SVG, without any library: columns of boxes, and arrows from column to column.
 
-    python scripts/make_diagrams.py
+python scripts/make_diagrams.py
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 
 PLACE = Path(__file__).parents[1] / "docs/img"
@@ -58,12 +59,13 @@ def draw(columns: list[Column]) -> str:
     width = 2 * EDGE + len(columns) * (WIDTH + GAP) - GAP
     height = 2 * EDGE + max(box.y + box.height for column in placed for box in column) - EDGE
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:g}" width="{width}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:g}" width="{width}" '
+        'font-family="sans-serif" font-size="12">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#57606a"/></marker></defs>',
         f'<rect width="{width}" height="{height:g}" rx="6" fill="#fff"/>',
     ]
-    for left, right in zip(placed, placed[1:], strict=False):
+    for left, right in pairwise(placed):
         for a, b in arrows(left, right):
             start, end = a.x + WIDTH, b.x - 1
             curve = f"M{start} {a.middle:g}C{start + GAP / 2:g} {a.middle:g} {end - GAP / 2:g} {b.middle:g} {end} {b.middle:g}"
@@ -89,7 +91,8 @@ DIAGRAMS: dict[str, list[Column]] = {
     "ssl_spectral_moe": [
         [["hidden states", "of the backbone", "13 x 768 x T"], *SPECTRAL],
         [["learned mean, linear,", "GELU, Transformer", "if configured;", "attentive statistics,", "MLP"], *[EXPERT] * 3],
-        [["gate: MLP, softmax", "over the experts"], ["vectors of", "the experts"]], [["weighted sum"]], [["LayerNorm, MLP"]], [["emotion"]],
+        [["gate: MLP, softmax", "over the experts"], ["vectors of", "the experts"]],
+        [["weighted sum"]], [["LayerNorm, MLP"]], [["emotion"]],
     ],
 }  # fmt: skip
 

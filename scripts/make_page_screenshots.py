@@ -1,7 +1,11 @@
-"""The pictures of the page in docs/img, drawn by Chromium on a running service, of one speaker of the shipped sample in four moods.
+"""The pictures of the page in docs/img, drawn by Chromium on a running service: one angry speaker of CREMA-D.
 
-ser serve RUN_OR_FILE --port 8000
-python scripts/make_page_screenshots.py http://127.0.0.1:8000
+    ser serve MODEL --port 8000
+    python scripts/make_page_screenshots.py http://127.0.0.1:8000 data/raw/crema
+
+The model of the pictures is the network of demo.yaml on log-mel and MFCC, trained for 8 epochs on CREMA-D. Its val speakers are 1002, 1015,
+1021, 1034, 1046, 1052, 1066, 1079 and 1084, its test speakers 1007, 1011, 1023, 1030, 1042, 1058, 1061, 1075 and 1088 (UAR 54.1 %).
+The recording is one for which its confidence exceeds its threshold of 81 %, which it seldom does.
 """
 
 import sys
@@ -12,28 +16,27 @@ import numpy as np
 import soundfile
 from playwright.sync_api import sync_playwright
 
-import ser
 from ser.audio.decode import read_audio
 
 PLACE = Path(__file__).parents[1] / "docs/img"
 SIZES = {"page-desktop.png": (1000, 1180, "light"), "page-phone.png": (390, 1180, "dark")}
 """{file: width, height in pixels of CSS, theme}"""
 
-SAMPLE = Path(ser.__file__).parent / "sample/crema/AudioWAV"
-MOODS = [["1007_ITH_NEU_XX", "1007_TAI_NEU_XX"], ["1007_ITS_ANG_XX", "1007_IWW_ANG_XX"], ["1007_ITS_HAP_XX", "1007_IWW_HAP_XX"],
-         ["1007_IWW_SAD_XX", "1007_IOM_SAD_XX"]]  # fmt: skip
+CLIPS = [f"1030_{statement}_ANG_XX" for statement in ("DFA", "ITS", "IWW", "TAI", "WSI", "IWL")]
+"""Of a speaker whom the model does not know."""
 PAUSE = 2.0
-"""Seconds of silence after each mood."""
+"""Seconds of silence after each clip."""
 
 
-def record(path: Path) -> None:
-    """The moods one after the other, all as loud, as a WAV file."""
+def record(corpus: Path, path: Path) -> None:
+    """The clips one after the other, all equally loud, as a WAV file."""
     parts = []
-    for clips in MOODS:
-        found = [read_audio(SAMPLE / f"{clip}.opus") for clip in clips]
-        rate = found[0].sample_rate
-        voices = [audio.samples.reshape(len(audio.samples), -1)[:, 0] for audio in found]
-        parts += [*(voice / (2 * np.abs(voice).max()) for voice in voices), np.zeros(round(PAUSE * rate))]
+    for clip in CLIPS:
+        (source,) = corpus.rglob(f"{clip}.wav")
+        audio = read_audio(source)
+        rate = audio.sample_rate
+        voice = audio.samples.reshape(len(audio.samples), -1)[:, 0]
+        parts += [voice / (2 * np.abs(voice).max()), np.zeros(round(PAUSE * rate))]
     soundfile.write(path, np.concatenate(parts), rate)
 
 
@@ -52,10 +55,10 @@ def draw(url: str, recording: Path) -> None:
         browser.close()
 
 
-def main(url: str) -> None:
+def main(url: str, corpus: str) -> None:
     with TemporaryDirectory() as folder:
-        recording = Path(folder) / "four-moods.wav"
-        record(recording)
+        recording = Path(folder) / "one-speaker.wav"
+        record(Path(corpus), recording)
         draw(url, recording)
 
 

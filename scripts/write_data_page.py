@@ -105,15 +105,20 @@ def head() -> str:
 <!-- Written by scripts/write_data_page.py from src/ser/corpora, reasons.py and manifest.py: change those, then run the script. -->
 
 Four corpora of acted emotional speech. The complete trees hold {files} audio files, of which {clips} are used. None comes with the
-package, but for a sample of CREMA-D ([its notice](../src/ser/sample/LICENSE.md)): you get them from their owners, under their licences, and
+package, but for a sample of CREMA-D (its notice: `src/ser/sample/LICENSE.md`): you get them from their owners, under their licences, and
 cite them.
 """
+
+
+def short_name(corpus: Corpus) -> str:
+    """Also the heading of its section, whose anchor is this in small letters."""
+    return corpus.title.partition(": ")[0]
 
 
 def corpora_table() -> str:
     rows = [
         (
-            f"[{corpus.title.split(':')[0]}](#{name})",
+            f"[{short_name(corpus)}](#{short_name(corpus).lower()})",
             f"`{name}`",
             corpus.num_files,
             corpus.num_clips,
@@ -157,7 +162,10 @@ what their content is. Folders and files may be links; what a link leads to is c
 def corpus_section(corpus: Corpus) -> str:
     rows = [(f"`{code}`", label.source_label, label.emotion, label.num_files) for code, label in corpus.labels.items()]
     lines = [
-        f'## <a name="{corpus.name}"></a>{corpus.title}',
+        f"## {short_name(corpus)}",
+        "",
+        f"{corpus.title.partition(': ')[2]}.",
+        "",
         f"- Licence: {corpus.licence}",
         f"- Cite: {corpus.citation}",
         f"- Home: <{corpus.url}>",

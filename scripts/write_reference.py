@@ -12,17 +12,14 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 import ser
 from ser import errors
 from ser.cli import app
 from ser.reasons import SKIP_REASONS, WARN_REASONS
-
-if TYPE_CHECKING:
-    from typer.core import TyperCommand
 
 PACKAGE = Path(ser.__file__).parent
 TESTS = Path(__file__).parents[1] / "tests"
@@ -32,10 +29,12 @@ DATA = ("web", "configs", "sample")
 
 def commands() -> Iterator[str]:
     """Every command with its usage, its help and its options, in the order of `ser --help`."""
-    yield from command_page(typer.main.get_command(app), "ser")
+    root = typer.main.get_command(app)
+    assert isinstance(root, TyperGroup)
+    yield from command_page(root, "ser")
 
 
-def command_page(command: "TyperCommand", name: str) -> Iterator[str]:
+def command_page(command: TyperCommand | TyperGroup, name: str) -> Iterator[str]:
     context = typer.Context(command, info_name=name)
     usage = " ".join([name, *command.collect_usage_pieces(context)])
     yield f"## `{name}`\n\n```text\n{usage}\n```\n\n{prose(command.help)}\n"
