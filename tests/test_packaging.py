@@ -25,7 +25,8 @@ OTHERS_PACKAGE = re.compile(r"['\"` ]ser\[[a-z]|pip install (?:-\S+ )*['\"]?ser(
 def written() -> list[Path]:
     """Every text of the project that a reader or a user may see."""
     folders = ["src", "docs", "scripts", "benchmarks", "requirements", "deploy", ".github", ".ci"]
-    files = [path for folder in folders for path in sorted((ROOT / folder).rglob("*")) if path.is_file()]
+    built = ROOT / "docs" / "_build"
+    files = [path for folder in folders for path in sorted((ROOT / folder).rglob("*")) if path.is_file() and built not in path.parents]
     return [
         *(path for path in ROOT.glob("[!.]*.*") if path.is_file()),
         ROOT / "Makefile",
