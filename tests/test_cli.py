@@ -2,6 +2,7 @@
 
 import logging
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Ser
+from places import PACKAGE
 from ser import __version__, cli
 from ser.commands.arguments.common import parse_steps
 from ser.commands.exit_codes import exit_codes
@@ -34,6 +36,15 @@ def test_the_program_is_called_ser() -> None:
 
 def test_version(ser: Ser) -> None:
     assert ser("--version").out == f"ser {__version__}\n"
+
+
+@pytest.mark.parametrize("file", ["__main__.py", "cli.py"])
+def test_python_runs_the_program_as_a_module_too(file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m ser` and `python -m ser.cli`."""
+    monkeypatch.setattr("sys.argv", [file, "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(PACKAGE / file), run_name="__main__")
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"ser {__version__}\n")
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
