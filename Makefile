@@ -31,7 +31,7 @@ endif
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-timing lint types format check docs constraints clean
+.PHONY: demo test test-timing test-runtime test-lowest lint types format check docs constraints clean
 .DEFAULT_GOAL := check
 
 demo: $(VENV)/.installed
@@ -49,6 +49,10 @@ BUSY ?= 8
 test-timing: export OMP_NUM_THREADS ?= 1
 test-timing: $(VENV)/.installed-dev
 	PYTHON=$(BIN)/python scripts/busy.sh $(BUSY) $(ROUNDS) $(PYTEST_ARGS)
+
+# A model that `ser export` wrote, in an environment of its own without torch: requirements/runtime.txt and the wheel.
+test-runtime: $(VENV)/.installed-dev
+	scripts/check_runtime.sh $(BIN)/python
 
 lint: $(VENV)/.installed-dev $(JS_TOOLS)
 	$(BIN)/ruff check .

@@ -51,3 +51,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name that a terminal without UTF-8 cannot show
     with exit_codes():
         app(prog_name="ser")
+
+
+if __name__ == "__main__":  # python -m ser.cli
+    main()

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from ser.errors import DataError, SerError
+from ser.errors import ConfigError, DataError, SerError
 from ser.system.memory import MEMORY_MESSAGE, is_out_of_memory
+from ser.system.optional import install_hint
 
 log = logging.getLogger("ser.cli")
 
@@ -36,6 +37,9 @@ def exit_codes() -> Iterator[None]:
         fail(str(error), DataError.exit_code)
     except (MemoryError, ImportError) as error:
         if not is_out_of_memory(error):
+            if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("ser."):
+                log.debug("where it came from", exc_info=True)
+                fail(f"this command needs {error.name}, which is not installed: {install_hint()}", ConfigError.exit_code)
             raise
         log.debug("where it came from", exc_info=True)
         fail(MEMORY_MESSAGE, DataError.exit_code)
