@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,5 +136,14 @@ def weights_of(run: Run) -> str:
 
 
 def printed_rows(text: str) -> list[list[str]]:
-    """The cells of the rows of a printed table, without its header."""
-    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
+    """The cells of the rows of the printed tables: what is between a rule of dashes and the next empty line."""
+    rows = []
+    spans: list[tuple[int, int]] = []
+    for line in text.splitlines():
+        if re.fullmatch(r"-+(  -+)*", line):
+            spans = [match.span() for match in re.finditer("-+", line)]
+        elif not line:
+            spans = []
+        elif spans:
+            rows.append([line[first:last].strip() for first, last in spans])
+    return rows

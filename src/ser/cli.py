@@ -7,8 +7,10 @@ from io import TextIOWrapper
 
 import typer
 
+from ser.commands.arguments.config import config_app
 from ser.commands.arguments.demo import demo
 from ser.commands.arguments.export import export
+from ser.commands.arguments.info import info
 from ser.commands.arguments.pipeline import PIPELINE_COMMANDS, pipeline
 from ser.commands.arguments.predict import predict
 from ser.commands.arguments.protocol import protocol_app
@@ -34,12 +36,14 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export,
     "predict": predict,
     "serve": serve,
+    "info": info,
 }
 
 app.callback(invoke_without_command=True)(pipeline)
 for name, command in COMMANDS.items():
     app.command(name, cls=Command)(command)
 app.add_typer(protocol_app, name="protocol")
+app.add_typer(config_app, name="config")
 
 
 def main() -> None:

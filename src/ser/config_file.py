@@ -33,6 +33,10 @@ MOST_SUGGESTED = 3
 """Keys of one name in several sections that a message shows."""
 CLOSE = 0.75
 """Similarity of two names, of at most 1, of which one is a misspelling of the other."""
+STORED = "cfg.json"
+"""Name of the config in the folder of a run."""
+STORED_KEYS = {"config", "environment"}
+"""What that file holds."""
 MAX_EXTENDS = 5
 """Files in a row, each of which extends the next."""
 
@@ -40,14 +44,19 @@ MAX_EXTENDS = 5
 def load_config(name: str | Path, settings: Sequence[str] = ()) -> ExperimentConfig:
     """The config of a path, of a name in `./configs`, or of a name shipped with the package, with `key.sub=value` settings on top.
 
-    A file may state only its differences to another: `extends: spectral_crnn.yaml`.
+    A file may state only its differences to another: `extends: spectral_crnn.yaml`. A folder of a run, or its cfg.json, is the config of
+    that run.
 
     Raises:
         ConfigError: no such file, or something in it that cannot be followed.
     """
-    path = find_config(str(name))
-    merged, origins = read_layers(path)
-    return build(merged, origins, settings)
+    return load_with_origins(name, settings)[0]
+
+
+def load_with_origins(name: str | Path, settings: Sequence[str] = ()) -> tuple[ExperimentConfig, Origins]:
+    """As `load_config`, and where each key was given; a key that has its default is not there."""
+    merged, origins = read_layers(find_config(str(name)))
+    return build(merged, origins, settings), origins
 
 
 def override(config: ExperimentConfig, settings: Sequence[str]) -> ExperimentConfig:
@@ -84,7 +93,7 @@ def find_config(name: str, asker: Path | None = None) -> Path:
     name = expand_home(name)
     shipped = Path(str(resources.files("ser"))) / "configs"
     folders = ([asker.parent] if asker else []) + [Path(), Path("configs"), shipped]
-    spellings = [name] if name.endswith((".yaml", ".yml")) else [name, f"{name}.yaml"]
+    spellings = [name] if name.endswith((".yaml", ".yml")) else [name, f"{name}.yaml", f"{name}/{STORED}"]
     try:
         for candidate in (folder / spelling for folder in folders for spelling in spellings):
             if candidate.is_file() and not (asker and candidate.samefile(asker)):
@@ -106,7 +115,7 @@ def read_layers(path: Path) -> tuple[Values, Origins]:
     while current is not None:
         if len(layers) == MAX_EXTENDS:
             raise ConfigError(f"{path} extends more than {MAX_EXTENDS} files in a row, or itself")
-        values, origins = read_yaml(current)
+        values, origins = read_stored(current) if current.suffix == ".json" else read_yaml(current)
         base = values.pop("extends", None)
         if base is not None and not isinstance(base, str):
             raise ConfigError(f"{current}: extends: {base!r} is not the name of a config")
@@ -118,6 +127,21 @@ def read_layers(path: Path) -> tuple[Values, Origins]:
         merge_into(merged, values)
         places |= origins
     return merged, places
+
+
+def read_stored(path: Path) -> tuple[Values, Origins]:
+    """The config in the cfg.json of a run, which holds the environment of the run as well.
+
+    Raises:
+        ConfigError: it is no such file.
+    """
+    try:
+        content = json.loads(read_limited(path))
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{path} is not valid JSON") from None
+    if not isinstance(content, dict) or set(content) != STORED_KEYS or not isinstance(content["config"], dict):
+        raise ConfigError(f"{path} is no cfg.json of a run: it must hold {' and '.join(sorted(STORED_KEYS))}")
+    return content["config"], dict.fromkeys(content["config"], str(path))
 
 
 def merge_into(target: Values, source: Values) -> None:

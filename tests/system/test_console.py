@@ -15,7 +15,7 @@ from ser.pipeline.load import print_split
 from ser.pipeline.train import print_scores
 from ser.splits.split import read_split
 from ser.system import console
-from ser.system.console import Output, out, print_table, say, set_up_logging
+from ser.system.console import ALIVE, QUIET, Output, out, print_table, say, set_up_logging
 from workspace import Workspace, printed_rows
 
 
@@ -103,7 +103,9 @@ def test_an_output_that_nobody_reads_is_no_error(monkeypatch: pytest.MonkeyPatch
         Output().print("nor this")
 
 
-@pytest.mark.parametrize(("verbosity", "level"), [(0, logging.WARNING), (1, logging.INFO), (2, logging.DEBUG), (9, logging.DEBUG)])
+@pytest.mark.parametrize(
+    ("verbosity", "level"), [(QUIET, logging.WARNING), (0, ALIVE), (1, logging.INFO), (2, logging.DEBUG), (9, logging.DEBUG)]
+)
 def test_verbosity_is_for_our_own_words_only(verbosity: int, level: int) -> None:
     root, own = logging.getLogger(), logging.getLogger("ser")
     handlers, levels = root.handlers[:], (root.level, own.level)

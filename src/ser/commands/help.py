@@ -189,6 +189,7 @@ class Root(Group):
 
     order = (
         "demo", "doctor", "run", "extract", "transform", "load", "train", "report", "visualize", "export", "predict", "serve", "protocol",
+        "config", "info",
     )  # fmt: skip
 
     def advice(self, name: str, context: typer.Context) -> str:

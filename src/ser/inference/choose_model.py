@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from shlex import quote
 
 from ser.errors import ArtefactError, ConfigError
 from ser.home import expand_home
@@ -14,6 +15,8 @@ from ser.wording import printable
 
 VARIABLE = "SER_MODEL"
 RUNS = Path("runs")
+DEMO_RUNS = Path("demo/runs")
+"""Where `ser demo` trains."""
 EXPORTED = "model.onnx"
 """Where `ser export` writes the model of a run."""
 
@@ -38,6 +41,9 @@ def choose_model(options: PredictOptions) -> Path:
     run = newest_run(RUNS)
     if run is None:
         what = f"no --model, and no finished run in ./{RUNS}"
+        demo = newest_run(DEMO_RUNS)
+        if demo is not None:
+            raise ConfigError(f"{what}: to use the run of `ser demo`, add --model {quote(str(demo.folder))}")
         raise ConfigError(f"{what}: name a model with --model or {VARIABLE}, or train one (`ser demo` takes a minute)")
     found = run.folder if options.backbone is not None else fastest(run)
     print(f"ser: the model is {found} (--model names another)", file=sys.stderr)

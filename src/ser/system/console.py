@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
+
+from ser.system.table_layout import table_lines
 
 LOG_WIDTH = 140
 """Width in columns if standard output is not a terminal, so that tables in a log are not wrapped."""
@@ -65,15 +66,26 @@ def out() -> Console:
 
 
 def say(text: str) -> None:
-    """Print one line of text."""
-    out().print(text, soft_wrap=True)
+    """Print one line of text, wrapped between words on a terminal."""
+    console = out()
+    console.print(wrap_words(text, console.width) if sys.stdout.isatty() else text, soft_wrap=True)
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]], text_columns: int = 1) -> None:
-    """Print a table. The first `text_columns` columns are aligned left as text, the others right as numbers."""
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for number, name in enumerate(header):
-        table.add_column(name, justify="left" if number < text_columns else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    out().print(table)
+    """Print a table and an empty line. The first `text_columns` columns are aligned left as text, the others right as numbers."""
+    console = out()
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    lines = table_lines(header, cells, text_columns, console.width)
+    console.print(title, soft_wrap=True, style="bold")
+    console.print("\n".join(lines) + "\n", soft_wrap=True)
+
+
+def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
+    """Print names and their values, one pair on each line."""
+    console = out()
+    beside = max(len(name) for name, _ in pairs) + 2
+    for name, value in pairs:
+        text = textwrap.fill(
+            value, max(console.width - beside, 20), subsequent_indent=" " * beside, break_long_words=False, break_on_hyphens=False
+        )
+        console.print(f"{name:<{beside}}{text}", soft_wrap=True)
