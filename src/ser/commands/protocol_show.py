@@ -12,7 +12,7 @@ def print_list() -> None:
         (known.name, known.version, ", ".join(known.corpora), len(known.folds), known.speakers, known.checksum[:12], known.title)
         for known in read_protocols().values()
     ]
-    print_table("protocols", ("name", "version", "corpora", "folds", "speakers", "checksum", ""), rows, text_columns=7)
+    print_table("protocols", ("name", "version", "corpora", "folds", "speakers", "checksum", "title"), rows, text_columns=7)
 
 
 def print_protocol(name: str) -> None:
