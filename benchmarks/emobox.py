@@ -34,13 +34,14 @@ from ser.features.backbone_files import find_backbone
 from ser.pipeline import paths
 from ser.pipeline.extract import extract
 from ser.pipeline.load import Loaded, load
-from ser.pipeline.train import make_trainer, predict
+from ser.pipeline.train import make_trainer, predictions_of
 from ser.pipeline.transform import transform
 from ser.runs.create import create_run
 from ser.splits.protocols import find_protocol
 from ser.splits.split import make_split, write_split
 from ser.system.device import prepare_process
 from ser.system.files import digest_json, exclusive_lock, read_json, write_json
+from ser.training.predict_split import predict_dataset
 from ser.training.trainer import Trainer
 
 ROOT = Path("data/emobox")
@@ -166,7 +167,7 @@ class Bench:
         assert self.loaded is not None
         dataset = self.loaded.dataset(config, "test")
         assert dataset is not None
-        found = predict(config, trainer, dataset, self.loaded.split.classes)
+        found = predictions_of(config, dataset.entries, self.loaded.split.classes, predict_dataset(trainer.model, dataset, trainer.device))
         gates = {name: float(weights.mean()) for name, weights in found.gates.items()}
         facts = {"n": len(found.ids), "train": len(self.loaded.split.splits["train"]), "candidate": candidate, "gates": gates}
         write_json(self.result(fold, variant, seed), {"uar": float(uar(found.confusion)), **facts, "confusion": found.confusion.tolist()})

@@ -10,6 +10,7 @@ import typer
 import ser
 from conftest import Ser
 from ser.cli import app
+from ser.commands.arguments.pipeline import PIPELINE_COMMANDS
 from ser.commands.compare import compare_runs
 from ser.config import ProjectConfig, SslConfig
 from ser.config_file import load_config
@@ -24,6 +25,7 @@ NOT_PATHS = {
 
 CASES = [
     ("", "config", ["--config=~/absent.yaml"], "absent.yaml"),
+    *((name, "config", ["--config=~/absent.yaml"], "absent.yaml") for name in PIPELINE_COMMANDS),
     ("protocol run", "config", ["ravdess/emobox", "--config=~/absent.yaml"], "absent.yaml"),
     ("report", "run", ["~/absent"], "absent"),
     ("report", "compare", ["--compare", "~/absent", "runs/b"], "absent"),
@@ -33,6 +35,7 @@ CASES = [
     ("export", "web", ["runs/a", "--web=~/full"], "full holds other.txt"),
     ("export", "runtime", ["runs/a", "--web=page", "--runtime=~/absent.tgz"], "absent.tgz"),
     ("predict", "paths", ["~/absent/*.wav"], "absent/*.wav matches no audio file"),
+    ("predict", "output", ["x.wav", "--output=~/folder.onnx", "--format=csv"], "folder.onnx is a folder"),
     ("predict", "model", ["x.wav", "--model=~/absent.onnx"], "absent.onnx does not exist"),
     ("serve", "model", ["~/absent.onnx"], "absent.onnx does not exist"),
     ("demo", "folder", ["--folder=~/file"], "file"),

@@ -115,6 +115,38 @@ def test_every_format_goes_to_standard_output_alone(finished: Run, clip: Path, s
         assert [row["path"] for row in csv.DictReader(io.StringIO(answer.out))] == [str(clip)]
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("x.json", []), ("x.jsonl", []), ("x.csv", []), ("x.srt", []), ("t.csv", ["--format", "timeline-csv"])]
+)
+def test_a_file_holds_what_would_be_printed(finished: Run, clip: Path, tmp_path: Path, ser: Ser, name: str, arguments: list[str]) -> None:
+    command = ("predict", "--model", finished.folder, clip)
+    path = tmp_path / "deep" / name
+    answer = ser(*command, "-o", path, *arguments)
+    assert (answer.code, answer.out, answer.err) == (0, f"written: {path}\n", "")
+    form = arguments[-1] if arguments else path.suffix[1:]
+    assert path.read_text() == ser(*command, "--format", form).out
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_has_the_rows_of_broken_recordings_too(finished: Run, folder: Path, tmp_path: Path, ser: Ser) -> None:
+    answer = ser("predict", "--model", finished.folder, folder, "-o", tmp_path / "x.csv")
+    assert answer.code == 3
+    assert len((tmp_path / "x.csv").read_text().splitlines()) == 5
+
+
+def test_a_checkpoint_is_no_model_but_its_folder_is(finished: Run, clip: Path, ser: Ser) -> None:
+    answer = ser("predict", "--model", finished.best, clip)
+    assert (answer.code, answer.err) == (3, f"ser: {finished.best} is a checkpoint: give its folder, {finished.folder}\n")
+
+
+@pytest.mark.parametrize("pattern", ["calls [2024]/*.wav", "calls [2024]/**/*.wav", "calls [[]2024]/*.wav", "calls ?2024?/*", "c*/[a].wav"])
+def test_brackets_in_the_name_of_a_folder_are_no_pattern(tmp_path: Path, pattern: str) -> None:
+    folder = tmp_path / "calls [2024]"
+    folder.mkdir()
+    (folder / "[a].wav").touch()
+    assert find_sources([f"{tmp_path}/{pattern.replace('/[a]', '/[[]a]')}"], "table") == [folder / "[a].wav"]
+
+
 def test_a_folder_is_searched_and_its_broken_files_are_rows(finished: Run, folder: Path, ser: Ser) -> None:
     answer = ser("predict", "--model", finished.folder, folder, "--format", "json")
     rows = {Path(row["path"]).name: row for row in parsed(answer.out)}
@@ -168,7 +200,13 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> Non
         (["{folder}/deepest"], 3, "holds no file that ends like audio"),
         (["-", "-"], 2, "can be read once"),
         (["{folder}", "--format", "srt"], 2, "--format srt tells of one recording, and here are 4"),
-        (["{folder}", "--format", "xml"], 2, "--format xml: choose table, json, jsonl, csv, rttm, srt"),
+        (["{folder}", "--format", "xml"], 2, "--format xml: choose table, json, jsonl, csv, timeline-csv, rttm, srt"),
+        (["{folder}", "-o", "x.txt"], 2, "--output x.txt: give a name that ends in .json, .jsonl, .csv, .rttm or .srt, or --format"),
+        (["{folder}", "-o", "x.csv", "--format", "table"], 2, "--format table: choose json, jsonl, csv, timeline-csv, rttm, srt for --out"),
+        (["{folder}", "-o", "{folder}", "--format", "csv"], 2, "is a folder: --output names the file to write"),
+        (["{folder}", "-o", "x.srt"], 2, "--format srt tells of one recording, and here are 4"),
+        (["{folder}", "-o", ""], 2, "--output is empty"),
+        (["--mic", "-o", "x.csv"], 2, "--output is for recordings"),
         (["{folder}", "--window", "7"], 2, "this model hears 5 s of a clip"),
         (["{folder}", "--hop", "0"], 2, "a hop of 0 s"),
         ([""], 2, "an empty path"),

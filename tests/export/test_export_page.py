@@ -383,7 +383,7 @@ def expect(predictor: Predictor, content: bytes, name: str, folder: Path) -> dic
     """What Python says of a file of that name, in the shape of the page."""
     path = folder / name
     path.write_bytes(content)
-    values = record(Outcome(name, predictor.predict(path)), attention=True)
+    values = record(Outcome(name, predictor.predict(path)))
     del values["path"]
     return values
 

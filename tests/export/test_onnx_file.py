@@ -18,7 +18,6 @@ from ser.audio.decode import read_audio
 from ser.audio.waveform import Waveform, normalise_peak
 from ser.cli import main
 from ser.commands.export import export as write_export
-from ser.commands.export import refuse_place
 from ser.config import AudioConfig, ChromaConfig, FeaturesConfig, MelConfig, MfccConfig, ModelConfig, SpectralCrnnConfig
 from ser.corpora.manifest import read_manifest
 from ser.errors import ArtefactError, ConfigError, DataError, LockedError
@@ -40,7 +39,7 @@ from ser.inference.recogniser import FeatureInput, Recogniser
 from ser.inference.seal import seal
 from ser.models.registry import build_model
 from ser.runs.run import Run
-from ser.system.files import exclusive_lock
+from ser.system.files import exclusive_lock, refuse_place
 from ser.system.optional import install_hint
 from workspace import Workspace
 
@@ -389,9 +388,9 @@ def test_a_place_without_permission_is_refused_before_the_export(tmp_path: Path,
     def refuse(**_: Any) -> Any:
         raise PermissionError(13, "Permission denied", "tmp8h2k")
 
-    monkeypatch.setattr("ser.commands.export.TemporaryFile", refuse)
+    monkeypatch.setattr("ser.system.files.TemporaryFile", refuse)
     with pytest.raises(ConfigError, match=r"deep/model\.onnx cannot be written: Permission denied$"):
-        refuse_place(tmp_path / "deep/model.onnx")
+        refuse_place(tmp_path / "deep/model.onnx", "--out")
     assert not list(tmp_path.iterdir())
 
 

@@ -4,12 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from ser.errors import AudioError
 from ser.inference.attention import Attention
-from ser.inference.formats import FORMATS, Outcome, clock, record
+from ser.inference.formats import FORMATS, Outcome, clock
 from ser.inference.prediction import Passage, Prediction
 from ser.reasons import SKIP_REASONS
 
@@ -51,12 +52,13 @@ SEGMENTS = (
 CALL_LINE = (
     f'{{"path": "calls/a.wav", "emotion": "sad", "confidence": 0.75, "probabilities": {PROBABILITIES}, "seconds": 7.5, '
     '"speech_seconds": 6.25, "sample_rate": 44100, "channels": 2, "container": "wav", "warnings": ["clipped", "stereo"], '
-    f'"voice": "energy", "segments": {SEGMENTS}, "timeline": {SEGMENTS}, "reason": null, "detail": null}}'
+    f'"voice": "energy", "segments": {SEGMENTS}, "timeline": {SEGMENTS}, '
+    '"attention": {"spectral": {"rate": 2.5, "weights": [0.0, 1.25, 0.75]}}, "reason": null, "detail": null}'
 )
 BROKEN_LINE = (
     '{"path": "=b\\\\n.wav", "emotion": null, "confidence": null, "probabilities": null, "seconds": null, "speech_seconds": null, '
     '"sample_rate": null, "channels": null, "container": null, "warnings": null, "voice": null, "segments": null, "timeline": null, '
-    '"reason": "truncated", "detail": "1.000 s missing\\\\x1b"}'
+    '"attention": null, "reason": "truncated", "detail": "1.000 s missing\\\\x1b"}'
 )
 
 GOLDEN = {
@@ -66,6 +68,12 @@ GOLDEN = {
         "path,emotion,confidence,p_sad,p_angry,seconds,speech_seconds,sample_rate,channels,container,warnings,reason,detail\n"
         "calls/a.wav,sad,0.75,0.75,0.25,7.5,6.25,44100,2,wav,clipped stereo,,\n"
         "'=b\\n.wav,,,,,,,,,,,truncated,1.000 s missing\\x1b\n"
+    ),
+    "timeline-csv": (
+        "path,start,end,emotion,confidence,p_sad,p_angry,reason\n"
+        "calls/a.wav,0.5,3.0,sad,0.75,0.75,0.25,\n"
+        "calls/a.wav,3.0,5.25,unknown,0.5625,0.4375,0.5625,\n"
+        "'=b\\n.wav,,,,,,,truncated\n"
     ),
     "rttm": (
         "SPEAKER calls/a.wav 1 0.500 2.500 <NA> <NA> sad 0.750 <NA>\nSPEAKER calls/a.wav 1 3.000 2.250 <NA> <NA> unknown 0.562 <NA>\n"
@@ -83,11 +91,10 @@ def test_each_format_is_its_golden_text(form: str) -> None:
     assert text_of(form, *OUTCOMES) == GOLDEN[form]
 
 
-def test_attention_is_told_to_who_asks_for_it() -> None:
-    with_it = record(CALL, attention=True)
-    assert with_it.pop("attention") == {"spectral": {"rate": 2.5, "weights": [0.0, 1.25, 0.75]}}
-    assert with_it == record(CALL)
-    assert record(BROKEN, attention=True)["attention"] is None
+def test_a_recording_without_cells_is_a_row_of_the_timeline() -> None:
+    assert CALL.prediction
+    silent = Outcome("silent.wav", replace(CALL.prediction, emotion="unknown", timeline=(), segments=()))
+    assert text_of("timeline-csv", silent).splitlines()[1:] == ["silent.wav,0.0,7.5,unknown,0.75,0.75,0.25,"]
 
 
 @pytest.mark.parametrize(("form", "text"), [("json", "[]\n"), ("jsonl", ""), ("rttm", ""), ("srt", "")])
@@ -95,7 +102,7 @@ def test_nothing_is_valid_too(form: str, text: str) -> None:
     assert text_of(form) == text
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv", "rttm"])
+@pytest.mark.parametrize("form", ["jsonl", "csv", "timeline-csv", "rttm"])
 def test_a_line_is_written_before_the_next_recording_is_heard(form: str) -> None:
     heard = 0
 

@@ -45,7 +45,7 @@ HISTORY = ["epoch", "train_loss", "train_uar", "val_loss", "val_uar", "val_wa", 
 def test_every_artefact_stands_where_the_layout_says(prepared: Workspace, finished: Run) -> None:
     names = {path.name for path in finished.folder.iterdir() if not path.name.startswith(".")}
     files = {"cfg.json", "best.pth", "last.pth", "history.csv", "test_metrics.json", "confusion_matrix.csv", "predictions.csv"}
-    assert names == files | {"calibration.json", "split"}
+    assert names == files | {"attention.npz", "calibration.json", "split"}
     of_split = {"train.csv", "val.csv", "test.csv", "leakage.json"}
     assert {path.name for path in prepared.split.iterdir()} == of_split | {prepared.normaliser.name}
     assert {path.name for path in finished.split.iterdir()} == of_split | {"normaliser.json"}

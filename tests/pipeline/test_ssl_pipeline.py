@@ -97,7 +97,7 @@ def test_every_kind_of_backbone_runs_from_audio_to_scores(spectral: Workspace, t
     run = Run(folder)
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     files = {"cfg.json", "best.pth", "last.pth", "history.csv", "test_metrics.json", "confusion_matrix.csv", "predictions.csv"}
-    assert names == files | {"calibration.json", "split"}
+    assert names == files | {"attention.npz", "calibration.json", "split"}
     assert len(history_of(run)) == 2
     metrics, rows = metrics_of(run), rows_of(run.predictions)
     assert finite(metrics)

@@ -201,7 +201,7 @@ def test_history_has_the_columns_of_the_contract(tmp_path: Path) -> None:
 
 def test_the_files_of_a_run_have_the_names_of_the_contract(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    paths = (run.config, run.best, run.last, run.history, run.metrics, run.confusion, run.predictions, run.calibration)
+    paths = (run.config, run.best, run.last, run.history, run.metrics, run.confusion, run.predictions, run.calibration, run.attention)
     assert [path.name for path in paths] == [
         "cfg.json",
         "best.pth",
@@ -211,5 +211,6 @@ def test_the_files_of_a_run_have_the_names_of_the_contract(tmp_path: Path) -> No
         "confusion_matrix.csv",
         "predictions.csv",
         "calibration.json",
+        "attention.npz",
     ]
     assert {path.parent for path in (*paths, run.split, run.tensorboard, run.lock)} == {tmp_path}

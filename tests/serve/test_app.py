@@ -87,7 +87,7 @@ def test_an_answer_is_the_predictors(service: Service, exported: Path, seconds: 
     response = service.post(content)
     assert response.status_code == 200, response.text
     found = response.json()
-    expected = record(Outcome("", Predictor.load(exported).predict(io.BytesIO(content))), attention=True)
+    expected = record(Outcome("", Predictor.load(exported).predict(io.BytesIO(content))))
     model = found.pop("model")
     assert found == {key: value for key, value in expected.items() if key != "path"}
     assert model == {key: service.get(MODEL).json()[key] for key in model}
@@ -427,6 +427,12 @@ def test_the_docs_tell_of_every_address_without_another_host(service: Service) -
     assert "<script" not in page
     assert "src=" not in page
     assert "href='http" not in page
+
+
+def test_the_command_in_the_docs_works_here(service: Service) -> None:
+    """With the port that was chosen, and by the name under which the browser came."""
+    assert f"curl -F file=@recording.wav {service.url}{PREDICT}" in service.get(DOCS).text
+    assert f"http://localhost{PREDICT}" in service.get(DOCS, headers={"Host": "localhost"}).text
 
 
 def references(schema: Any) -> Iterator[str]:

@@ -68,6 +68,23 @@ def test_a_concatenation_has_no_gates(tmp_path: Path) -> None:
     assert predict_dataset(model, data, CPU).gates is None
 
 
+@pytest.mark.parametrize("names", [tuple(DIMS), (SSL, *DIMS)])
+def test_attention_is_that_of_each_utterance_alone_without_padding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(inference, "BATCH_SIZE", 4)
+    data = toy_dataset(tmp_path / "store", [0, 1, 2] * 3, names=names)
+    model = tiny_moe(seed=0) if SSL in names else tiny_model(seed=0)
+    attention = predict_dataset(model, data, CPU).attention
+    assert set(attention.weights) == set(attention.rate) == ({*names} if SSL in names else {"spectral"})
+    with torch.inference_mode():
+        for index in range(len(data)):
+            batch = data.batch([index])
+            for name, weights in model(batch.features, batch.lengths).attention.items():
+                np.testing.assert_allclose(attention.weights[name][index], np.trim_zeros(weights[0].numpy(), "b"), atol=1e-5)
+                assert attention.weights[name][index].sum() == pytest.approx(1, abs=1e-4)
+
+
 def test_a_prediction_leaves_the_model_as_it_was(data: SpeechDataset) -> None:
     """Batch norm's statistics above all."""
     model = tiny_model(seed=0)

@@ -3,14 +3,13 @@
 import logging
 from contextlib import nullcontext
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from ser.errors import ConfigError
 from ser.export.onnx_file import export_run
 from ser.home import user_path
 from ser.runs.run import Run
 from ser.system.console import say
-from ser.system.files import exclusive_lock
+from ser.system.files import exclusive_lock, refuse_place
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ def export(folder: str, out: str | None = None, *, int8: bool = False, backbone:
         raise ConfigError(f"--out {path}: the name of an exported model ends in {SUFFIX}")
     if run.folder.exists() and not run.folder.is_dir():
         raise ConfigError(f"{run.folder} is a file: give the folder of a run")
-    refuse_place(path)
+    refuse_place(path, "--out")
     with exclusive_lock(run.lock) if path.parent.resolve() == run.folder.resolve() else nullcontext():
         exported = export_run(run, path, int8=int8, backbone=backbone, head_only=head_only)
     if exported.calibration.threshold is None and run.calibration.is_file():  # else it is said already
@@ -48,19 +47,3 @@ def export(folder: str, out: str | None = None, *, int8: bool = False, backbone:
     if exported.missing:
         say(f"a head alone: {exported.missing}")
     return path
-
-
-def refuse_place(path: Path) -> None:
-    """Said before minutes of work, not after them.
-
-    Raises:
-        ConfigError: nothing can be written there.
-    """
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder: --out names the file to write")
-    above = next(parent for parent in path.absolute().parents if parent.exists())
-    try:
-        with TemporaryFile(dir=above):
-            pass
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None

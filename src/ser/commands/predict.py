@@ -5,18 +5,19 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from glob import glob, has_magic
+from glob import escape, glob, has_magic
 from pathlib import Path
 from typing import IO
 
 from ser.audio.search import find_audio, is_folder
 from ser.errors import AudioError, ConfigError, DataError
-from ser.home import expand_home
+from ser.home import expand_home, user_path
 from ser.inference.choose_model import is_model
 from ser.inference.formats import FORMATS, Outcome
 from ser.inference.options import PredictOptions
 from ser.inference.prediction import Passage, Prediction
 from ser.inference.predictor import Predictor, Tracker
+from ser.system.files import atomic_write, refuse_place
 from ser.wording import percent, printable
 
 STDIN = "-"
@@ -36,25 +37,34 @@ Source = str | Path | Outcome
 Paths = Sequence[str]
 
 
-def predict(paths: Paths, options: PredictOptions, form: str = TABLE) -> None:
+def predict(paths: Paths, options: PredictOptions, form: str | None = None, output: str | None = None) -> None:
     """Print what a model says. Every file is heard, also behind a broken one.
 
     Args:
         paths: files, folders (at any depth: what ends like audio), patterns such as `calls/**/*.wav`, or `-` for one on standard input.
             What is meant several times is heard once.
+        form: one of `FORMATS`, or table; None: table, or what the suffix of `output` says.
+        output: file that is written instead of standard output.
 
     Raises:
-        ConfigError: no such format; standard input twice; an empty path; srt of several recordings; a model among the paths, or none at
-            all; else as of `Predictor.from_options`.
+        ConfigError: no such format, or a table for a file; a file that cannot be written; standard input twice; an empty path; srt of
+            several recordings; a model among the paths, or none at all; else as of `Predictor.from_options`.
         AudioError: a single file was given and cannot be used.
         DataError: some files cannot be used, once all others are printed; a folder or a pattern holds no audio.
         KeyboardInterrupt: Ctrl-C, once what was finished until then is printed.
     """
+    file = None if output is None else user_path(output)
+    form = choose_format(form, file)
     sources = find_sources(paths, form)
+    if file is not None:
+        refuse_place(file, "--output")
     predictor = Predictor.from_options(options)
-    outcomes = Outcomes(predict_all(predictor, sources, form))
+    between_lines = file is None and form != TABLE and sys.stdout.isatty()  # a bar between the lines of a terminal would spoil both
+    outcomes = Outcomes(predict_all(predictor, sources, progress=not between_lines))
     if form == TABLE:
         print_outcomes(outcomes, len(sources))
+    elif file is not None:
+        write_file(file, FORMATS[form](outcomes, predictor.classes))
     else:
         for text in FORMATS[form](outcomes, predictor.classes):
             write(text)
@@ -64,13 +74,31 @@ def predict(paths: Paths, options: PredictOptions, form: str = TABLE) -> None:
         raise DataError(complaint(outcomes.broken, len(sources)))
 
 
+def choose_format(form: str | None, output: Path | None) -> str:
+    """
+    Raises:
+        ConfigError: as of `predict`.
+
+    >>> choose_format(None, None), choose_format(None, Path("x.CSV")), choose_format("timeline-csv", Path("x.csv"))
+    ('table', 'csv', 'timeline-csv')
+    """
+    if form is None and output is None:
+        return TABLE
+    chosen = form if form is not None or output is None else output.suffix.lower().removeprefix(".")
+    if chosen in FORMATS or (chosen == TABLE and output is None):
+        return chosen
+    if form is None:
+        raise ConfigError(printable(f"--output {output}: give a name that ends in .json, .jsonl, .csv, .rttm or .srt, or --format"))
+    if output is None:
+        raise ConfigError(f"--format {form}: choose {', '.join((TABLE, *FORMATS))}")
+    raise ConfigError(f"--format {form}: choose {', '.join(FORMATS)} for --output")
+
+
 # -- sources ------------------------------------------------------------------------------
 
 
 def find_sources(paths: Paths, form: str) -> list[Source]:
     """Errors as of `predict`."""
-    if form != TABLE and form not in FORMATS:
-        raise ConfigError(f"--format {form}: choose {', '.join((TABLE, *FORMATS))}")
     paths = [expand_home(path) for path in paths]
     if not paths:
         raise ConfigError(f"nothing to hear: give files, folders, patterns, {STDIN} for standard input, or --mic")
@@ -104,9 +132,18 @@ def find_at(path: str) -> list[Source]:
     if path == STDIN:
         return [STDIN]
     if has_magic(path) and not Path(path).exists():
-        found = [source for match in sorted(glob(path, recursive=True)) for source in below(Path(match))]  # noqa: PTH207 - Path takes no absolute pattern
+        found = [source for match in matches(path) for source in below(match)]
         return nonempty(found, f"{printable(path)} matches no audio file")
     return nonempty(below(Path(path)), f"{printable(path)} holds no file that ends like audio")
+
+
+def matches(pattern: str) -> list[Path]:
+    """What a pattern matches. Folders at its start that exist under that very name are no pattern: `calls [2024]/*.wav`."""
+    parents = Path(pattern).parents
+    folder = next((parent for parent in parents if has_magic(str(parent)) and parent.is_dir()), None)
+    if folder is not None:
+        pattern = os.path.join(escape(str(folder)), Path(pattern).relative_to(folder))  # noqa: PTH118 - what follows is a pattern
+    return [Path(match) for match in sorted(glob(pattern, recursive=True))]  # noqa: PTH207 - Path takes no absolute pattern
 
 
 def below(path: Path) -> list[Source]:
@@ -127,13 +164,12 @@ def nonempty(found: list[Source], otherwise: str) -> list[Source]:
 # -- predictions --------------------------------------------------------------------------
 
 
-def predict_all(predictor: Predictor, sources: Sequence[Source], form: str) -> Iterator[Outcome]:
+def predict_all(predictor: Predictor, sources: Sequence[Source], *, progress: bool) -> Iterator[Outcome]:
     """One outcome for each source, in their order; progress over files, or over the seconds of a single one."""
     if len(sources) == 1:
         yield predict_source(predictor, sources[0], track_seconds)
         return
-    shown = form == TABLE or not sys.stdout.isatty()  # a bar between the lines of a terminal would spoil both
-    with track_files(len(sources)) if shown else Silent() as advance:
+    with track_files(len(sources)) if progress else Silent() as advance:
         for source in sources:
             yield predict_source(predictor, source)
             advance(1)
@@ -217,6 +253,16 @@ def write(text: str) -> None:
         from ser.system.console import Output
 
         Output().on_broken_pipe()
+
+
+def write_file(path: Path, texts: Iterable[str]) -> None:
+    """The file appears when it is complete; after Ctrl-C it is complete with what was finished."""
+    from ser.system.console import say
+
+    with atomic_write(path) as file:
+        for text in texts:
+            file.write(text.encode())
+    say(f"written: {printable(str(path))}")
 
 
 # -- the table ----------------------------------------------------------------------------

@@ -40,17 +40,13 @@ def rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, DIGITS) for name, value in probabilities.items()}
 
 
-def record(outcome: Outcome, attention: bool = False) -> dict[str, object]:
-    """One recording for JSON. The keys are always the same; what is not known is None.
-
-    Args:
-        attention: with the model's attention, which may be as much as all the rest.
-    """
+def record(outcome: Outcome) -> dict[str, object]:
+    """One recording for JSON. The keys are always the same; what is not known is None."""
     prediction, error = outcome.prediction, outcome.error
     predicted = dict.fromkeys(PREDICTED) if prediction is None else prediction_record(prediction)
     return {
         "path": printable(outcome.name),
-        **{name: value for name, value in predicted.items() if attention or name != "attention"},
+        **predicted,
         "reason": error and error.reason,
         "detail": error and printable(error.detail),
     }
@@ -121,6 +117,23 @@ def as_csv(outcomes: Iterable[Outcome], classes: Sequence[str]) -> Iterator[str]
         yield csv_row([values.get(column) for column in columns])
 
 
+def as_timeline_csv(outcomes: Iterable[Outcome], classes: Sequence[str]) -> Iterator[str]:
+    """One row for each cell of each timeline, for a spreadsheet or a plot. A recording without cells has one row: without speech it is
+    `unknown` from start to end, and one that cannot be used has its reason.
+    """
+    yield csv_row(["path", "start", "end", "emotion", "confidence", *(f"p_{name}" for name in classes), "reason"])
+    for outcome in outcomes:
+        path, prediction = printable(outcome.name), outcome.prediction
+        if prediction is None:
+            yield csv_row([path, *[None] * (4 + len(classes)), outcome.error and outcome.error.reason])
+            continue
+        whole = Passage(0.0, prediction.seconds, prediction.emotion, prediction.confidence, prediction.probabilities)
+        for cell in prediction.timeline or (whole,):
+            shares = rounded(cell.probabilities)
+            times = round(cell.start, DIGITS), round(cell.end, DIGITS)
+            yield csv_row([path, *times, cell.emotion, round(cell.confidence, DIGITS), *(shares[name] for name in classes), None])
+
+
 def csv_row(cells: Sequence[object]) -> str:
     """
     >>> csv_row(["=1+1", 0.5, None]).rstrip()
@@ -160,4 +173,6 @@ def clock(seconds: float) -> str:
 
 Writer = Callable[[Iterable[Outcome], Sequence[str]], Iterator[str]]
 
-FORMATS: dict[str, Writer] = {"json": as_json, "jsonl": as_jsonl, "csv": as_csv, "rttm": as_rttm, "srt": as_srt}
+FORMATS: dict[str, Writer] = {
+    "json": as_json, "jsonl": as_jsonl, "csv": as_csv, "timeline-csv": as_timeline_csv, "rttm": as_rttm, "srt": as_srt,
+}  # fmt: skip

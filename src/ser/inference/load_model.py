@@ -11,12 +11,15 @@ from ser.inference.clip_output import Clip, ClipOutput
 from ser.inference.prediction import Model
 
 EXPORTED = ".onnx"
+CHECKPOINT = ".pth"
 
 
 def load_model(path: Path, backbone: str | None) -> Model:
     """Errors as of `ser.inference.predictor.Predictor.load`."""
     if path.is_dir():
         return TrainedRun(path, backbone)
+    if path.suffix == CHECKPOINT and (path.parent / "best.pth").is_file():
+        raise DataError(f"{path} is a checkpoint: give its folder, {path.parent}")
     if path.suffix != EXPORTED:
         raise DataError(f"{path} is no model: give the folder of a run, or an exported {EXPORTED} file")
     if not path.is_file():

@@ -1,6 +1,7 @@
 """The train step: fit a model, read the test split once with the best weights, and leave everything in the run's folder."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from ser import __version__
@@ -19,11 +20,12 @@ from ser.features.registry import backbone_of, get_family
 from ser.models.registry import build_model
 from ser.models.ssl_spectral_moe import SslSpectralMoe
 from ser.pipeline.load import Loaded, read_loaded, write_normalisers
+from ser.runs.attention import write_attention
 from ser.runs.checkpoint import digest, fitting, load_checkpoint
 from ser.runs.create import create_run
 from ser.runs.find import find_run
 from ser.runs.run import Run
-from ser.splits.certificate import Certificate, write_certificate
+from ser.splits.certificate import Certificate, Entry, write_certificate
 from ser.splits.checks import record_statistic, speaker_independent
 from ser.splits.split import CERTIFICATE_FILE, write_split
 from ser.system.console import print_table, say
@@ -31,8 +33,7 @@ from ser.system.device import prepare_process
 from ser.system.files import exclusive_lock, remove_leftovers, write_json
 from ser.system.launcher import refuse_several_processes
 from ser.system.memory import memory_errors
-from ser.training.batches import SpeechDataset
-from ser.training.predict_split import predict_dataset
+from ser.training.predict_split import Outputs, predict_dataset
 from ser.training.tracking import check_installed
 from ser.training.trainer import Progress, Trainer
 from ser.wording import percent
@@ -157,7 +158,9 @@ def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer
     best = load_checkpoint(run.best)
     with fitting(run.best):
         trainer.model.load_state_dict(best["weights"])
-    predictions = predict_splits(config, loaded, trainer)
+    outputs = predict_splits(loaded, config, trainer)
+    split = loaded.split
+    predictions = {name: predictions_of(config, split.splits[name], split.classes, output) for name, output in outputs.items()}
     test, weights = predictions["test"], digest(best["weights"])
     calibration = calibrate(predictions.get("val"), test, config.calibration, weights)
     certificate = record_fits(loaded, calibration)
@@ -178,6 +181,9 @@ def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer
         perceived=perceived_scores(test, loaded.votes, certificate.labels),
     )
     write_predictions(run.predictions, predictions)
+    write_attention(
+        run.attention, {name: part.ids for name, part in predictions.items()}, {name: output.attention for name, output in outputs.items()}
+    )
     write_confusion_matrix(run.confusion, test.confusion, loaded.split.classes)
     write_certificate(run.split / CERTIFICATE_FILE, certificate)
     write_calibration(run.calibration, calibration)
@@ -185,25 +191,22 @@ def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer
     return scores
 
 
-def predict_splits(config: ExperimentConfig, loaded: Loaded, trainer: Trainer) -> dict[str, Predictions]:
+def predict_splits(loaded: Loaded, config: ExperimentConfig, trainer: Trainer) -> dict[str, Outputs]:
     """On val, where there is one, and on test.
 
     Raises:
         DataError: there is nothing in test.
     """
     datasets = {name: loaded.dataset(config, name) for name in ("val", "test")}
-    predictions = {
-        name: predict(config, trainer, dataset, loaded.split.classes) for name, dataset in datasets.items() if dataset is not None
-    }
-    if "test" not in predictions:
+    if datasets["test"] is None:
         raise DataError("the test split is empty: there is nothing to measure")
-    return predictions
+    return {name: predict_dataset(trainer.model, dataset, trainer.device) for name, dataset in datasets.items() if dataset is not None}
 
 
-def predict(config: ExperimentConfig, trainer: Trainer, dataset: SpeechDataset, classes: tuple[str, ...]) -> Predictions:
-    outputs = predict_dataset(trainer.model, dataset, trainer.device)
+def predictions_of(config: ExperimentConfig, entries: Sequence[Entry], classes: tuple[str, ...], outputs: Outputs) -> Predictions:
+    """The outputs for the rows of a split, beside their truth."""
     gates = {} if outputs.gates is None else dict(zip(config.model.features, outputs.gates.T, strict=True))
-    return Predictions.from_entries(dataset.entries, outputs.probabilities, classes, gates)
+    return Predictions.from_entries(entries, outputs.probabilities, classes, gates)
 
 
 def record_fits(loaded: Loaded, calibration: StoredCalibration) -> Certificate:

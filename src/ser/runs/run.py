@@ -42,6 +42,11 @@ class Run:
         return self.folder / "predictions.csv"
 
     @property
+    def attention(self) -> Path:
+        """Where the model attended in the clips of val and test; not there for a model without attention."""
+        return self.folder / "attention.npz"
+
+    @property
     def calibration(self) -> Path:
         """Temperature and threshold, fitted on val, for whoever predicts with the weights."""
         return self.folder / "calibration.json"

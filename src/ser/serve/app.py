@@ -33,7 +33,7 @@ SCHEMA = "/openapi.json"
 DOCS = "/docs"
 """The schema as a page."""
 DESCRIPTION = "Which emotion speaks out of a recording. There is no authentication; nothing that is sent here is kept."
-EXAMPLE = "curl -F file=@recording.wav http://127.0.0.1:8000/v1/predict"
+EXAMPLE = "curl -F file=@recording.wav {service}v1/predict"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
     "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -135,6 +135,7 @@ def add_metrics(app: "FastAPI", metrics: Metrics) -> None:
 
 
 def add_docs(app: "FastAPI") -> None:
+    from fastapi import Request
     from fastapi.responses import HTMLResponse
 
     described = app.openapi
@@ -149,8 +150,9 @@ def add_docs(app: "FastAPI") -> None:
         return described()
 
     @app.get(DOCS, include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(docs_page(app.openapi(), EXAMPLE), headers=CHECKED)
+    async def docs(request: Request) -> HTMLResponse:
+        """The example is for the address that the browser has reached, which was checked."""
+        return HTMLResponse(docs_page(app.openapi(), EXAMPLE.format(service=request.base_url)), headers=CHECKED)
 
     app.openapi = openapi  # type: ignore[method-assign] # the documented way to extend it
 

@@ -147,7 +147,7 @@ def predict(predictor: Predictor, upload: IO[bytes], max_seconds: float) -> dict
     """
     source = Source.from_descriptor(upload.fileno(), os.fstat(upload.fileno()).st_size)
     recording = Upload(source, identify(source), max_seconds)
-    found = record(Outcome("", predictor.predict_recording(recording)), attention=True)
+    found = record(Outcome("", predictor.predict_recording(recording)))
     del found["path"]
     return found
 

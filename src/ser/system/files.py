@@ -8,9 +8,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
-from ser.errors import ArtefactError, LockedError
+from ser.errors import ArtefactError, ConfigError, LockedError
 
 
 @contextmanager
@@ -31,6 +32,25 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             error.filename = str(path)  # the error of a full disk does not name the file
         raise
     sync_folder(path.parent)
+
+
+def refuse_place(path: Path, option: str) -> None:
+    """For a file that is written at the end: said before minutes of work, not after them.
+
+    Args:
+        option: of the command line, that names the file.
+
+    Raises:
+        ConfigError: nothing can be written there.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: {option} names the file to write")
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    try:
+        with TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def sync_folder(folder: Path) -> None:

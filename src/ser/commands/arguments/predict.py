@@ -20,9 +20,18 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
     ] = None,
     model: ModelOption = None,
     form: Annotated[
-        str,
-        typer.Option("--format", metavar="FORMAT", help="table, json, jsonl, csv, rttm or srt.", autocompletion=complete_formats),
-    ] = "table",
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="table, json, jsonl, csv, timeline-csv, rttm or srt [default: table, or the suffix of --output].",
+            show_default=False,
+            autocompletion=complete_formats,
+        ),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="File to write instead of printing.", show_default=False)
+    ] = None,
     window: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", help="Length of a window [default: as the model was trained].", show_default=False),
@@ -46,7 +55,7 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
 
     Examples:
       ser predict recording.wav
-      ser predict calls/ --format csv > calls.csv
+      ser predict calls/ -o calls.csv
       ser predict recording.wav --model runs/NAME
       ser predict --mic
     """
@@ -58,18 +67,20 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
         set_up_logging(verbose)
         from ser.inference.options import PredictOptions
 
-        refuse_empty({"--model": model, "--backbone": backbone})
+        refuse_empty({"--model": model, "--backbone": backbone, "--output": output})
         options = PredictOptions(model, window, hop, backbone, voice)
         if mic:
             if paths:
                 raise ConfigError("--mic reads the microphone: give no recordings with it")
+            if output is not None:
+                raise ConfigError("--output is for recordings: redirect the lines of --mic with > FILE")
             from ser.commands.microphone import predict_microphone
 
-            predict_microphone(options, form, seconds)
+            predict_microphone(options, form or "table", seconds)
             return
         if seconds is not None:
             raise ConfigError("--seconds goes with --mic; recordings are processed to their end")
-        predict_paths(paths or [], options, form)
+        predict_paths(paths or [], options, form, output)
 
 
 def start_quickly() -> None:
