@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ser.config import LabelsConfig, SplitConfig
+from ser.config import LabelMapping, SplitConfig
 from ser.corpora.census import SKIPPED_COLUMNS, Skipped
 from ser.corpora.manifest import Manifest, read_manifest
 from ser.corpora.registry import CORPORA
@@ -51,7 +51,7 @@ PUBLISHED = {
     "crema/audeering": ("CREMA-D, one division", PUBLISHED_VAL),
     "crema/peft-ser": ("CREMA-D, 5 folds of neighbouring actors", PUBLISHED_VAL),
 }
-MERGED = {"ravdess/pepino": LabelsConfig(merge={"calm": "neutral"}, keep=tuple(e for e in EMOTIONS if e != "calm"))}  # type: ignore[misc]
+MERGED = {"ravdess/pepino": LabelMapping(merge={"calm": "neutral"}, keep=tuple(e for e in EMOTIONS if e != "calm"))}  # type: ignore[misc]
 
 Plain = dict[str, Any]
 
@@ -78,7 +78,7 @@ class Writer:
 
     def holdout(self) -> Plain:
         """What `split: {rule: speakers, seed: 42}` draws, the split of the shipped configs."""
-        homes = draw_speakers(self.manifest, SplitConfig())
+        homes = draw_speakers(self.manifest, SplitConfig(), [])
         val, test = (tuple(sorted(speaker for speaker, home in homes.items() if home == name)) for name in ("val", "test"))
         fold = self.fold("1", CORPUS_NAMES, test, val=val)
         return protocol("holdout", "all four corpora, one division", "the split of the shipped configs", "13 % of the speakers", [fold])
@@ -108,7 +108,7 @@ class Writer:
 
     def cross_corpus(self) -> Plain:
         """On the diagonal the speakers of test are those of the hold-out."""
-        homes = draw_speakers(self.manifest, SplitConfig())
+        homes = draw_speakers(self.manifest, SplitConfig(), [])
         folds = []
         for source in CORPUS_NAMES:
             for target in CORPUS_NAMES:
@@ -149,7 +149,7 @@ class Writer:
         corpora: Sequence[str],
         test: Sequence[str],
         val: Sequence[str] | None = None,
-        labels: LabelsConfig | None = None,
+        labels: LabelMapping | None = None,
         published: Plain | None = None,
     ) -> Fold:
         """Without `val` whole training speakers are drawn for it, where a corpus has enough."""
@@ -163,13 +163,13 @@ class Writer:
     def counted(self, facts: Plain, lists: Plain) -> Fold:
         """With the clips that each part has."""
         fold = Fold(**facts, **lists, counts=Counts(train=0, val=0, test=0))
-        split = make_split(self.manifest, fold.split("counted"), fold.labels, self.skipped)
+        split = make_split(self.manifest, fold.split("counted"), fold.labels_config, self.skipped)
         return fold.model_copy(update={"counts": Counts(**{name: len(rows) for name, rows in split.splits.items()})})
 
-    def labels(self, *sides: Iterable[str]) -> LabelsConfig:
+    def labels(self, *sides: Iterable[str]) -> LabelMapping:
         """The classes that every side has in one of its corpora."""
         found = [set().union(*(self.emotions[corpus] for corpus in side)) for side in sides]
-        return LabelsConfig(keep=tuple(emotion for emotion in EMOTIONS if all(emotion in side for side in found)))  # type: ignore[misc]
+        return LabelMapping(keep=tuple(emotion for emotion in EMOTIONS if all(emotion in side for side in found)))  # type: ignore[misc]
 
 
 def draw_val(training: Sequence[str]) -> Iterator[str]:

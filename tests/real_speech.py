@@ -14,7 +14,7 @@ from places import SHARED
 from ser.audio.decode import Audio, read_audio
 from ser.audio.recording import ArrayRecording
 from ser.audio.scan import scan
-from ser.corpora.census import find_corpus_folder
+from ser.corpora.folders import find_corpus_folder
 from ser.errors import AudioError
 from ser.inference.clip_output import Clip
 

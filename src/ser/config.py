@@ -300,7 +300,7 @@ class ProtocolConfig(Config):
         return without_repeats(seeds)
 
 
-class LabelsConfig(Config):
+class LabelMapping(Config):
     """Mapping of the corpora's emotions to the classes of the model."""
 
     merge: dict[Emotion, Emotion] = {}
@@ -321,6 +321,19 @@ class LabelsConfig(Config):
             if target not in self.keep:
                 raise ValueError(f"{source} is merged into {target}, which is not kept")
         return self
+
+    @property
+    def mapping(self) -> "LabelMapping":
+        """The mapping alone, without what a subclass adds."""
+        return LabelMapping(merge=self.merge, keep=self.keep)
+
+
+class LabelsConfig(LabelMapping):
+    """Mapping of the corpora's emotions to the classes of the model."""
+
+    missing: Literal["drop", "error"] = "drop"
+    """Treatment of a class that no clip of the chosen corpora has: `drop` warns and trains without it, `error` stops. Published protocols
+    stop."""
 
 
 class AugmentationsConfig(Config):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ser.audio import recording
 from ser.config import AudioConfig, ExperimentConfig, ProjectConfig, RuntimeConfig
-from ser.corpora.census import Found, Skipped, examine, take_census
+from ser.corpora.census import Found, Skipped, examine, find_files, take_census
 from ser.errors import AudioError
 from ser.evaluation.calibration import Calibration
 from ser.inference.clip_output import Clip, ClipOutput
@@ -57,7 +57,8 @@ class Guess:
 def by_census(path: Path) -> Judgement:
     """What `extract` writes of the one file below its corpus's folder."""
     project = ProjectConfig(raw_dir=str(path.parents[1]), corpora=("savee",))
-    census = take_census(ExperimentConfig(project=project, runtime=RuntimeConfig(workers=1)))
+    config = ExperimentConfig(project=project, runtime=RuntimeConfig(workers=1))
+    census = take_census(find_files(Path(project.raw_dir), project.corpora), config)
     assert len(census.manifest) + len(census.skipped) == 1
     return next(((row.reason, row.detail) for row in census.skipped), tuple(sorted(census.warnings)))
 

@@ -17,11 +17,12 @@ from ser.corpora.census import (
     UNREADABLE_REASONS,
     Census,
     check_census,
-    find_corpus_folder,
+    find_files,
     summary,
     take_census,
     write_skipped,
 )
+from ser.corpora.folders import find_corpus_folder
 from ser.corpora.manifest import read_manifest
 from ser.corpora.registry import CORPORA
 from ser.errors import DataError, LockedError
@@ -42,7 +43,8 @@ def config_of(folder: Path, workers: int = 1, max_unreadable: float = 0.05) -> E
 
 
 def census_of(folder: Path, workers: int = 1) -> Census:
-    census = take_census(config_of(folder, workers))
+    config = config_of(folder, workers)
+    census = take_census(find_files(folder / "raw", config.project.corpora), config)
     for corpus, found in census.found.items():
         used = len(census.manifest.select(corpus=corpus))
         assert found == used + sum(row.corpus == corpus for row in census.skipped)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ser.config import ExperimentConfig, ProjectConfig
-from ser.corpora.census import find_corpus_folder, take_census
+from ser.corpora.census import find_files, take_census
+from ser.corpora.folders import find_corpus_folder
 from ser.corpora.registry import CORPORA
 
 RAW = Path(os.environ.get("SER_REAL_DATA", "data/raw"))
@@ -16,7 +17,7 @@ RAW = Path(os.environ.get("SER_REAL_DATA", "data/raw"))
 @pytest.mark.slow
 @pytest.mark.skipif(not all(find_corpus_folder(RAW, name) for name in CORPORA), reason=f"{RAW} does not hold all four corpora")
 def test_the_real_trees_give_12154_clips_and_8_reasons() -> None:
-    census = take_census(ExperimentConfig(project=ProjectConfig(raw_dir=str(RAW))))
+    census = take_census(find_files(RAW, CORPORA), ExperimentConfig(project=ProjectConfig(raw_dir=str(RAW))))
     assert len(census.manifest) == 12_154
     for corpus in CORPORA.values():
         used = census.manifest.select(corpus=corpus.name)

@@ -3,13 +3,15 @@
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 
 from ser.audio.decode import Audio, audio_hash, read_screened
-from ser.audio.search import find_audio, list_folder
+from ser.audio.search import find_audio
 from ser.config import ExperimentConfig
 from ser.corpora.base import ParsedName
+from ser.corpora.folders import find_corpus_folder, unknown_folders
 from ser.corpora.manifest import Manifest, Utterance
 from ser.corpora.registry import CORPORA
 from ser.errors import AudioError, DataError
@@ -89,13 +91,12 @@ class Census:
     """{warning code: number of used clips}"""
 
 
-def take_census(config: ExperimentConfig) -> Census:
-    """Find, decode, screen and compare all files of the configured corpora.
+def take_census(files: Sequence[Found], config: ExperimentConfig) -> Census:
+    """Decode, screen and compare all files.
 
-    Raises:
-        DataError: no corpus has any audio file, or a folder cannot be listed.
+    Args:
+        files: as of `find_files`.
     """
-    files = find_files(Path(config.project.raw_dir), config.project.corpora)
     results = examine_all(files, config.runtime.workers or available_cores())
     clips = [result for result in results if isinstance(result, Clip)]
     skipped = [result for result in results if isinstance(result, Skipped)]
@@ -111,16 +112,18 @@ def take_census(config: ExperimentConfig) -> Census:
 
 
 def find_files(raw_dir: Path, corpora: Iterable[str]) -> list[Found]:
-    """Find the audio files of each corpus.
+    """Find the audio files of each corpus; warn about absent corpora and about folders that are not read.
 
     Raises:
-        DataError: no corpus has any file.
+        DataError: no corpus has any file, or a folder cannot be listed.
     """
+    for folder in unknown_folders(raw_dir):
+        log.warning("%s is not read: its name is not that of a corpus (%s)", folder, ", ".join(CORPORA))
     files: list[Found] = []
     for name in corpora:
-        folder = find_corpus_folder(raw_dir, name)
-        here = [Found(name, path, folder, raw_dir) for path in find_audio(folder)] if folder else []
+        here = files_of(raw_dir, name)
         if not here:
+            folder = find_corpus_folder(raw_dir, name)
             reason = f"{folder} has no audio files" if folder else f"there is no folder {raw_dir / name}"
             log.warning("%s is left out: %s; to get it: %s", name, reason, CORPORA[name].how_to_get)
         files += here
@@ -128,6 +131,16 @@ def find_files(raw_dir: Path, corpora: Iterable[str]) -> list[Found]:
         layout = ", ".join(f"{raw_dir / name}/{CORPORA[name].example}" for name in corpora)
         raise DataError(f"no audio below {raw_dir}: expected one folder for each corpus, of any depth, like {layout}")
     return files
+
+
+def files_of(raw_dir: Path, name: str) -> list[Found]:
+    """Find the audio files of one corpus.
+
+    Raises:
+        DataError: a folder cannot be listed, or two are of this corpus.
+    """
+    folder = find_corpus_folder(raw_dir, name)
+    return [Found(name, path, folder, raw_dir) for path in find_audio(folder)] if folder else []
 
 
 def examine_all(files: Sequence[Found], workers: int) -> list[Clip | Skipped]:
@@ -160,6 +173,19 @@ def examine(file: Found) -> Clip | Skipped:
     except AudioError as error:
         return Skipped(printable(relative), file.corpus, error.reason, error.detail)
     return Clip(make_utterance(file.corpus, relative, parsed, audio), audio.container, warnings)
+
+
+def manifest_of_names(files: Iterable[Found]) -> Manifest:
+    """Build one row for each id that the names of the files give, without facts about the audio. Names that do not parse are left out."""
+    rows: dict[str, Utterance] = {}
+    for file in files:
+        relative = file.path.relative_to(file.raw_dir).as_posix()
+        with suppress(AudioError):
+            parsed = CORPORA[file.corpus].parse(PurePath(file.path.relative_to(file.folder)))
+            rows[parsed.id] = Utterance(
+                **asdict(parsed), corpus=file.corpus, path=relative, sample_rate=0, channels=0, num_samples=0, duration=0.0, audio_hash=""
+            )
+    return Manifest(rows.values())
 
 
 def make_utterance(corpus: str, path: str, parsed: ParsedName, audio: Audio) -> Utterance:
@@ -272,17 +298,3 @@ def summary(census: Census) -> list[str]:
         speakers = len({utterance.speaker for utterance in used})
         lines.append(f"{name:10}{found:8}{len(used):8}{found - len(used):8}{speakers:10}{hours:8.2f}")
     return lines
-
-
-def find_corpus_folder(raw_dir: Path, name: str) -> Path | None:
-    """Find the folder of a corpus, in any case, or a link to it.
-
-    Raises:
-        DataError: `raw_dir` cannot be listed, or two of its folders differ only in case.
-    """
-    if not raw_dir.is_dir():
-        return None
-    folders = [Path(entry.path) for entry in list_folder(raw_dir) if entry.name.lower() == name and entry.is_dir()]
-    if len(folders) > 1:
-        raise DataError(f"{' and '.join(map(str, folders))} are folders of the same corpus: merge them into one")
-    return folders[0] if folders else None

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.config import LabelsConfig
+from ser.config import LabelMapping
 from ser.emotions import SHARED_EMOTIONS
 from ser.errors import ArtefactError
 from ser.system.tables import iter_table, write_table
@@ -47,10 +47,10 @@ def read_votes(path: Path) -> dict[str, Counts]:
     return votes
 
 
-def on_classes(counts: Counts, classes: Sequence[str], labels: LabelsConfig) -> Counts:
+def on_classes(counts: Counts, classes: Sequence[str], labels: LabelMapping) -> Counts:
     """Convert counts by emotion, (..., 6), to counts by class, (..., C). Merged emotions are added, emotions without a class are dropped.
 
-    >>> on_classes(np.array([5, 1, 2, 0, 0, 3]), ("neutral", "sad", "angry"), LabelsConfig(merge={"disgust": "angry"}))
+    >>> on_classes(np.array([5, 1, 2, 0, 0, 3]), ("neutral", "sad", "angry"), LabelMapping(merge={"disgust": "angry"}))
     array([5, 2, 3])
     """
     merge = {str(source): str(target) for source, target in labels.merge.items()}

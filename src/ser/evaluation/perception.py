@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ser.config import LabelsConfig
+from ser.config import LabelMapping
 from ser.corpora.votes import Votes, on_classes, plurality
 from ser.evaluation.confidence import SMALLEST
 from ser.evaluation.metrics import Counts, FloatArray, Floats, uar, wa
@@ -67,7 +67,7 @@ class Perceived(GroupScores):
     """What listeners reach on the same clips."""
 
 
-def perceived_scores(predictions: Predictions, votes: Votes, labels: LabelsConfig) -> Perceived | None:
+def perceived_scores(predictions: Predictions, votes: Votes, labels: LabelMapping) -> Perceived | None:
     """A model against its listeners.
 
     Args:

@@ -12,15 +12,16 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ser.audio.search import find_audio
 from ser.config import ExperimentConfig
-from ser.corpora.census import find_corpus_folder
+from ser.corpora.census import files_of
+from ser.corpora.folders import unknown_folders
 from ser.corpora.manifest import read_manifest
 from ser.corpora.registry import CORPORA
 from ser.errors import ConfigError, DataError, SerError
 from ser.features.family import Finding
 from ser.features.registry import families_of
 from ser.pipeline import paths
+from ser.pipeline.extract import foresee_split
 from ser.pipeline.stores import frame_bytes
 from ser.splits.split import read_split
 from ser.system.console import print_table
@@ -136,13 +137,28 @@ def corpora(config: ExperimentConfig) -> Iterator[Finding]:
     raw = Path(config.project.raw_dir)
     any_found = False
     for name in config.project.corpora:
-        folder = find_corpus_folder(raw, name)
-        files = find_audio(folder) if folder else []
+        files = files_of(raw, name)
         any_found |= bool(files)
         detail = f"{len(files)} audio files; the whole corpus has {CORPORA[name].num_files}" if files else CORPORA[name].how_to_get
         yield f"corpus {name}", "ok" if files else "note", detail
-    if not any_found:
+    for folder in unknown_folders(raw):
+        yield f"folder {folder.name}", "note", f"not read: it has not the name of a corpus ({', '.join(CORPORA)})"
+    if any_found:
+        yield foreseen(config)
+    else:
         yield "audio", "missing", f"no corpus below {raw}"
+
+
+def foreseen(config: ExperimentConfig) -> Finding:
+    """Whether the corpora that are here can be split as the config asks, by the names of their files."""
+    raw = Path(config.project.raw_dir)
+    files = [file for name in config.project.corpora for file in files_of(raw, name)]
+    try:
+        divided = foresee_split(files, config)
+    except DataError as error:
+        return "split to come", "missing", str(error)
+    sizes = ", ".join(f"{name} {len(entries)}" for name, entries in divided.splits.items())
+    return "split to come", "note" if divided.warnings else "ok", "; ".join([f"{sizes} by the names of the files", *divided.warnings])
 
 
 def earlier_steps(config: ExperimentConfig) -> Iterator[Finding]:

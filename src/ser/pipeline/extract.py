@@ -1,18 +1,30 @@
 """The extract step: data/raw -> manifest.csv, skipped.csv, votes.csv and the split."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
 from ser.config import ExperimentConfig, ProjectConfig
-from ser.corpora.census import Census, Skipped, check_census, find_corpus_folder, summary, take_census, write_skipped
+from ser.corpora.census import (
+    Census,
+    Found,
+    Skipped,
+    check_census,
+    find_files,
+    manifest_of_names,
+    summary,
+    take_census,
+    write_skipped,
+)
+from ser.corpora.folders import find_corpus_folder
 from ser.corpora.licences import short_title
 from ser.corpora.manifest import Manifest, write_manifest
 from ser.corpora.registry import CORPORA
 from ser.corpora.votes import Counts, Votes, write_votes
 from ser.errors import AudioError
 from ser.pipeline import paths
-from ser.splits.split import make_split, write_split
+from ser.splits.certificate import SPLIT_NAMES
+from ser.splits.split import Divided, divide, make_split, write_split
 from ser.system.console import say
 from ser.system.files import exclusive_lock, remove_leftovers
 
@@ -31,9 +43,11 @@ def extract(config: ExperimentConfig) -> Census:
     project = config.project
     with exclusive_lock(paths.lock_file(project)):
         remove_leftovers(paths.split_folder(config))
-        census, votes = index_corpora(config)
-        split = make_split(census.manifest, config.split, config.labels, skipped_ids(census.skipped))
+        files = find_files(Path(project.raw_dir), project.corpora)
+        foresee_split(files, config)
+        census, votes = index_corpora(files, config)
         write_manifest_and_votes(project, census.manifest, votes)
+        split = make_split(census.manifest, config.split, config.labels, skipped_ids(census.skipped))
         write_split(paths.split_folder(config), split)
     counts = ", ".join(f"{name} {len(entries)}" for name, entries in split.splits.items())
     say(f"split {config.split.name} ({split.certificate.kind}): {counts}; {paths.split_folder(config)}")
@@ -43,16 +57,28 @@ def extract(config: ExperimentConfig) -> Census:
 def index(config: ExperimentConfig) -> None:
     """The manifest alone, for whoever brings splits of his own; errors as of `extract`."""
     with exclusive_lock(paths.lock_file(config.project)):
-        census, votes = index_corpora(config)
+        census, votes = index_corpora(find_files(Path(config.project.raw_dir), config.project.corpora), config)
         write_manifest_and_votes(config.project, census.manifest, votes)
 
 
-def index_corpora(config: ExperimentConfig) -> tuple[Census, Votes]:
-    """What is below data/raw. skipped.csv is written in any case, so that it can tell why nothing else was."""
+def foresee_split(files: Sequence[Found], config: ExperimentConfig) -> Divided:
+    """The split that the names of the files allow, before any of them is decoded; screening may take clips out of it.
+
+    Raises:
+        DataError: it is impossible, as of `make_split`.
+    """
+    names = manifest_of_names(files)
+    if not len(names):  # then the screening tells why, file by file
+        return Divided(dict.fromkeys(SPLIT_NAMES, ()), (), ())
+    return divide(names, config.split, config.labels)
+
+
+def index_corpora(files: Sequence[Found], config: ExperimentConfig) -> tuple[Census, Votes]:
+    """What is in these files. skipped.csv is written in any case, so that it can tell why nothing else was."""
     project = config.project
     remove_leftovers(paths.processed(project))
     votes = find_votes(project)  # first, because it is quick: what is wrong with the table is not said after minutes
-    census = take_census(config)
+    census = take_census(files, config)
     write_skipped(paths.skipped_file(project), census.skipped)
     for line in summary(census):
         say(line)

@@ -15,6 +15,7 @@ from ser.corpora.census import find_files
 from ser.errors import SerError
 from ser.features.family import FeatureFamily
 from ser.pipeline import paths
+from ser.pipeline.extract import foresee_split
 from ser.system.console import say
 
 TRIAL_SECONDS = 1.0
@@ -42,7 +43,13 @@ def plan_extract(config: ExperimentConfig) -> list[str]:
     files = find_files(Path(config.project.raw_dir), config.project.corpora)
     counts = {corpus: sum(file.corpus == corpus for file in files) for corpus in config.project.corpora}
     found = ", ".join(f"{corpus} {count}" for corpus, count in counts.items())
-    return [f"decode and screen {len(files)} files ({found}), then split by rule {config.split.rule} into {paths.split_folder(config)}"]
+    divided = foresee_split(files, config)
+    sizes = ", ".join(f"{name} {len(entries)}" for name, entries in divided.splits.items())
+    return [
+        f"decode and screen {len(files)} files ({found}), then split by rule {config.split.rule} into {paths.split_folder(config)}: "
+        f"{sizes}, by the names of the files",
+        *divided.warnings,
+    ]
 
 
 def plan_transform(config: ExperimentConfig) -> Iterator[str]:

@@ -185,7 +185,7 @@ def plan_jobs(protocol: Protocol, config: ExperimentConfig, leaky_too: bool, inc
         part = fold_of_present(fold, manifest, skipped) if incomplete else fold
         try:
             honest = part.split(protocol.split_name(fold))
-            split = make_split(manifest, honest, fold.labels, skipped)
+            split = make_split(manifest, honest, fold.labels_config, skipped)
         except (DataError, ValueError) as error:
             if not incomplete:
                 raise
@@ -196,7 +196,7 @@ def plan_jobs(protocol: Protocol, config: ExperimentConfig, leaky_too: bool, inc
         yield Job(protocol, fold, split, fold_config(protocol, fold, config, honest), leaky=False)
         if leaky_too:
             random = random_split(honest, split, tested)
-            leaky = make_split(manifest, random, fold.labels, skipped)
+            leaky = make_split(manifest, random, fold.labels_config, skipped)
             yield Job(protocol, fold, leaky, fold_config(protocol, fold, config, random), leaky=True)
         tested += len(split.splits["test"])
 
@@ -255,7 +255,7 @@ def fold_config(protocol: Protocol, fold: Fold, config: ExperimentConfig, split:
     return config.model_copy(
         update={
             "split": split,
-            "labels": fold.labels,
+            "labels": fold.labels_config,
             "project": config.project.model_copy(update={"runs_dir": str(results_folder(protocol, config))}),
             "protocol": config.protocol.model_copy(update={"name": protocol.name, "fold": fold.name}),
         }

@@ -14,6 +14,9 @@ MAY_DIFFER = ("project", "protocol", "calibration", "tracking", "runtime")
 """Sections that do not change what is computed, so a run may be resumed under others. The seed is checked apart."""
 
 
+SAME_RESULT = ("labels.missing",)
+"""Keys that change nothing of a run that exists: its certificate holds the classes."""
+
 MAX_VALUE_LENGTH = 200
 """Characters of a value in a message."""
 
@@ -26,7 +29,7 @@ def differences(config: ExperimentConfig, run: Run) -> list[str]:
     """
     stored, current = (flatten(each.model_dump(mode="json")) for each in (stored_config(run), config))
     keys = sorted(stored.keys() | current.keys())
-    compared = [key for key in keys if key.split(".")[0] not in MAY_DIFFER or key == "project.seed"]
+    compared = [key for key in keys if (key.split(".")[0] not in MAY_DIFFER or key == "project.seed") and key not in SAME_RESULT]
     return [contrast(key, stored.get(key), current.get(key)) for key in compared if stored.get(key) != current.get(key)]
 
 

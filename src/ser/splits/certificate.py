@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import ValidationError, field_validator
 
-from ser.config import Config, LabelsConfig, SplitConfig
+from ser.config import Config, LabelMapping, SplitConfig
 from ser.corpora.manifest import Manifest, original_id
 from ser.errors import ArtefactError, LeakageError
 from ser.system.files import digest_json, read_json, write_json
@@ -65,7 +65,7 @@ class Certificate(Config):
     seed: int
     kind: Literal["speaker-disjoint", "sample-disjoint", "none"]
     classes: tuple[str, ...]
-    labels: LabelsConfig
+    labels: LabelMapping
     config_digest: str
     """Of the split and labels configs that the split was made from."""
     splits: dict[str, SplitFacts]
@@ -89,7 +89,7 @@ class Certificate(Config):
         return digest_json(self.model_dump(mode="json", exclude={"statistics"}))
 
 
-def certify(entries: Entries, classes: tuple[str, ...], config: SplitConfig, labels: LabelsConfig, manifest: Manifest) -> Certificate:
+def certify(entries: Entries, classes: tuple[str, ...], config: SplitConfig, labels: LabelMapping, manifest: Manifest) -> Certificate:
     """State the facts of a split. That they keep what the kind declares is the business of `check`."""
     return Certificate(
         name=config.name,
@@ -97,7 +97,7 @@ def certify(entries: Entries, classes: tuple[str, ...], config: SplitConfig, lab
         seed=config.seed,
         kind=config.kind,
         classes=classes,
-        labels=labels,
+        labels=labels.mapping,
         config_digest=config_digest(config, labels),
         splits={name: measure(entries[name], manifest) for name in SPLIT_NAMES},
     )
@@ -116,11 +116,12 @@ def rows_digest(rows: Iterable[Entry]) -> str:
     return digest_json([asdict(row) for row in rows])
 
 
-def config_digest(config: SplitConfig, labels: LabelsConfig) -> str:
-    return digest_json({"split": config.model_dump(mode="json"), "labels": labels.model_dump(mode="json")})
+def config_digest(config: SplitConfig, labels: LabelMapping) -> str:
+    """Of what decides about the rows. What happens to a missing class does not: its rows are the same, or there are none."""
+    return digest_json({"split": config.model_dump(mode="json"), "labels": labels.mapping.model_dump(mode="json")})
 
 
-def made_from(certificate: Certificate, config: SplitConfig, labels: LabelsConfig) -> bool:
+def made_from(certificate: Certificate, config: SplitConfig, labels: LabelMapping) -> bool:
     """Whether a stored split is the one that these configs ask for. If not, the extract step has to run again."""
     return certificate.config_digest == config_digest(config, labels)
 

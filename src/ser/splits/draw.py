@@ -5,7 +5,6 @@ files and on no version of a random generator.
 """
 
 import hashlib
-import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
@@ -13,15 +12,16 @@ from ser.config import SplitConfig
 from ser.corpora.manifest import Utterance
 from ser.splits.certificate import SPLIT_NAMES, Entry
 
-log = logging.getLogger(__name__)
-
-
 Genders = dict[str, list[str]]
 """gender -> speakers of one corpus, in drawing order."""
 
 
-def draw_speakers(utterances: Iterable[Utterance], config: SplitConfig) -> dict[str, str]:
-    """speaker -> split, drawn within each corpus and gender."""
+def draw_speakers(utterances: Iterable[Utterance], config: SplitConfig, warnings: list[str]) -> dict[str, str]:
+    """speaker -> split, drawn within each corpus and gender.
+
+    Args:
+        warnings: takes a sentence for each corpus that has too few speakers for all splits.
+    """
     genders: dict[str, dict[str, str]] = defaultdict(dict)
     for utterance in utterances:
         genders[utterance.corpus].setdefault(utterance.speaker, utterance.gender)
@@ -31,7 +31,7 @@ def draw_speakers(utterances: Iterable[Utterance], config: SplitConfig) -> dict[
         homes |= drawn
         missing = [name for name in SPLIT_NAMES if name not in drawn.values()]
         if missing:
-            log.warning("%s has %d speaker(s): it gives none to %s", corpus, len(gender_of), " and ".join(missing))
+            warnings.append(f"{corpus} has {len(gender_of)} speaker(s): it gives none to {' and '.join(missing)}")
     return homes
 
 

@@ -1,6 +1,5 @@
 """Val and test given as lists of speakers or of utterance ids."""
 
-import logging
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 
@@ -10,8 +9,6 @@ from ser.errors import DataError
 from ser.splits.certificate import Entry
 from ser.wording import examples
 
-log = logging.getLogger(__name__)
-
 
 def explicit_speakers(entries: Iterable[Entry], config: SplitConfig) -> dict[str, str]:
     """speaker -> `val` or `test`, as listed."""
@@ -20,18 +17,24 @@ def explicit_speakers(entries: Iterable[Entry], config: SplitConfig) -> dict[str
     return homes_of(config.val_speakers, config.test_speakers)
 
 
-def explicit_ids(entries: Iterable[Entry], manifest: Manifest, config: SplitConfig, skipped_ids: Collection[str]) -> dict[str, str]:
-    """id -> `val` or `test`, as listed, without those that were screened out or whose emotion or corpus takes no part."""
+def explicit_ids(
+    entries: Iterable[Entry], manifest: Manifest, config: SplitConfig, skipped_ids: Collection[str], warnings: list[str]
+) -> dict[str, str]:
+    """id -> `val` or `test`, as listed, without those that were screened out or whose emotion or corpus takes no part.
+
+    Args:
+        warnings: takes a sentence about each of these two.
+    """
     homes = homes_of(config.val_ids, config.test_ids)
     skipped = set(skipped_ids)
     screened = [i for i in homes if i not in manifest and i in skipped]
     refuse_unknown("id", [i for i in homes if i not in manifest and i not in skipped], {utterance.id for utterance in manifest})
     if screened:
-        log.warning("%d listed id(s) were screened out and take no part: %s", len(screened), examples(screened))
+        warnings.append(f"{len(screened)} listed id(s) were screened out and take no part: {examples(screened)}")
     kept = {entry.id for entry in entries}
     others = [i for i in homes if i in manifest and i not in kept]
     if others:
-        log.warning("%d listed id(s) have another emotion or corpus and take no part: %s", len(others), examples(others))
+        warnings.append(f"{len(others)} listed id(s) have another emotion or corpus and take no part: {examples(others)}")
     return {i: home for i, home in homes.items() if i in kept}
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from ser.config import Config, Corpus, LabelsConfig, SplitConfig
+from ser.config import Config, Corpus, LabelMapping, LabelsConfig, SplitConfig
 from ser.config_file import suggestion
 from ser.corpora.registry import CORPORA
 from ser.errors import ArtefactError, ConfigError
@@ -46,7 +46,7 @@ class Fold(Config):
 
     name: str
     corpora: tuple[Corpus, ...]
-    labels: LabelsConfig
+    labels: LabelMapping
     val_speakers: tuple[str, ...] = ()
     test_speakers: tuple[str, ...] = ()
     val_ids: tuple[str, ...] = ()
@@ -70,6 +70,11 @@ class Fold(Config):
         """With a speaker who trains, of the complete corpora."""
         held_out = {*self.val_speakers, *self.test_speakers}
         return {corpus for corpus in self.corpora if any(f"{corpus}/{name}" not in held_out for name in CORPORA[corpus].speakers)}
+
+    @property
+    def labels_config(self) -> LabelsConfig:
+        """A score over other classes is no score of the protocol: a class that is missing is an error."""
+        return LabelsConfig(merge=self.labels.merge, keep=self.labels.keep, missing="error")
 
     def split(self, name: str) -> SplitConfig:
         """As a split of this name. Lists of clips promise nothing about speakers."""

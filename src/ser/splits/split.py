@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from ser.config import LabelsConfig, SplitConfig
@@ -13,6 +13,7 @@ from ser.splits.checks import check
 from ser.splits.draw import draw_speakers, draw_utterances
 from ser.splits.explicit import explicit_ids, explicit_speakers
 from ser.system.tables import read_table, write_table
+from ser.wording import examples, join_words
 
 log = logging.getLogger(__name__)
 
@@ -43,19 +44,61 @@ def make_split(manifest: Manifest, config: SplitConfig, labels: LabelsConfig, sk
             counts them. Any other unknown id is an error.
 
     Raises:
-        DataError: nothing to split, an unknown corpus, speaker or id, an empty train or test, fewer than two classes, or a class
-            without a clip in train.
+        DataError: nothing to split, an unknown corpus, speaker or id, an empty train or test, fewer than two classes, a class without a
+            clip in train, or one without any clip where `labels.missing` is `error`.
         LeakageError: the result is not what `config.kind` declares.
     """
-    classes = classes_of(labels)
-    entries = take_part(manifest, config, labels, classes)
-    homes = assign(entries, manifest, config, skipped_ids)
+    divided = divide(manifest, config, labels, skipped_ids)
+    for warning in divided.warnings:
+        log.warning("%s", warning)
+    certificate = certify(divided.splits, divided.classes, config, labels, manifest)
+    check(certificate, divided.splits, manifest)
+    return Split(divided.splits, divided.classes, certificate)
+
+
+@dataclass(frozen=True)
+class Divided:
+    """A split before it is certified."""
+
+    splits: Entries
+    classes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    """What a reader of its scores should know."""
+
+
+def divide(manifest: Manifest, config: SplitConfig, labels: LabelsConfig, skipped_ids: Collection[str] = ()) -> Divided:
+    """The division alone. It needs the names of the clips, not their audio, so that it can be tried before anything is decoded.
+
+    Raises:
+        DataError: as of `make_split`.
+    """
+    warnings: list[str] = []
+    classes, entries = present_classes(take_part(manifest, config, labels, classes_of(labels)), labels, warnings)
+    homes = assign(entries, manifest, config, skipped_ids, warnings)
     splits = {name: tuple(entry for entry in entries if homes.get(entry.id, "train") == name) for name in SPLIT_NAMES}
-    check_sizes(splits, config)
-    check_classes(splits, classes)
-    certificate = certify(splits, classes, config, labels, manifest)
-    check(certificate, splits, manifest)
-    return Split(splits, classes, certificate)
+    check_sizes(splits, config, warnings)
+    check_classes(splits, classes, warnings)
+    return Divided(splits, classes, tuple(warnings))
+
+
+def present_classes(entries: list[Entry], labels: LabelsConfig, warnings: list[str]) -> tuple[tuple[str, ...], list[Entry]]:
+    """The classes that have clips, and the entries with labels that index these.
+
+    Raises:
+        DataError: a class has none and `labels.missing` is `error`, or fewer than two have any.
+    """
+    wanted, found = classes_of(labels), {entry.emotion for entry in entries}
+    missing = [emotion for emotion in wanted if emotion not in found]
+    if not missing:
+        return wanted, entries
+    lack = f"no clip of {join_words(missing)} in {join_words(sorted({entry.corpus for entry in entries}))}"
+    if labels.missing == "error":
+        raise DataError(f"{lack}: take the class out of labels.keep, add a corpus that has it, or set labels.missing to drop")
+    classes = tuple(emotion for emotion in wanted if emotion in found)
+    if len(classes) < 2:
+        raise DataError(f"{lack}: only {classes[0]} is left, and a recogniser needs at least two classes; add a corpus")
+    warnings.append(f"{lack}: the model is trained on the other {len(classes)} classes")
+    return classes, [replace(entry, label=classes.index(entry.emotion)) for entry in entries]
 
 
 def classes_of(labels: LabelsConfig) -> tuple[str, ...]:
@@ -85,38 +128,55 @@ def take_part(manifest: Manifest, config: SplitConfig, labels: LabelsConfig, cla
     return entries
 
 
-def assign(entries: Sequence[Entry], manifest: Manifest, config: SplitConfig, skipped_ids: Collection[str]) -> dict[str, str]:
+def assign(
+    entries: Sequence[Entry], manifest: Manifest, config: SplitConfig, skipped_ids: Collection[str], warnings: list[str]
+) -> dict[str, str]:
     """id -> `val` or `test` (or `train`, which every id that is not named gets)."""
     if config.rule == "explicit-ids":
-        return explicit_ids(entries, manifest, config, skipped_ids)
+        return explicit_ids(entries, manifest, config, skipped_ids, warnings)
     if config.rule == "random":
         return draw_utterances(entries, config)
     if config.rule == "explicit-speakers":
         speakers = explicit_speakers(entries, config)
     else:
-        speakers = draw_speakers([manifest[entry.id] for entry in entries], config)
+        speakers = draw_speakers([manifest[entry.id] for entry in entries], config, warnings)
     return {entry.id: speakers.get(entry.speaker, "train") for entry in entries}
 
 
-def check_sizes(splits: Entries, config: SplitConfig) -> None:
+def check_sizes(splits: Entries, config: SplitConfig, warnings: list[str]) -> None:
     """Train and test are never empty; an empty val is worth a warning."""
-    speakers = {entry.speaker for rows in splits.values() for entry in rows}
+    speakers = sorted({entry.speaker for rows in splits.values() for entry in rows})
     for name in ("train", "test"):
         if not splits[name]:
-            raise DataError(f"split {config.name!r} (rule {config.rule}) leaves {name} empty: {len(speakers)} speaker(s) take part")
+            raise DataError(f"split {config.name!r} (rule {config.rule}) leaves {name} empty: {way_out(splits, config, speakers)}")
     if not splits["val"]:
-        log.warning("split %r leaves val empty: epochs and other choices cannot come from it", config.name)
+        warnings.append(f"split {config.name!r} leaves val empty: epochs and other choices cannot come from it")
 
 
-def check_classes(splits: Entries, classes: tuple[str, ...]) -> None:
+def way_out(splits: Entries, config: SplitConfig, speakers: Sequence[str]) -> str:
+    """Why train or test is empty, and what to do."""
+    if config.rule == "random":
+        return f"{sum(map(len, splits.values()))} clips are too few; add recordings"
+    if config.rule == "speakers":
+        return (
+            f"no corpus here has two speakers ({examples(speakers)}), and none may be on both sides; add speakers, or divide the clips "
+            "without regard to speakers (--set split.rule=random --set split.kind=sample-disjoint; its score holds for known voices only)"
+        )
+    return f"{len(speakers)} speaker(s) take part; change the lists of the split"
+
+
+def check_classes(splits: Entries, classes: tuple[str, ...], warnings: list[str]) -> None:
     """Every class has clips in train; where val or test lacks one, their scores say nothing about it."""
     for name in SPLIT_NAMES:
         present = {entry.label for entry in splits[name]}
         absent = [emotion for label, emotion in enumerate(classes) if label not in present]
         if name == "train" and absent:
-            raise DataError(f"train has no clip of {', '.join(absent)}: take the class out of labels.keep, or add a corpus that has it")
+            raise DataError(
+                f"train has no clip of {', '.join(absent)}, but val or test has: take the class out of labels.keep, add a corpus that has "
+                "it, or divide otherwise (split.seed)"
+            )
         if absent and splits[name]:
-            log.warning("%s has no clip of %s", name, ", ".join(absent))
+            warnings.append(f"{name} has no clip of {', '.join(absent)}")
 
 
 def write_split(folder: Path, split: Split) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.config import LabelsConfig
+from ser.config import LabelMapping
 from ser.corpora.manifest import original_id
 from ser.corpora.votes import HEARD, Votes, on_classes
 from ser.splits.certificate import Entry
 
 
-def vote_targets(entries: Iterable[Entry], votes: Votes, classes: Sequence[str], labels: LabelsConfig) -> NDArray[np.float32]:
+def vote_targets(entries: Iterable[Entry], votes: Votes, classes: Sequence[str], labels: LabelMapping) -> NDArray[np.float32]:
     """What to learn, (n, C): the shares of the answers, of altered copies those of their original.
 
     A clip without votes, or whose votes all fell on emotions without a class, keeps its label.
