@@ -282,6 +282,7 @@ def test_a_dry_run_counts_and_writes_nothing(prepared: Workspace, ser: Ser) -> N
     assert everything(prepared.root) == before
     lines = {line.split()[0]: line for line in answer.out.splitlines()}
     assert "252 files (crema 72, ravdess 96, savee 56, tess 28)" in lines["extract"]
+    assert "by the names of the files train 126, val 42, test 84" in lines["extract"]
     assert "252 clips stored, 0 to compute in 0 shards" in lines["transform"]
     assert "train 126, val 42, test 84 utterances, none missing" in lines["load"]
     assert "126 clips an epoch in batches of 16, at most 3 epochs; then one reading of 84 test clips" in lines["train"]

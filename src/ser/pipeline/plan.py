@@ -45,11 +45,8 @@ def plan_extract(config: ExperimentConfig) -> list[str]:
     found = ", ".join(f"{corpus} {count}" for corpus, count in counts.items())
     divided = foresee_split(files, config)
     sizes = ", ".join(f"{name} {len(entries)}" for name, entries in divided.splits.items())
-    return [
-        f"decode and screen {len(files)} files ({found}), then split by rule {config.split.rule} into {paths.split_folder(config)}: "
-        f"{sizes}, by the names of the files",
-        *divided.warnings,
-    ]
+    work = f"decode and screen {len(files)} files ({found}), then split by rule {config.split.rule} into {paths.split_folder(config)}"
+    return ["; ".join([work, f"by the names of the files {sizes}", *divided.warnings])]
 
 
 def plan_transform(config: ExperimentConfig) -> Iterator[str]:
