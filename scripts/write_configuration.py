@@ -99,10 +99,11 @@ def model_of(field: FieldInfo) -> type[BaseModel]:
 
 
 def field_docs(model: type) -> dict[str, str]:
-    """The text under each field of a class, on one line."""
+    """The text under each field of a class and of the classes of this program that it extends, on one line."""
+    inherited = [field_docs(base) for base in model.__bases__ if base.__module__.startswith("ser.")]
     (definition,) = ast.parse(inspect.getsource(model)).body
     assert isinstance(definition, ast.ClassDef)
-    found = {}
+    found = {key: text for texts in inherited for key, text in texts.items()}
     for field, text in zip(definition.body, definition.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
             assert isinstance(field.target, ast.Name)

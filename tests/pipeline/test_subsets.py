@@ -72,6 +72,14 @@ def test_a_missing_class_is_an_error_where_the_config_says_so_before_anything_is
         space.run("extract", "labels.missing=error")
 
 
+def test_a_split_that_left_a_class_out_is_not_loaded_where_that_is_an_error(tmp_path: Path, raw: Path) -> None:
+    space = below(tmp_path, raw, ("tess",))
+    space.run("extract,transform,load")
+    with pytest.raises(DataError, match=r"the split 'default' has no clip of calm: take the class out of labels.keep"):
+        space.run("load", "labels.missing=error")
+    space.run("load")
+
+
 def test_published_protocols_take_no_fewer_classes() -> None:
     folds = [fold for protocol in read_protocols().values() for fold in protocol.folds]
     assert {fold.labels_config.missing for fold in folds} == {"error"}

@@ -20,12 +20,12 @@ from ser.pipeline import paths
 from ser.pipeline.stores import store_folders
 from ser.splits.certificate import SPLIT_NAMES, Entry, Statistic, made_from, make_statistic, write_certificate
 from ser.splits.checks import record_statistic
-from ser.splits.split import CERTIFICATE_FILE, Split, read_split
+from ser.splits.split import CERTIFICATE_FILE, Split, classes_of, read_split
 from ser.system.console import print_table, say
 from ser.system.files import digest_json, exclusive_lock, read_json, remove_leftovers, write_json
 from ser.training.batches import SpeechDataset
 from ser.training.targets import vote_targets
-from ser.wording import examples
+from ser.wording import examples, join_words
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,25 @@ def open_all(config: ExperimentConfig) -> tuple[Split, FeatureSource]:
     if not made_from(split.certificate, config.split, config.labels):
         folder = paths.split_folder(config)
         raise DataError(f"{folder} was made from another split or labels config: run the extract step, or change split.name")
+    refuse_dropped(split, config)
     folders = store_folders(config, config.model.features)
     source = FeatureSource({name: Stores([FeatureStore.open(folder) for folder in group]) for name, group in folders.items()})
     refuse_missing(config, split, manifest, source)
     return split, source
+
+
+def refuse_dropped(split: Split, config: ExperimentConfig) -> None:
+    """An earlier extract may have left classes out, under another `labels.missing`: the rows are the same, so the certificate holds.
+
+    Raises:
+        DataError: it did, and `labels.missing` is `error`.
+    """
+    dropped = [emotion for emotion in classes_of(config.labels) if emotion not in split.classes]
+    if dropped and config.labels.missing == "error":
+        raise DataError(
+            f"the split {split.certificate.name!r} has no clip of {join_words(dropped)}: take the class out of labels.keep, add a corpus "
+            "that has it and run the extract step, or set labels.missing to drop"
+        )
 
 
 def refuse_missing(config: ExperimentConfig, split: Split, manifest: Manifest, source: FeatureSource) -> None:
