@@ -144,7 +144,7 @@ def test_the_test_sides_are_those_that_were_published(name: str) -> None:
 def test_the_holdout_is_the_split_of_the_shipped_configs() -> None:
     (fold,) = PROTOCOLS["holdout"].folds
     manifest = read_manifest(PROCESSED / "manifest.csv")
-    drawn = make_split(manifest, SplitConfig(), fold.labels)
+    drawn = make_split(manifest, SplitConfig(), fold.labels_config)
     assert {name: len(rows) for name, rows in drawn.splits.items()} == fold.counts.model_dump()
     assert drawn.certificate.splits["test"].speakers == fold.test_speakers
 

@@ -117,8 +117,8 @@ def find_files(raw_dir: Path, corpora: Iterable[str]) -> list[Found]:
     Raises:
         DataError: no corpus has any file, or a folder cannot be listed.
     """
-    for folder in unknown_folders(raw_dir):
-        log.warning("%s is not read: its name is not that of a corpus (%s)", folder, ", ".join(CORPORA))
+    for unknown in unknown_folders(raw_dir):
+        log.warning("%s is not read: its name is not that of a corpus (%s)", unknown, ", ".join(CORPORA))
     files: list[Found] = []
     for name in corpora:
         here = files_of(raw_dir, name)
