@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from conftest import Ser
 from ser.audio.search import find_audio
 from ser.config import ExperimentConfig, LabelsConfig, ProjectConfig, RuntimeConfig
 from ser.corpora.census import (
@@ -312,3 +313,11 @@ def test_the_summary_counts_each_corpus(four: Path) -> None:
 
 def test_the_reasons_of_damage_are_known_reasons() -> None:
     assert set(SKIP_REASONS) >= UNREADABLE_REASONS
+
+
+def test_without_any_corpus_there_is_one_line_and_nothing_is_left(tmp_path: Path, ser: Ser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = ser("--config", "spectral_crnn.yaml", "--steps", "extract", "--set", "augmentations.copies=0")
+    assert (answer.code, answer.err.count("\n")) == (3, 1)
+    assert answer.err.startswith("ser: no audio below data/raw: expected one folder for each corpus (crema, ravdess, savee, tess)")
+    assert not list(tmp_path.iterdir())

@@ -1,10 +1,12 @@
 """Atomic writing and the lock, against other processes."""
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -166,6 +168,58 @@ def test_a_lock_is_free_again_after_its_block_even_after_an_error(tmp_path: Path
     with pytest.raises(ZeroDivisionError), exclusive_lock(tmp_path / "lock"):
         raise ZeroDivisionError
     with exclusive_lock(tmp_path / "lock"):
+        pass
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_lock_leaves_neither_its_file_nor_empty_folders(tmp_path: Path, fails: bool) -> None:
+    with suppress(ZeroDivisionError), exclusive_lock(tmp_path / "new/folder/.lock"):
+        if fails:
+            raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "old").mkdir()
+    with exclusive_lock(tmp_path / "old/.lock"), exclusive_lock(tmp_path / "new/.lock"):
+        (tmp_path / "new/result").touch()
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["new", "new/result", "old"]
+
+
+def test_who_opened_a_lock_that_its_owner_then_removed_takes_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a third process could lock the file of that name, and both would write."""
+    path, flock, calls = tmp_path / ".lock", fcntl.flock, iter([True])
+
+    def late(file: IO[str], operation: int) -> None:
+        if next(calls, False):
+            path.unlink()  # as the owner does when it ends
+        flock(file, operation)
+
+    monkeypatch.setattr("ser.system.files.fcntl.flock", late)
+    with exclusive_lock(path):
+        assert path.read_text() == str(os.getpid())
+        with pytest.raises(LockedError), exclusive_lock(path):
+            pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_a_warning_that_names_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("ser.system.files.fcntl.flock", refuse)
+    with exclusive_lock(tmp_path / "store/.lock"):
+        pass
+    assert caplog.messages == [
+        f"{tmp_path / 'store'}: this file system has no locks ({os.strerror(number)}): make sure that no other process writes there"
+    ]
+
+
+def test_another_error_of_a_lock_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("ser.system.files.fcntl.flock", refuse)
+    with pytest.raises(OSError, match="Input/output error"), exclusive_lock(tmp_path / ".lock"):
         pass
 
 

@@ -112,7 +112,7 @@ def manifest_here(config: ExperimentConfig) -> Manifest | None:
     try:
         return read_manifest(paths.manifest_file(config.project))
     except DataError as error:
-        log.warning("no recordings: %s", error)
+        log.warning("no recordings: %s (from another folder: --set project.processed_dir=FOLDER and project.raw_dir=FOLDER)", error)
         return None
 
 

@@ -109,8 +109,8 @@ def visualize(  # noqa: PLR0913 - the options of the command
     if previews:
         figures["augmented"] = copies_figure(copies_title(config, subject), list(copies(config, subject, previews)))
     written = write_figures(config, subject, figures) if save else []
-    if show and not open_windows(list(figures.values())):
-        say("there is no display to open a window on" + ("" if save else ": --save writes the figures to files"))
+    if show and not open_windows(list(figures.values())) and not save:
+        say("there is no display to open a window on: --save writes the figures to files")
     return written
 
 

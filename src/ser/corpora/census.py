@@ -120,16 +120,21 @@ def find_files(raw_dir: Path, corpora: Iterable[str]) -> list[Found]:
     for unknown in unknown_folders(raw_dir):
         log.warning("%s is not read: its name is not that of a corpus (%s)", unknown, ", ".join(CORPORA))
     files: list[Found] = []
+    absent: list[tuple[str, str]] = []
     for name in corpora:
         here = files_of(raw_dir, name)
         if not here:
             folder = find_corpus_folder(raw_dir, name)
             reason = f"{folder} has no audio files" if folder else f"there is no folder {raw_dir / name}"
-            log.warning("%s is left out: %s; to get it: %s", name, reason, CORPORA[name].how_to_get)
+            absent.append((name, reason))
         files += here
     if not files:
-        layout = ", ".join(f"{raw_dir / name}/{CORPORA[name].example}" for name in corpora)
-        raise DataError(f"no audio below {raw_dir}: expected one folder for each corpus, of any depth, like {layout}")
+        names = list(corpora)
+        layout = f"{raw_dir / names[0]}/{CORPORA[names[0]].example}"
+        known = f"one folder for each corpus ({', '.join(names)}), with files at any depth, such as {layout}"
+        raise DataError(f"no audio below {raw_dir}: expected {known}; the doctor step lists where to get each")
+    for name, reason in absent:
+        log.warning("%s is left out: %s; to get it: %s", name, reason, CORPORA[name].how_to_get)
     return files
 
 

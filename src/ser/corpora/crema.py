@@ -27,8 +27,8 @@ CREMA = Corpus(
     ),
     url=URL,
     how_to_get=(
-        "a zip of the repository holds git-LFS pointers instead of audio: install git-lfs, "
-        "git clone https://github.com/CheyneyComputerScience/CREMA-D, run git lfs pull inside, and take its folder AudioWAV"
+        "install git-lfs, run git clone https://github.com/CheyneyComputerScience/CREMA-D and git lfs pull inside, and take its folder "
+        "AudioWAV (a zip of the repository has no audio, only pointers to it)"
     ),
     example=EXAMPLE,
     example_meaning="actor 1001 says 'Don't forget a jacket' angrily; the level of intensity is not specified (XX)",

@@ -1,8 +1,10 @@
 """Atomic file writes, checksums and locks. If the process is killed during a write, the old file or the new one is left, never a part."""
 
+import errno
 import fcntl
 import hashlib
 import json
+import logging
 import math
 import os
 from collections.abc import Iterator
@@ -12,6 +14,11 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from ser.errors import ArtefactError, ConfigError, LockedError
+
+log = logging.getLogger(__name__)
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""Errors of a file system without locks."""
 
 
 @contextmanager
@@ -125,21 +132,50 @@ def sha256_file(path: Path) -> str:
 
 @contextmanager
 def exclusive_lock(path: Path) -> Iterator[None]:
-    """Hold a lock on `path` during the block. The kernel releases the lock when its owner ends, so a stale file never blocks a later run.
+    """Hold a lock on `path` during the block; afterwards the file is gone, and with it folders that were made for it and are empty. The
+    kernel releases the lock when its owner ends, so a stale file never blocks a later run.
 
     Raises:
         LockedError: another process holds it; the message names the process.
     """
+    made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise LockedError(
-                f"{path.parent} is being written by process {file.read().strip() or 'unknown'}; try again when it has ended"
-            ) from None
+    with locked(path) as file:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                path.unlink()  # while the lock is held: who has opened this file meanwhile sees that it is another one
+                for folder in made:
+                    folder.rmdir()
+
+
+def locked(path: Path) -> IO[str]:
+    """The opened file, locked. Errors as of `exclusive_lock`."""
+    while True:
+        file = path.open("a+")
+        try:
+            flock(file, path.parent)
+            if os.path.exists(path) and os.path.samestat(os.fstat(file.fileno()), os.stat(path)):  # noqa: PTH110, PTH116
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # the former owner has just removed it
+
+
+def flock(file: IO[str], folder: Path) -> None:
+    """Errors as of `exclusive_lock`. Some network file systems have no locks; there a warning is all."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        owner = file.read().strip() or "unknown"
+        raise LockedError(f"{folder} is being written by process {owner}; try again when it has ended") from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        log.warning("%s: this file system has no locks (%s): make sure that no other process writes there", folder, error.strerror)
