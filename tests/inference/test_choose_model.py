@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ser.errors import ConfigError
 from ser.export.onnx_file import export_run
 from ser.inference.choose_model import choose_model
 from ser.inference.options import PredictOptions
@@ -76,3 +77,9 @@ def test_the_weights_are_told_without_loading_the_model(exported: Path, finished
     assert weights_of(exported) == read_json(finished.metrics)["weights"]
     assert weights_of(finished.best) is None
     assert weights_of(tmp_path) is None
+
+
+def test_the_run_of_the_demo_is_named_where_there_is_no_other(here: Path) -> None:
+    shutil.move(here / RUN, here / "demo" / RUN)
+    with pytest.raises(ConfigError, match=r"no finished run in ./runs: to use the run of `ser demo`, add --model demo/runs/mine$"):
+        choose_model(PredictOptions())

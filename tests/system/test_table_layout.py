@@ -18,6 +18,7 @@ def test_every_word_is_whole_and_every_line_fits(table: list[list[str]], width: 
         assert word in shown
     longest = max((len(word) for row in table for cell in row for word in cell.split()), default=0)
     assert max(map(len, lines), default=0) <= max(width, longest + 3)
+    assert all(line == line.rstrip() for line in lines)
 
 
 def test_a_narrow_table_is_a_list_of_records() -> None:
@@ -31,3 +32,8 @@ def test_a_narrow_table_is_a_list_of_records() -> None:
 def test_text_columns_are_narrowed_before_it_comes_to_that() -> None:
     lines = table_lines(("what", "n"), [("three short words", "10")], 1, 16)
     assert lines == ["what           n", "------------  --", "three short   10", "words"]
+
+
+def test_a_url_in_the_last_column_stands_over_the_edge() -> None:
+    lines = table_lines(("what", "state", "detail"), [("corpus", "note", "see https://example.org/a/long/address/of/a/page here")], 3, 40)
+    assert lines[2:] == ["corpus  note   see", "               https://example.org/a/long/address/of/a/page", "               here"]

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 GAP = "  "
 """Between two columns."""
 
+OVERHANGING = 24
+"""Columns that the last column has at least, if it is text: a longer word in it, such as a URL, stands over the right edge."""
+
 Cells = Sequence[str]
 
 
@@ -18,7 +21,10 @@ def table_lines(header: Cells, rows: Sequence[Cells], text_columns: int, width: 
     a.wav  1.5
     """
     columns = list(zip(header, *rows, strict=True))
-    widths = fit([max(1, *map(len, column)) for column in columns], [max(1, *map(longest_word, column)) for column in columns], width)
+    least = [max(1, *map(longest_word, column)) for column in columns]
+    if text_columns == len(header):
+        least[-1] = min(least[-1], OVERHANGING)
+    widths = fit([max(1, *map(len, column)) for column in columns], least, width)
     if widths is None:
         return list(record_lines(header, rows, width))
     rule = GAP.join("-" * number for number in widths)
