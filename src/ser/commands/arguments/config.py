@@ -36,7 +36,7 @@ def config_show(
 
     Examples:
       ser config show spectral_crnn.yaml
-      ser config show runs/NAME --set train.epochs=40 > mine.yaml
+      ser config show runs/NAME --epochs 40 > mine.yaml
     """
     with exit_codes():
         from ser.commands.config import show_config
