@@ -15,7 +15,7 @@ from write_reference import write_reference  # noqa: E402 - the scripts are no p
 
 write_reference(HERE / "_generated")
 WORKSPACE.mkdir(parents=True, exist_ok=True)
-os.environ |= {"SER_TUTORIALS": str(WORKSPACE), "COLUMNS": "100", "NO_COLOR": "1", "PYTHONWARNINGS": "ignore"}
+os.environ |= {"SER_TUTORIALS": str(WORKSPACE), "COLUMNS": "76", "NO_COLOR": "1", "PYTHONWARNINGS": "ignore"}
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 project = "ser"
@@ -40,9 +40,9 @@ nb_merge_streams = True
 
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
-autodoc_mock_imports: list[str] = []
 default_role = "code"  # as in Markdown: docstrings put names between single backticks
 highlight_language = "none"
+smartquotes = False  # -- begins an option
 
 html_theme = "furo"
 html_title = f"ser {release}"

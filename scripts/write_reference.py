@@ -48,15 +48,26 @@ def command_page(command: TyperCommand | TyperGroup, name: str) -> Iterator[str]
 
 
 def prose(text: str | None) -> str:
-    """Help as Markdown: paragraphs stay, what is set in columns stays as it is, and nothing is read as markup."""
-    paragraphs = (text or "").replace("\b\n", "\b").split("\n\n")
-    return "\n\n".join(paragraph_of(part) for part in paragraphs)
+    """Help as Markdown: an indented list of commands becomes a block of code, and nothing else is read as markup."""
+    return "\n\n".join(paragraph_of(part) for part in (text or "").split("\n\n"))
 
 
 def paragraph_of(text: str) -> str:
-    if text.startswith("\b"):
-        return f"```text\n{text.removeprefix(chr(8))}\n```"
-    return re.sub(r"(?<!`)([<>\[\]*_])(?![^`]*`)", r"\\\1", text)
+    lines = text.splitlines()
+    commands = [line.strip() for line in lines if line.startswith("  ")]
+    words = escaped("\n".join(line for line in lines if not line.startswith("  ")))
+    return f"{words}\n\n```text\n{chr(10).join(commands)}\n```" if commands else words
+
+
+def escaped(text: str) -> str:
+    """Signs that Markdown would take for its own, outside of code.
+
+    >>> print(escaped("`a_b` and MODEL_CARD.md"))
+    `a_b` and MODEL\\_CARD.md
+    """
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"([<>\[\]*_])", r"\\\1", part) for part in parts[::2]]
+    return "`".join(parts)
 
 
 def cell(text: str) -> str:
