@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -167,26 +168,79 @@ def test_samples_need_a_rate(finished: Run) -> None:
         load(finished.folder).predict(np.zeros(RATE))
 
 
+class Upload:
+    """As of a web framework: its `read` is a coroutine."""
+
+    async def read(self, size: int = -1) -> bytes:
+        return b"RIFF"
+
+
+class TextReader:
+    def read(self, size: int = -1) -> str:
+        return "RIFF"
+
+
+class Nonblocking:
+    def read(self, size: int = -1) -> None:
+        return None
+
+
 @pytest.mark.parametrize(
     ("audio", "rate", "words"),
     [
-        ([0.1, 0.2], RATE, "no recording but list"),
-        (b"RIFF", None, "no recording but bytes"),
-        (None, None, "no recording but NoneType"),
-        (io.StringIO("RIFF"), None, "no recording but StringIO"),
-        (io.BytesIO(b"RIFF"), RATE, "a file tells its own"),
-        ("a.wav", RATE, "a file tells its own"),
-        (Path("a.wav"), RATE, "a file tells its own"),
+        ([0.1, 0.2], RATE, "list is not a recording: give several paths to predict_many"),
+        ((RATE, tone(1, 200)), None, "two arguments"),
+        ({"array": tone(1, 200), "sampling_rate": RATE}, None, "two arguments"),
+        (torch.zeros(RATE), RATE, "Tensor is not a recording: .*numpy"),
+        (b"RIFF", None, r"bytes is not a recording: .*BytesIO"),
+        (None, None, "NoneType is not a recording"),
+        (io.StringIO("RIFF"), None, 'StringIO is not a recording: .*"rb"'),
+        (Upload(), None, "Upload is not a recording: .*asynchronous"),
+        (TextReader(), None, "TextReader returned str"),
+        (Nonblocking(), None, "Nonblocking returned NoneType"),
+        (io.BytesIO(b"RIFF"), RATE, "read from the file"),
+        ("a.wav", RATE, "read from the file"),
+        (Path("a.wav"), RATE, "read from the file"),
+        (np.ma.masked_array(tone(1, 200), tone(1, 200) > 0.2), RATE, "filled"),
+        (tone(1, 200), None, "sample_rate"),
+        (tone(1, 200), "16000", "'16000' is not a whole number of hertz"),
+        (tone(1, 200), float("nan"), "nan is not a whole number"),
+        (tone(1, 200), float("inf"), "inf is not a whole number"),
+        (tone(1, 200), 44100.5, "44100.5 is not a whole number"),
+        (tone(1, 200), True, "True is not a whole number"),
     ],
 )
-def test_what_is_no_recording_is_told(audio: Any, rate: int | None, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        Predictor(Pitch()).predict(audio, rate)
+def test_an_argument_that_is_not_accepted_gets_advice(audio: Any, rate: Any, words: str) -> None:
+    for method in (Predictor(Pitch()).predict, Predictor(Pitch()).embed):
+        with pytest.raises(ValueError, match=words):
+            method(audio, rate)
+
+
+@pytest.mark.parametrize("rate", [RATE, float(RATE), np.int64(RATE), np.float32(RATE)])
+def test_a_rate_is_any_whole_number(rate: Any) -> None:
+    assert Predictor(Pitch()).predict(tone(1, 200), rate).emotion == "low"
+
+
+@dataclass
+class OwnPath:
+    """A path of some other library."""
+
+    path: str
+
+    def __fspath__(self) -> str:
+        return self.path
+
+
+def test_every_spelling_of_a_path_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(tmp_path / "clip.wav", tone(1, 200), RATE)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    spellings: list[Any] = [str(tmp_path / "clip.wav"), tmp_path / "clip.wav", OwnPath(str(tmp_path / "clip.wav")), "~/clip.wav"]
+    assert {Predictor(Pitch()).predict(path).emotion for path in spellings} == {"low"}
 
 
 def test_a_text_file_is_no_stream_of_bytes(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"RIFF\xff")
-    with (tmp_path / "a.wav").open(encoding="utf-8") as stream, pytest.raises(ValueError, match="give a path, a stream of bytes"):
+    with (tmp_path / "a.wav").open(encoding="utf-8") as stream, pytest.raises(ValueError, match="opened as text"):
         Predictor(Pitch()).predict(stream)  # type: ignore[arg-type]
 
 
@@ -458,7 +512,7 @@ def test_the_package_offers_it_and_nothing_else() -> None:
     assert ser.Predictor is Predictor
     assert ser.Prediction is Prediction
     with pytest.raises(AttributeError, match="no attribute 'Prophet'"):
-        _ = ser.Prophet  # type: ignore[attr-defined]
+        _ = ser.Prophet
 
 
 def modules_after(program: str, *arguments: str | Path) -> set[str]:

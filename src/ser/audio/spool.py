@@ -43,7 +43,7 @@ def spool_recording(stream: IO[bytes]) -> Iterator[FileRecording]:
 def copy_stream(stream: IO[bytes], file: IO[bytes]) -> Source:
     """Copy a stream to a file; errors as of `spool_recording`. Other content than audio is rejected early, as the stream may be endless."""
     size = 0
-    while block := stream.read(COPY_BYTES):
+    while block := read_block(stream):
         size, before = size + len(block), size
         if size > STREAM_BYTES:
             raise AudioError("too-long", f"more than {STREAM_BYTES >> 30} GiB on a stream; give the file itself")
@@ -51,6 +51,17 @@ def copy_stream(stream: IO[bytes], file: IO[bytes]) -> Source:
         if before < HEAD_BYTES <= size:
             check_beginning(Source.from_descriptor(file.fileno(), size))
     return Source.from_descriptor(file.fileno(), size)
+
+
+def read_block(stream: IO[bytes]) -> bytes:
+    """
+    Raises:
+        ValueError: the stream gives something else than bytes, as one of text does, or one that does not block.
+    """
+    block: object = stream.read(COPY_BYTES)
+    if not isinstance(block, bytes | bytearray | memoryview):
+        raise ValueError(f"a stream of bytes is needed; read() of this {type(stream).__name__} returned {type(block).__name__}")
+    return bytes(block)
 
 
 def check_beginning(source: Source) -> None:

@@ -12,9 +12,9 @@ from ser.audio import microphone
 from ser.audio.recording import MAX_HOURS
 from ser.commands.microphone_bars import LATE, LATE_HOPS, Show, bars, summary
 from ser.errors import ConfigError
-from ser.inference.formats import DIGITS, rounded
 from ser.inference.live import LiveAnswer, predict_live
 from ser.inference.options import PredictOptions
+from ser.inference.prediction import DIGITS, rounded
 from ser.inference.predictor import Predictor
 from ser.system.console import Output, say
 

@@ -7,19 +7,14 @@ would run as a formula are neutralised.
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ser.errors import AudioError
-from ser.inference.attention import Attention
-from ser.inference.prediction import Passage, Prediction
+from ser.inference.prediction import DIGITS, Passage, rounded
 from ser.system.tables import neutralise
 from ser.wording import printable
 
-DIGITS = 6
-"""Behind the point, of probabilities and seconds."""
-ATTENTION_DIGITS = 3
-"""Of what is drawn, and long."""
 PREDICTED = (
     "emotion", "confidence", "probabilities", "seconds", "speech_seconds", "sample_rate", "channels", "container", "warnings", "voice",
     "segments", "timeline", "attention",
@@ -36,54 +31,16 @@ class Outcome:
     error: AudioError | None = None
 
 
-def rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(value, DIGITS) for name, value in probabilities.items()}
-
-
 def record(outcome: Outcome) -> dict[str, object]:
     """One recording for JSON. The keys are always the same; what is not known is None."""
     prediction, error = outcome.prediction, outcome.error
-    predicted = dict.fromkeys(PREDICTED) if prediction is None else prediction_record(prediction)
+    predicted = dict.fromkeys(PREDICTED) if prediction is None else prediction.to_dict()
     return {
         "path": printable(outcome.name),
         **predicted,
         "reason": error and error.reason,
         "detail": error and printable(error.detail),
     }
-
-
-def prediction_record(prediction: Prediction) -> dict[str, object]:
-    """The values of `PREDICTED`, in that order."""
-    values = (
-        prediction.emotion,
-        round(prediction.confidence, DIGITS),
-        rounded(prediction.probabilities),
-        round(prediction.seconds, DIGITS),
-        round(prediction.speech_seconds, DIGITS),
-        prediction.sample_rate,
-        prediction.channels,
-        prediction.container,
-        list(prediction.warnings),
-        prediction.voice,
-        [passage_record(passage) for passage in prediction.segments],
-        [passage_record(passage) for passage in prediction.timeline],
-        {name: attention_record(curve) for name, curve in prediction.attention.items()},
-    )
-    return dict(zip(PREDICTED, values, strict=True))
-
-
-def passage_record(passage: Passage) -> dict[str, object]:
-    return {
-        "start": round(passage.start, DIGITS),
-        "end": round(passage.end, DIGITS),
-        "emotion": passage.emotion,
-        "confidence": round(passage.confidence, DIGITS),
-        "probabilities": rounded(passage.probabilities),
-    }
-
-
-def attention_record(curve: Attention) -> dict[str, object]:
-    return {"rate": round(curve.rate, DIGITS), "weights": [round(weight, ATTENTION_DIGITS) for weight in curve.weights]}
 
 
 def dump(outcome: Outcome) -> str:

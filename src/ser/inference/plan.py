@@ -66,6 +66,8 @@ class Plan:
     """(cells,) hops of speech in each."""
     least: Floats
     """(cells,) hops of speech for which each is answered."""
+    speech_in_regions: list[int]
+    """Hops of speech in each region."""
 
     @property
     def spans(self) -> list[Span]:
@@ -89,11 +91,13 @@ def lay_out(found: Scan, audio: AudioConfig, window_seconds: float, hop_seconds:
         start = fullest_start(starts, window, loud, found.hop)
         return one_region(Region(start, start + window), speech, found)
     edges = covered.first + cell_edges(covered.length, hop)
+    chosen = np.array(speech_starts(starts, window, speech, found.hop))
     return Plan(
-        regions=[Region(start, start + window) for start in speech_starts(starts, window, speech, found.hop)],
+        regions=[Region(start, start + window) for start in chosen.tolist()],
         edges=edges,
         speech=speech_between(speech, edges // found.hop),
         least=least_hops(np.diff(edges) / found.hop),
+        speech_in_regions=hops_within(chosen, window, speech, found.hop).tolist(),
     )
 
 
@@ -128,7 +132,7 @@ def least_hops(hops: Floats) -> Floats:
 def one_region(region: Region, speech: Hops, found: Scan) -> Plan:
     """With one cell, from the first speech to the last, that is always answered."""
     cell = bounds(speech, found)
-    return Plan([region], np.array([cell.first, cell.end]), np.array([np.count_nonzero(speech)]), np.ones(1))
+    return Plan([region], np.array([cell.first, cell.end]), np.array([np.count_nonzero(speech)]), np.ones(1), [1])
 
 
 def speech_starts(starts: NDArray[np.int64], window: int, speech: Hops, hop: int) -> list[int]:

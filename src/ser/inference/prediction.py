@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,16 @@ from ser.config import AudioConfig
 from ser.evaluation.calibration import Calibration
 from ser.inference.attention import Attention
 from ser.inference.clip_output import Clip, ClipOutput
+from ser.inference.pictures import Stretch, as_figure, as_html
+from ser.wording import percent
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DIGITS = 6
+"""After the decimal point, of probabilities and seconds in records."""
+ATTENTION_DIGITS = 3
+"""After the decimal point, of weights of attention in records: curves are long, and drawn."""
 Floats = NDArray[np.float64]
 Span = tuple[int, int]
 """First sample, and the first behind the last."""
@@ -48,10 +57,29 @@ class Passage:
     probabilities: Mapping[str, float]
     """{class: calibrated probability}"""
 
+    def to_dict(self) -> dict[str, object]:
+        """For JSON: `start`, `end`, `emotion`, `confidence`, `probabilities`, rounded to 6 digits."""
+        return {
+            "start": round(self.start, DIGITS),
+            "end": round(self.end, DIGITS),
+            "emotion": self.emotion,
+            "confidence": round(self.confidence, DIGITS),
+            "probabilities": rounded(self.probabilities),
+        }
 
-@dataclass(frozen=True, slots=True)
+
+def rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, DIGITS) for name, value in probabilities.items()}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Prediction:
-    """What a model says of one recording."""
+    """The prediction of a model for one recording.
+
+    In a notebook it is shown as bars and a timeline. Its `repr` is short, however long the recording:
+
+        <Prediction angry 64.2 %, 94.0 s, 6 segments>
+    """
 
     emotion: str
     """One of the model's classes; `unknown` if the confidence is below the model's threshold."""
@@ -76,3 +104,56 @@ class Prediction:
     """Neighbouring cells with the same answer as one, with the mean of their probabilities."""
     attention: Mapping[str, Attention]
     """Where the model listened: a curve for each attention that it has; empty for a model without."""
+
+    def __repr__(self) -> str:
+        return f"<Prediction {self.title}, {len(self.segments)} segment{'' if len(self.segments) == 1 else 's'}>"
+
+    @property
+    def title(self) -> str:
+        """Emotion, confidence and duration in words."""
+        return f"{self.emotion} {percent(self.confidence)} %, {self.seconds:.1f} s"
+
+    @property
+    def stretches(self) -> list[Stretch]:
+        """The segments as (start, end, emotion)."""
+        return [(segment.start, segment.end, segment.emotion) for segment in self.segments]
+
+    def to_dict(self) -> dict[str, object]:
+        """The prediction for JSON, with the keys that `ser predict --format json` writes, and `attention`.
+
+        Probabilities and seconds are rounded to 6 digits, weights of attention to 3.
+        """
+        return {
+            "emotion": self.emotion,
+            "confidence": round(self.confidence, DIGITS),
+            "probabilities": rounded(self.probabilities),
+            "seconds": round(self.seconds, DIGITS),
+            "speech_seconds": round(self.speech_seconds, DIGITS),
+            "sample_rate": self.sample_rate,
+            "channels": self.channels,
+            "container": self.container,
+            "warnings": list(self.warnings),
+            "voice": self.voice,
+            "segments": [segment.to_dict() for segment in self.segments],
+            "timeline": [cell.to_dict() for cell in self.timeline],
+            "attention": {name: attention_record(curve) for name, curve in self.attention.items()},
+        }
+
+    def plot(self) -> "Figure":
+        """Bars of the probabilities and, for more than one segment, a timeline.
+
+        Returns:
+            A matplotlib figure. Notebooks show it; `figure.savefig("prediction.png")` writes it to a file.
+
+        Raises:
+            ConfigError: matplotlib is not installed (extra `viz`).
+        """
+        return as_figure(self.title, self.probabilities, self.stretches, self.seconds)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: inline SVG, without script."""
+        return as_html(self.title, self.probabilities, self.stretches, self.seconds)
+
+
+def attention_record(curve: Attention) -> dict[str, object]:
+    return {"rate": round(curve.rate, DIGITS), "weights": [round(weight, ATTENTION_DIGITS) for weight in curve.weights]}

@@ -5,28 +5,27 @@ one, speech is told from silence (`ser.audio.vad_silero`, `ser.audio.vad_energy`
 others say is smoothed (`ser.inference.windows`).
 """
 
-import io
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from itertools import islice
-from pathlib import Path
-from typing import IO, Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ser.audio.recording import MAX_HOURS, ArrayRecording, Recording
+from ser.audio.recording import MAX_HOURS, Recording
 from ser.audio.scan import Scan, cut, scan
-from ser.audio.spool import recording_of
 from ser.audio.vad_silero import Voice, detector
-from ser.errors import ConfigError
-from ser.home import user_path
+from ser.errors import AudioError, ConfigError
+from ser.inference.arguments import Audio, open_audio
 from ser.inference.attention import Attention, Curve
 from ser.inference.choose_model import choose_model
 from ser.inference.clip_output import ClipOutput
 from ser.inference.load_model import load_model
 from ser.inference.options import PredictOptions
-from ser.inference.plan import lay_out, weigh
+from ser.inference.plan import Plan, lay_out, weigh
 from ser.inference.prediction import Floats, Model, Passage, Prediction, Span
 from ser.inference.windows import stretches
 from ser.units import samples_to_seconds
@@ -42,18 +41,34 @@ BATCH_WINDOWS = 16
 BATCH_VALUES = 1 << 22
 """Samples that are heard at once, at most: 16 MiB, and the copies that the model makes of them."""
 
+Embedding = NDArray[np.float32]
+"""(D,): the mean input of the classifier."""
+
 Advance = Callable[[float], None]
 Tracker = Callable[[str, float], AbstractContextManager[Advance]]
 """As `ser.system.progress.track` with seconds of audio for its unit."""
 
 
 class Predictor:
-    """A trained model that answers for recordings.
+    """A trained model that predicts the emotion in recordings of any length.
+
+    It may be called from several threads at once. A predictor that was loaded from a path can be pickled; the copy loads the model again.
 
     Attributes:
-        classes: what it tells apart.
-        window, hop: seconds.
+        classes: the emotions that the model distinguishes, in the order of the probabilities.
+        window: seconds that are given to the model at once.
+        hop: seconds from one window to the next.
+
+    Example:
+        ```python
+        predictor = ser.load("runs/NAME")
+        prediction = predictor.predict("call.wav")
+        print(prediction.emotion, prediction.confidence)
+        ```
     """
+
+    options: PredictOptions | None = None
+    """How it was loaded; None if it was made from a model in memory."""
 
     def __init__(self, model: Model, window: float | None = None, hop: float | None = None, voice: Voice = "auto") -> None:
         """
@@ -80,15 +95,16 @@ class Predictor:
     @classmethod
     def load(
         cls,
-        path: str | Path,
+        path: str | os.PathLike[str],
         window: float | None = None,
         hop: float | None = None,
         backbone: str | None = None,
         voice: Voice = "auto",
     ) -> Self:
-        """
+        """Load a trained model.
+
         Args:
-            path: folder of a run, or a file that `ser export` wrote (which needs onnxruntime, and no torch).
+            path: folder of a run, or a file written by `ser export` (which uses onnxruntime and not torch). `~` is the home folder.
             backbone: as of `ser.inference.recogniser.Recogniser.load`; of a run alone.
 
         Raises:
@@ -96,7 +112,7 @@ class Predictor:
             ArtefactError: it is corrupted, or of another version.
             ConfigError: window, hop or backbone do not fit it, or something that it needs is not installed.
         """
-        return cls.from_options(PredictOptions(Path(path), window, hop, backbone, voice))
+        return cls.from_options(PredictOptions(os.fspath(path), window, hop, backbone, voice))
 
     @classmethod
     def from_options(cls, options: PredictOptions) -> Self:
@@ -105,40 +121,136 @@ class Predictor:
         Raises:
             ConfigError: no model is named, and none is found.
         """
-        return cls(load_model(choose_model(options), options.backbone), options.window, options.hop, options.voice)
+        path = choose_model(options)
+        predictor = cls(load_model(path, options.backbone), options.window, options.hop, options.voice)
+        predictor.options = replace(options, model=path.absolute())
+        return predictor
 
-    def predict(
-        self, audio: str | Path | IO[bytes] | NDArray[np.generic], sample_rate: int | None = None, track: Tracker | None = None
-    ) -> Prediction:
-        """
+    def __reduce__(self) -> tuple[Callable[[PredictOptions], Self], tuple[PredictOptions]]:
+        """A pickle holds the path of the model, not the weights."""
+        if self.options is None:
+            raise TypeError("only a predictor loaded from a path can be pickled: use ser.load")
+        return type(self).from_options, (self.options,)
+
+    def __repr__(self) -> str:
+        source = type(self.model).__name__ if self.options is None else str(self.options.model)
+        return f"<Predictor {source}: {', '.join(self.classes)}>"
+
+    def predict(self, audio: Audio, sample_rate: int | None = None, track: Tracker | None = None) -> Prediction:
+        """Predict the emotion in one recording.
+
         Args:
-            audio: a file's path, the bytes of one as a stream, or samples: (samples,) or (samples, channels), floating point with full
+            audio: the path of a file, a stream of the bytes of one, or samples: (samples,) or (samples, channels), floating point with full
                 scale 1 or signed integers.
-            sample_rate: hertz, of samples; a file tells its own.
-            track: shows the progress, in seconds of audio, as `ser.system.progress.track` does.
+            sample_rate: of samples, in hertz; the rate of a file is read from the file.
+            track: shows progress in seconds of audio, as `ser.system.progress.track` does.
+
+        Returns:
+            One answer for the whole recording, and one for each stretch of time.
 
         Raises:
             AudioError: the recording cannot be used; `reason` is the code.
             DataError: out of memory.
-            ValueError: `audio` is something else (bytes, a list, a stream of text); samples without a rate, or of another shape or type; a
-                rate beside a file.
+            ValueError: an argument has the wrong type or value, such as a list, samples without a rate, or a rate beside a file; the
+                message says what to pass instead.
+
+        Example:
+            ```python
+            prediction = predictor.predict("call.wav")
+            prediction = predictor.predict(samples, sample_rate=16_000)
+            ```
         """
-        if isinstance(audio, np.ndarray):
-            if sample_rate is None:
-                raise ValueError("samples need their sample_rate, in hertz")
-            return self.predict_recording(ArrayRecording(audio, sample_rate), track)
-        if isinstance(audio, io.TextIOBase) or not (isinstance(audio, str | Path) or hasattr(audio, "read")):
-            raise ValueError(f"no recording but {type(audio).__name__}: give a path, a stream of bytes, or samples as a numpy array")
-        if sample_rate is not None:
-            raise ValueError("sample_rate is for samples: a file tells its own")
-        with recording_of(user_path(audio) if isinstance(audio, str | Path) else audio) as recording:
+        with open_audio(audio, sample_rate) as recording:
             return self.predict_recording(recording, track)
+
+    def predict_many(
+        self, paths: Iterable[str | os.PathLike[str]], on_error: Literal["yield", "raise"] = "yield"
+    ) -> Iterator[Prediction | AudioError]:
+        """Predict the emotion in several files, one after the other, in constant memory.
+
+        Args:
+            paths: of files.
+            on_error: what to do with a file that cannot be used: `yield` its error in place of a prediction and go on, or `raise` it.
+
+        Returns:
+            For each path, in order, its prediction or its error.
+
+        Raises:
+            AudioError: a file cannot be used and `on_error` is `raise`.
+            ValueError: another value of `on_error`; `paths` is a single path.
+
+        Example:
+            ```python
+            for path, result in zip(paths, predictor.predict_many(paths)):
+                print(path, result.reason if isinstance(result, ser.AudioError) else result.emotion)
+            ```
+        """
+        if on_error not in {"yield", "raise"}:
+            raise ValueError(f'on_error={on_error!r}: give "yield" or "raise"')
+        if isinstance(paths, str | bytes | os.PathLike):
+            raise ValueError("predict_many takes a list of paths; give a single path to predict")
+        return self.predict_each(paths, on_error)
+
+    def predict_each(self, paths: Iterable[str | os.PathLike[str]], on_error: str) -> Iterator[Prediction | AudioError]:
+        """As `predict_many`, with checked arguments."""
+        for path in paths:
+            try:
+                yield self.predict(path)
+            except AudioError as error:
+                if on_error == "raise":
+                    error.add_note(f"while predicting {os.fspath(path)}")
+                    raise
+                yield error
+
+    def embed(self, audio: Audio, sample_rate: int | None = None, track: Tracker | None = None) -> Embedding:
+        """The embedding of one recording: a vector that describes it to the model, for clustering, search or another classifier.
+
+        It is the input of the model's classifier. Of a recording that is longer than the window, it is the mean over the windows with
+        speech, each weighted by the speech in it.
+
+        Args:
+            audio: as of `predict`.
+            sample_rate: as of `predict`.
+            track: as of `predict`.
+
+        Returns:
+            (D,) float32; D depends on the model. A run and its exported file give the same within 1e-5 of the values.
+
+        Raises:
+            AudioError: the recording cannot be used; `reason` is the code.
+            DataError: out of memory.
+            ValueError: as of `predict`.
+
+        Example:
+            ```python
+            vectors = np.stack([predictor.embed(path) for path in paths])
+            ```
+        """
+        return self.predict_and_embed(audio, sample_rate, track)[1]
+
+    def predict_and_embed(self, audio: Audio, sample_rate: int | None = None, track: Tracker | None = None) -> tuple[Prediction, Embedding]:
+        """The results of `predict` and `embed`, for the time of one of them."""
+        with open_audio(audio, sample_rate) as recording:
+            return self.infer_recording(recording, track)
 
     def predict_recording(self, recording: Recording, track: Tracker | None = None) -> Prediction:
         """As `predict`."""
+        return self.infer_recording(recording, track)[0]
+
+    def infer_recording(self, recording: Recording, track: Tracker | None = None) -> tuple[Prediction, Embedding]:
+        """As `predict_and_embed`."""
         scanned = scan(recording, self.silero)
         plan = lay_out(scanned, self.model.audio, self.window, self.hop)
-        rows, attention = self.infer_spans(recording, scanned, plan.spans, track or untracked)
+        rows, curves, mean = [], Curves(scanned.seconds), MeanEmbedding()
+        outputs = self.infer_spans(recording, scanned, plan.spans, track or untracked)
+        for output, (first, last), weight in zip(outputs, plan.spans, plan.speech_in_regions, strict=True):
+            rows.append(np.asarray(output.probabilities, np.float64))
+            curves.add(output, (first / scanned.sample_rate, last / scanned.sample_rate))
+            mean.add(output.embedding, weight)
+        return self.prediction(scanned, plan, np.stack(rows), curves.attention()), mean.mean()
+
+    def prediction(self, scanned: Scan, plan: Plan, rows: Floats, attention: dict[str, Attention]) -> Prediction:
+        """From the probabilities of the regions of a plan, (regions, C)."""
         answers, speech = weigh(rows, plan)
         answered = np.flatnonzero(speech).tolist()
         whole = answers[0] if len(answers) == 1 else np.average(answers[answered], axis=0, weights=speech[answered])
@@ -160,24 +272,17 @@ class Predictor:
             attention=attention,
         )
 
-    def infer_spans(
-        self, recording: Recording, scanned: Scan, spans: Sequence[Span], track: Tracker
-    ) -> tuple[Floats, dict[str, Attention]]:
-        """The model's probabilities for each span, (spans, C), and its attention over the recording."""
-        pieces, rows, curves = cut(recording, scanned, spans), [], Curves(scanned.seconds)
-        windows = iter(spans)
+    def infer_spans(self, recording: Recording, scanned: Scan, spans: Sequence[Span], track: Tracker) -> Iterator[ClipOutput]:
+        """The outputs of the model for each span, in their order."""
+        pieces = cut(recording, scanned, spans)
         longest = max(last - first for first, last in spans)
         size = max(1, min(BATCH_WINDOWS, BATCH_VALUES // longest))
         if len(spans) <= size:  # over before there is progress to show
             track = untracked
         with track("predict", sum(last - first for first, last in spans) / scanned.sample_rate) as advance:
             while batch := [(piece, scanned.sample_rate) for piece in islice(pieces, size)]:
-                for output in self.model.infer_clips(batch):
-                    rows.append(np.asarray(output.probabilities, np.float64))
-                    first, last = next(windows)
-                    curves.add(output, (first / scanned.sample_rate, last / scanned.sample_rate))
+                yield from self.model.infer_clips(batch)
                 advance(sum(len(piece) for piece, _ in batch) / scanned.sample_rate)
-        return np.stack(rows), curves.attention()
 
     def answer(self, probabilities: Floats) -> str:
         unsure = probabilities.max() < (self.model.calibration.threshold or 0.0)
@@ -191,6 +296,25 @@ class Predictor:
         lengths = np.diff(seconds[first : last + 1])
         mean = answers[first] if last - first == 1 else np.average(answers[first:last], axis=0, weights=lengths)
         return Passage(float(seconds[first]), float(seconds[last]), self.answer(mean), float(mean.max()), self.by_class(mean))
+
+
+class MeanEmbedding:
+    """The weighted mean of the embeddings of all windows, in the memory of one; the plain mean while all weights are zero."""
+
+    def __init__(self) -> None:
+        self.plain: Floats | float = 0.0
+        self.weighted: Floats | float = 0.0
+        self.count = 0
+        self.weight = 0.0
+
+    def add(self, embedding: Embedding, weight: float) -> None:
+        self.plain = self.plain + embedding.astype(np.float64)
+        self.weighted = self.weighted + weight * embedding.astype(np.float64)
+        self.count += 1
+        self.weight += weight
+
+    def mean(self) -> Embedding:
+        return np.asarray(self.weighted / self.weight if self.weight else self.plain / self.count, np.float32)
 
 
 class Curves:

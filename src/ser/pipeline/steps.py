@@ -4,19 +4,22 @@ from collections.abc import Sequence
 
 from ser.config import ExperimentConfig
 from ser.pipeline.extras import check_extras
+from ser.runs.run import Run
 from ser.system.launcher import refuse_several_processes
 
 
 def run_steps(
     config: ExperimentConfig, steps: Sequence[str], run_name: str | None = None, resume: bool = False, repair: bool = False
-) -> None:
-    """Run the named steps in the order given. Each imports its own libraries: extract and transform load no torch.
+) -> Run | None:
+    """Run the named steps in the order given; returns the run of the train step. Each imports its own libraries: extract and transform
+    load no torch.
 
     Raises:
         ConfigError: the config asks for an extra that is not installed, or this process is one of several; else as of the steps.
     """
     refuse_several_processes()
     check_extras(config, steps)
+    run = None
     for step in steps:
         match step:
             case "doctor":
@@ -38,6 +41,7 @@ def run_steps(
             case "train":
                 from ser.pipeline.train import train
 
-                train(config, run_name=run_name, resume=resume)
+                run = train(config, run_name=run_name, resume=resume)
             case _:
                 raise ValueError(f"no step {step!r}")
+    return run
