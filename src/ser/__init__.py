@@ -83,12 +83,14 @@ ADVICE = {
 """For names that somebody may expect here."""
 
 
-def __getattr__(name: str) -> object:
-    if name in LAZY:
-        value = globals()[name] = getattr(import_module(f"ser.{LAZY[name]}"), name)
-        return value
-    hint = f"; {ADVICE[name]}" if name in ADVICE else ""
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
+if not TYPE_CHECKING:  # a checker of types then finds names that are not here
+
+    def __getattr__(name: str) -> object:
+        if name in LAZY:
+            value = globals()[name] = getattr(import_module(f"ser.{LAZY[name]}"), name)
+            return value
+        hint = f"; {ADVICE[name]}" if name in ADVICE else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

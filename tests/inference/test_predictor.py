@@ -512,7 +512,7 @@ def test_the_package_offers_it_and_nothing_else() -> None:
     assert ser.Predictor is Predictor
     assert ser.Prediction is Prediction
     with pytest.raises(AttributeError, match="no attribute 'Prophet'"):
-        _ = ser.Prophet
+        _ = ser.Prophet  # type: ignore[attr-defined]
 
 
 def modules_after(program: str, *arguments: str | Path) -> set[str]:
