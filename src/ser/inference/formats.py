@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ser.errors import AudioError
-from ser.inference.prediction import DIGITS, Passage, rounded
+from ser.inference.prediction import DIGITS, Passage, Prediction, rounded
 from ser.system.tables import neutralise
 from ser.wording import printable
 
