@@ -1,6 +1,7 @@
 """Names are the field's nouns and verbs, functions are short, and types are named: the worst of what was once here does not come back."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -27,6 +28,22 @@ FORBIDDEN = {
 """Name: what to call it instead."""
 ONCE = ("printable", "describe")
 """Functions that were here several times, each a little different."""
+EDITED = ("audio", "corpora", "evaluation", "features", "models", "runs", "splits", "system", "training")
+"""Wings whose docstrings and messages are held to `RIDDLES`."""
+RIDDLES = {
+    r"^\s*Of (?!the )": "a noun phrase or a sentence",
+    r"suffice": "is enough",
+    r"digest does not fit": "checksum mismatch",
+    r"can be believed": "can be trusted",
+    r"nothing to hear": "no input",
+    r"nobody speaks": "no speech",
+    r"\b(is|are) no (?!longer\b|more\b|other\b|interval\b)": "is not a",
+    r"\b(stands|stand) (behind|before|beside|in|on|at)\b": "is",
+    r"\btold from\b": "distinguished from, or detected",
+    r"\bnot to be had\b": "cannot be downloaded",
+    r"\basks for\b": "has, requires or includes",
+}
+"""Pattern in a docstring or message: what to write instead."""
 MOST_ANY = 119
 MOST_STATEMENTS = 30
 """Of a function, those of the functions inside it included, its docstring not."""
@@ -58,9 +75,30 @@ def statements(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return sum(isinstance(node, ast.stmt) for statement in body for node in ast.walk(statement))
 
 
+def texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """(text, line) of every string: docstrings, messages, and the constant parts of f-strings.
+
+    >>> list(texts(ast.parse('"""Doc."""\\nx = f"{a} is bad"')))
+    [('Doc.', 1), (' is bad', 2)]
+    """
+    yield from ((node.value, node.lineno) for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
 def test_no_forbidden_name_is_used() -> None:
     found = [(path, line, name) for path, tree in TREES.items() for name, line in named(tree) if name in FORBIDDEN]
     assert not [f"{path}, line {line}: {name}, say {FORBIDDEN[name]}" for path, line, name in found]
+
+
+@pytest.mark.parametrize("pattern", RIDDLES)
+def test_docstrings_and_messages_are_plain(pattern: str) -> None:
+    found = [
+        f"{path}, line {line}: {' '.join(text.split())[:100]!r}, write {RIDDLES[pattern]}"
+        for path, tree in TREES.items()
+        if path.relative_to(PACKAGE).parts[0] in EDITED
+        for text, line in texts(tree)
+        if re.search(pattern, text)
+    ]
+    assert not found, "\n".join(found)
 
 
 def test_no_preposition_is_a_variable_elsewhere() -> None:

@@ -432,7 +432,7 @@ def test_the_calibration_of_other_weights_is_refused(tmp_path: Path, weights: st
     path = tmp_path / "calibration.json"
     write_calibration(path, fitted_on(sampled(300, 2.0)).model_copy(update={"weights": weights}))
     assert read_calibration(path).temperature
-    with pytest.raises(ArtefactError, match="is of other weights"):
+    with pytest.raises(ArtefactError, match="belongs to other weights"):
         read_calibration(path, WEIGHTS)
 
 
@@ -497,6 +497,6 @@ def test_a_calibration_of_other_content_is_one_line(tmp_path: Path, change: Call
     path, content = tmp_path / "calibration.json", fitted_on(sampled(300, 2.0)).model_dump(mode="json")
     change(content)
     write_with_digest(path, content)
-    with pytest.raises(ArtefactError, match=f"no calibration of this program .*{said}") as error:
+    with pytest.raises(ArtefactError, match=f"not a calibration of this program .*{said}") as error:
         read_calibration(path)
     assert len(str(error.value).splitlines()) == 1

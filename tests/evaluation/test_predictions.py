@@ -142,7 +142,7 @@ def test_selected_utterances_keep_all_that_is_theirs() -> None:
         ("0.75,0.25", "0.75,much", "could not convert"),
         ("0.75,0.25", "0.75,nan", "probabilities of a are not finite"),
         ("0.125,0.875", "0.875,0.125", "the prediction of c is not its most probable class"),
-        ("test,b", "test,a", "an utterance comes twice"),
+        ("test,b", "test,a", "an utterance is repeated"),
         ("0.75,0.25", "0.75", "number of cells"),
         ("speaker", "singer", "lacks the column"),
     ],

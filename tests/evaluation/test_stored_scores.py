@@ -78,7 +78,7 @@ def test_what_an_earlier_version_did_not_store_is_none_and_no_interval() -> None
 def test_what_is_no_score_is_refused_by_name(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
     golden = read_json(ARTEFACTS / "runs" / RUNS[0] / "test_metrics.json")
     write_json(tmp_path / "test_metrics.json", golden | changes)
-    with pytest.raises(ArtefactError, match="holds no scores of this program") as error:
+    with pytest.raises(ArtefactError, match="is not a file of scores of this program") as error:
         read_run_scores(tmp_path / "test_metrics.json")
     assert words in str(error.value)
     assert len(str(error.value).splitlines()) == 1

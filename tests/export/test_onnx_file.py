@@ -266,7 +266,7 @@ def test_the_licence_is_of_all_corpora_that_a_model_was_fitted_to(finished: Run,
 
 
 def test_the_calibration_of_another_run_is_not_exported(finished: Run, tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match="is of other weights"):
+    with pytest.raises(ArtefactError, match="belongs to other weights"):
         calibration_of(finished.calibration, "0" * 64)
 
 

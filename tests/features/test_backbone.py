@@ -293,7 +293,7 @@ def test_a_device_that_is_not_here_is_an_error(monkeypatch: pytest.MonkeyPatch) 
     ("number", "settings", "message"),
     [
         (np.inf, {"precision": "bf16"}, r"not finite, in bf16: set ssl\.precision=fp32"),
-        (np.nan, {}, "not finite, in fp32: its weights may be damaged"),
+        (np.nan, {}, "not finite, in fp32: its weights may be corrupted"),
         (-1e5, {}, r"the number 100000, which float16 cannot hold: set ssl\.dtype=float32"),
     ],
 )

@@ -104,19 +104,19 @@ def with_value(name: str = CONFIG, **changes: Any) -> Callable[[Path], None]:
 
 
 SPOILT: dict[str, tuple[Callable[[Path], None], str]] = {
-    "no config": (absent(CONFIG), "is no backbone: config.json: No such file"),
-    "no preprocessor": (absent(PREPROCESSOR), "is no backbone: preprocessor_config.json: No such file"),
+    "no config": (absent(CONFIG), "is not a backbone: config.json: No such file"),
+    "no preprocessor": (absent(PREPROCESSOR), "is not a backbone: preprocessor_config.json: No such file"),
     "no weights": (absent(WEIGHTS), "lacks weights"),
     "config is no JSON": (written(CONFIG, "{"), "config.json is corrupted"),
     "config is nested without end": (written(CONFIG, "[" * 200_000), "config.json is corrupted"),
     "config is no object": (written(CONFIG, "[]"), "config.json is corrupted"),
     "preprocessor is no JSON": (written(PREPROCESSOR, "\0"), "preprocessor_config.json is corrupted"),
-    "another model": (with_value(model_type="bert"), "holds a model of type bert; a backbone is one of wavlm, hubert"),
-    "no type": (without("model_type"), "holds a model of type None"),
+    "another model": (with_value(model_type="bert"), "has a model of type bert; a backbone is one of wavlm, hubert"),
+    "no type": (without("model_type"), "has a model of type None"),
     "no width": (without("hidden_size"), "is incomplete.*hidden_size"),
     "no sample rate": (without("sampling_rate", PREPROCESSOR), "is incomplete.*sampling_rate"),
-    "layers are text": (with_value(num_hidden_layers="2"), "is incomplete.*'2' is no whole number"),
-    "a stride of 0": (with_value(conv_stride=[0] * 7), "is incomplete.*0 is no whole number"),
+    "layers are text": (with_value(num_hidden_layers="2"), "is incomplete.*'2' is not a whole number"),
+    "a stride of 0": (with_value(conv_stride=[0] * 7), "is incomplete.*0 is not a whole number"),
     "convolutions of two lengths": (with_value(conv_stride=[5, 2]), "is incomplete"),
     "a stride without convolutions": (with_value(conv_kernel=3), "is incomplete"),
 }
@@ -272,7 +272,7 @@ def test_a_look_fetches_the_settings_alone_and_the_weights_come_once(
 def test_a_model_of_the_hub_without_weights_is_one_line(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backbone_files, "hub_answers", lambda: True)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", Hub(hub_cache, "weights.gguf").snapshot_download)
-    with pytest.raises(DataError, match="the hub gave no weights"):
+    with pytest.raises(DataError, match="the hub has no weights"):
         fetch_weights(find_backbone(SslConfig(model_id="a/b", revision=COMMIT)))
 
 
@@ -306,7 +306,7 @@ def test_the_hidden_states_that_were_asked_for(layers: Any, expected: tuple[int,
 @pytest.mark.parametrize("layers", [3, [0, 3]])
 def test_a_hidden_state_that_does_not_exist_is_an_error_that_says_how_many_there_are(layers: Any) -> None:
     config = local(tiny_backbone("wavlm"), layers=layers)
-    with pytest.raises(ConfigError, match=r"asks for hidden state 3; .* has 3: 0 to 2"):
+    with pytest.raises(ConfigError, match=r"includes hidden state 3; .* has 3: 0 to 2"):
         hidden_states(config, find_backbone(config))
 
 

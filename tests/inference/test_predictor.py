@@ -449,7 +449,7 @@ def test_the_calibration_of_another_run_is_refused(finished: Run, tmp_path: Path
     shutil.copy(finished.best, tmp_path)
     content = json.loads(finished.calibration.read_text())
     write_with_digest(Run(tmp_path).calibration, {**{key: value for key, value in content.items() if key != "digest"}, "weights": "0" * 64})
-    with pytest.raises(ArtefactError, match="is of other weights"):
+    with pytest.raises(ArtefactError, match="belongs to other weights"):
         Predictor.load(tmp_path)
 
 

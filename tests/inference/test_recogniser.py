@@ -195,10 +195,10 @@ def test_a_backbone_that_moved_is_found_again_when_one_says_where(mixture: tuple
     stored = load_checkpoint(run.best)
     assert stored["backbone"] == str(tiny_backbone("wavlm"))
     moved = changed(run, tmp_path / "moved.pth", backbone=str(tmp_path / "gone"))
-    with pytest.raises(ConfigError, match=r"wavlm, model.safetensors [0-9a-f]{12}, .*; .*gone is no folder here"):
+    with pytest.raises(ConfigError, match=r"wavlm, model.safetensors [0-9a-f]{12}, .*; .*gone is not a folder on this machine"):
         Recogniser.load(moved)
     unnamed = changed(run, tmp_path / "unnamed.pth", backbone=None)
-    with pytest.raises(ConfigError, match="does not tell its folder"):
+    with pytest.raises(ConfigError, match="does not state its folder"):
         Recogniser.load(unnamed)
     clip = clips_of(run, space)[0]
     for path in (moved, unnamed):
@@ -250,7 +250,7 @@ def test_the_backbone_computes_in_the_precision_of_training_where_the_machine_ca
         monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda found=instructions: found)
         monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda found=instructions: found)
         Recogniser.load(path, device="cpu")
-        assert ("fp32, where it was bf16 in training" in caplog.text) == (not instructions)
+        assert ("runs in fp32 but was trained with bf16" in caplog.text) == (not instructions)
 
 
 def test_a_clip_that_the_backbone_cannot_hear_is_named_by_its_place(
@@ -292,7 +292,7 @@ def test_a_checkpoint_that_lacks_a_part_is_refused_in_one_line(finished: Run, tm
         ("audio", {"sampling_rate": 16_000, "dither": 1}, "does not describe its model as this version"),
         ("extractors", {"spectral": {"name": "spectral"}}, "does not describe its model as this version"),
         ("normalisers", {}, "does not describe its model as this version"),
-        ("classes", ["neutral", "happy"], "does not fit the network of this version"),
+        ("classes", ["neutral", "happy"], "does not match the network of this version"),
     ],
 )
 def test_what_this_version_does_not_know_is_said(finished: Run, tmp_path: Path, part: str, value: Any, message: str) -> None:

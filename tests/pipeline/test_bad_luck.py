@@ -338,7 +338,7 @@ def test_ten_runs_of_one_second_get_ten_folders(workspace: Workspace, monkeypatc
         (["split.rule=explicit-speakers", "split.test_speakers=[savee/XX]"], "unknown speaker"),
         (["split.rule=explicit-speakers", "split.test_speakers=[savee/DC, savee/JE, savee/JK, savee/KL]"], "leaves train empty"),
         (["split.rule=explicit-ids", "split.test_ids=[savee_DC_a99]"], "unknown id"),
-        (["split.corpora=[tess]"], "the manifest holds savee"),
+        (["split.corpora=[tess]"], "the manifest has only savee"),
         (["project.corpora=[tess]"], "no audio below"),
     ],
 )

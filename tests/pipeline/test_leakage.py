@@ -134,7 +134,7 @@ def note_a_statistic_of_test(space: Workspace) -> None:
         (edit_the_certificate_with_its_digest, r"train\.csv differs from its certificate"),
         (give_a_clip_to_another_speaker, "the speakers of train are not those of its certificate"),
         (change_the_samples, "the samples of .* have changed"),
-        (remove_from_the_manifest, "no longer in the manifest"),
+        (remove_from_the_manifest, "which the manifest no longer has"),
         (certify_a_speaker_on_both_sides, r"train and test share 1 speakers \(.*\), declared speaker-disjoint"),
         (note_a_statistic_of_test, r"normaliser-\w+ was fitted on test, which leaks"),
     ],
@@ -170,7 +170,7 @@ def test_a_normaliser_fitted_elsewhere_is_not_used(workspace: Workspace, monkeyp
     everything = [*ids_of(workspace, "train"), *ids_of(workspace, "test")]
     monkeypatch.setattr(load_step, "with_copies", lambda entries, copies: [replace(entries[0], id=i) for i in everything])
     monkeypatch.setattr(load_step, "refuse_missing", lambda *arguments: None)
-    with pytest.raises(LeakageError, match="is used as train, but stands in test"):
+    with pytest.raises(LeakageError, match="is used as train, but belongs to test"):
         workspace.run("load")
     assert workspace.normaliser.read_bytes() == before
 

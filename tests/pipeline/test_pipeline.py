@@ -389,8 +389,8 @@ def test_training_stops_when_val_no_longer_rises(workspace: Workspace) -> None:
         ("", "transform", "manifest.csv does not exist: run the extract step first"),
         ("", "load", "manifest.csv does not exist: run the extract step first"),
         ("", "train", "manifest.csv does not exist: run the extract step first"),
-        ("extract", "load", "holds no finished feature store: run the transform step first"),
-        ("extract", "train", "holds no finished feature store: run the transform step first"),
+        ("extract", "load", "has no finished feature store: run the transform step first"),
+        ("extract", "train", "has no finished feature store: run the transform step first"),
         ("extract,transform", "train", ".json does not exist: run the load step first"),
     ],
 )

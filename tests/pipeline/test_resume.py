@@ -207,7 +207,7 @@ def test_weights_of_another_network_under_the_same_config_are_refused(
     answer = ser("--config", small.config_file, "--steps", "train", "--resume", "--epochs", 2)
     assert answer.code == 4
     last = answer.err.splitlines()[-1]
-    assert f"{file} does not fit the network of this version" in last
+    assert f"{file} does not match the network of this version" in last
     assert "size mismatch" in last
 
 

@@ -255,7 +255,7 @@ def test_with_auto_the_store_of_the_other_precision_is_read_where_there_is_no_ow
     machine(monkeypatch, bf16=True)
     settings = (AUTO, f"ssl.device={device}")
     assert precision_read(space, *settings) == ["fp32"]
-    assert "no finished store of bf16, this machine's own, so the one of fp32 is read" in caplog.text
+    assert "there is no finished store of bf16, the precision of this machine, so the store of fp32 is read" in caplog.text
     space.run("load", *settings)
     space.train("auto", ONE_EPOCH, *settings)
     assert plan_load(space.config(*settings))
@@ -288,7 +288,7 @@ def test_without_any_finished_store_the_transform_step_is_asked_for(
     if precision == "auto":
         for index in space.processed.glob("features/ssl-*/index.csv"):
             index.unlink()
-    with pytest.raises(DataError, match=f"{wanted} holds no finished feature store: run the transform step first"):
+    with pytest.raises(DataError, match=f"{wanted} has no finished feature store: run the transform step first"):
         space.run("load", f"ssl.precision={precision}")
 
 

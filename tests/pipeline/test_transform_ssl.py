@@ -428,7 +428,7 @@ def test_a_number_that_cannot_be_stored_is_told_with_the_clip(config: Experiment
 
     monkeypatch.setattr(BackboneExtractor, "frames_of", spoil)
     monkeypatch.setattr("ser.features.ssl_family.on_gpu", lambda config: gpu)
-    with pytest.raises(DataError, match=rf"{items[5].id}: .* gave a number that is not finite"):
+    with pytest.raises(DataError, match=rf"{items[5].id}: .* returned a number that is not finite"):
         list(step.shard_features(config, get_family(SSL), items))
 
 
@@ -515,4 +515,6 @@ def test_a_dry_run_fetches_and_loads_no_weights(space: Workspace, held: Path, se
     monkeypatch.setattr("ser.features.backbone.load_network", pytest.fail)
     chosen = [part for text in settings(BASE_PLUS) for part in ("--set", text)]
     ssl = transform_lines(ser("--config", space.config_file, "--steps", "transform", "--dry-run", *chosen))[1]
-    assert re.search(r"28 to compute in 4 shards, at most 0.00 GB; weights not here yet: the transform step will download them once$", ssl)
+    assert re.search(
+        r"28 to compute in 4 shards, at most 0.00 GB; weights not downloaded yet: the transform step downloads them once$", ssl
+    )

@@ -129,11 +129,11 @@ def test_code_is_refused_and_not_executed(tmp_path: Path, plain: bool) -> None:
     ("stored", "message"),
     [
         ({"schema": SCHEMA + 1, "digest": digest({}), "content": {}}, f"schema {SCHEMA + 1}.*update ser"),
-        ({"schema": "new", "digest": digest({}), "content": {}}, "no checkpoint of this program"),
+        ({"schema": "new", "digest": digest({}), "content": {}}, "not a checkpoint of this program"),
         ({"schema": SCHEMA, "digest": "0" * 64, "content": {}}, "checksum mismatch"),
-        ({"schema": SCHEMA, "digest": digest([]), "content": []}, "no checkpoint of this program"),
-        ({"weights": {}}, "no checkpoint of this program"),
-        (torch.zeros(3), "no checkpoint of this program"),
+        ({"schema": SCHEMA, "digest": digest([]), "content": []}, "not a checkpoint of this program"),
+        ({"weights": {}}, "not a checkpoint of this program"),
+        (torch.zeros(3), "not a checkpoint of this program"),
     ],
 )
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path, stored: Any, message: str) -> None:

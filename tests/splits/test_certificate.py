@@ -97,7 +97,7 @@ def test_a_clip_on_both_sides_is_always_refused() -> None:
 @pytest.mark.parametrize(
     ("manifest", "said"),
     [
-        (Manifest(one for one in MANIFEST if one.id != "c1"), "test holds c1, no longer in the manifest"),
+        (Manifest(one for one in MANIFEST if one.id != "c1"), "test has c1, which the manifest no longer has"),
         (changed("c1", audio_hash="other"), r"the samples of c1 \(test\) have changed"),
         (changed("c1", speaker="savee/A"), "the speakers of test are not those of its certificate"),
     ],
@@ -157,9 +157,9 @@ def test_the_digest_of_the_split_depends_on_all_else() -> None:
         ("normaliser", "test", ["c1"], "normaliser was fitted on test, which leaks"),
         ("normaliser", "val", ["b1"], "normaliser was fitted on val, which leaks"),
         ("temperature", "test", ["c1"], "temperature was fitted on test"),
-        ("normaliser", "train", ["a1", "c1"], "c1 is used as train, but stands in test"),
-        ("normaliser", "train", ["a1", "b1~2"], "b1~2 is used as train, but stands in val"),
-        ("normaliser", "train", ["unknown"], "unknown is used as train, but is in no part"),
+        ("normaliser", "train", ["a1", "c1"], "c1 is used as train, but belongs to test"),
+        ("normaliser", "train", ["a1", "b1~2"], "b1~2 is used as train, but belongs to val"),
+        ("normaliser", "train", ["unknown"], "unknown is used as train, but is not in the split"),
     ],
 )
 def test_a_statistic_that_leaks_is_refused(what: str, fitted_on: str, ids: list[str], said: str) -> None:
@@ -176,7 +176,7 @@ def test_a_leaking_statistic_in_a_stored_certificate_is_refused() -> None:
 
 def test_copies_follow_their_originals() -> None:
     check_ids(certificate_of(), "train", ["a1", "a1~1", "a2~12"])
-    with pytest.raises(LeakageError, match="c1~1 is used as train, but stands in test"):
+    with pytest.raises(LeakageError, match="c1~1 is used as train, but belongs to test"):
         check_ids(certificate_of(), "train", ["c1~1"])
 
 
@@ -216,7 +216,7 @@ def test_an_edited_certificate_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("values", [{"kind": "sealed"}, {"schema_version": 2}, {"splits": {}}, {"statistics": None}, {"more": 1}])
 def test_something_else_is_no_certificate(tmp_path: Path, values: dict[str, Any]) -> None:
-    with pytest.raises(ArtefactError, match="no leakage certificate"):
+    with pytest.raises(ArtefactError, match="not a leakage certificate"):
         read_certificate(edited(tmp_path / "leakage.json", **values))
 
 

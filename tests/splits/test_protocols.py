@@ -100,7 +100,7 @@ def test_a_changed_fold_does_not_fit_its_checksum(tmp_path: Path) -> None:
     content = json.loads(FILE.read_text(encoding="utf-8"))
     content["protocols"][0]["folds"][0]["test_speakers"].pop()
     (tmp_path / "protocols.json").write_text(json.dumps(content))
-    with pytest.raises(ArtefactError, match="the folds of holdout are not those of its checksum"):
+    with pytest.raises(ArtefactError, match="the folds of holdout do not match its checksum"):
         read_protocols(tmp_path / "protocols.json")
 
 

@@ -265,7 +265,7 @@ def test_a_class_that_test_lacks_is_a_warning(caplog: pytest.LogCaptureFixture) 
 def test_a_corpus_with_two_speakers_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         make_split(FOUR, SplitConfig(), LabelsConfig())
-    assert "tess has 2 speaker(s): it gives none to val" in caplog.text
+    assert "tess has 2 speaker(s): none of them is in val" in caplog.text
 
 
 def test_equal_samples_in_two_splits_are_refused() -> None:
@@ -307,7 +307,7 @@ def drop_last_row(text: str) -> str:
     [
         (drop_last_row, LeakageError, "test.csv differs from its certificate in "),
         (lambda text: text.replace(",happy,2", ",sad,3", 1), LeakageError, "test.csv was edited"),
-        (lambda text: text.replace(",happy,2", ",happy,two", 1), ArtefactError, "a label is no number"),
+        (lambda text: text.replace(",happy,2", ",happy,two", 1), ArtefactError, "a label is not a number"),
         (lambda text: text.replace("emotion,", "feeling,", 1), ArtefactError, r"lacks the column\(s\) emotion"),
     ],
 )

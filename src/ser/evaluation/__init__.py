@@ -1,1 +1,1 @@
-"""Numbers from a table of predictions. No model, no audio."""
+"""Metrics, confidence intervals, calibration and comparisons, computed from tables of predictions."""

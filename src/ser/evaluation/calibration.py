@@ -1,7 +1,7 @@
-"""From the probabilities of a model to calibrated confidences, and when the answer is `unknown`; the file that holds how.
+"""Calibration of a model's probabilities, the answer `unknown`, and calibration.json.
 
-A probability is calibrated if of the answers given with 70 % some 70 % are right. A temperature, fitted on val, divides the logits; a
-threshold of the calibrated confidence decides when the answer is `unknown`.
+Probabilities are calibrated if about 70 % of the answers with a confidence of 70 % are right. The logits are divided by a temperature
+fitted on val; answers with a calibrated confidence below a threshold are replaced by `unknown`.
 """
 
 import logging
@@ -23,16 +23,16 @@ log = logging.getLogger(__name__)
 
 
 class Calibration(Config):
-    """What was fitted on val: how a model's probabilities become confidences, and which of them are too low for an answer."""
+    """Temperature and threshold fitted on val."""
 
     temperature: float | None = Field(gt=0)
-    """None leaves the probabilities as they are, and so does 1."""
+    """Temperature; None and 1 leave the probabilities unchanged."""
     temperature_reason: str | None = None
-    """Why the temperature was left at 1, though there is a val to fit it on."""
+    """Why the temperature is 1 although there is a validation set."""
     threshold: float | None = Field(ge=0, le=1)
-    """Of the calibrated confidence. None answers always."""
+    """Lowest calibrated confidence of an answer; None to answer always."""
     max_error: float = Field(gt=0, lt=1)
-    """Share of wrong answers on val that the threshold keeps to."""
+    """Maximum share of wrong answers on val."""
     reason: str | None
     """Why there is no temperature or no threshold."""
 
@@ -43,11 +43,11 @@ class Calibration(Config):
         return apply_temperature(probabilities, self.temperature)
 
     def answered(self, probabilities: FloatArray) -> NDArray[np.bool_]:
-        """(..., C) as the model gives them -> (...) whether the confidence suffices for an answer."""
+        """Whether the confidence is high enough for an answer, from uncalibrated probabilities: (..., C) -> (...)."""
         return np.asarray(self.apply(probabilities).max(axis=-1) >= (self.threshold or 0.0))
 
     def answer(self, probabilities: FloatArray) -> int | None:
-        """(C,) as the model gives them -> index of the answer, None for `unknown`.
+        """Index of the answer or None for `unknown`, from uncalibrated probabilities (C,).
 
         >>> calibration = Calibration(temperature=2.0, threshold=0.6, max_error=0.2, reason=None)
         >>> calibration.answer(np.array([0.9, 0.1])), calibration.answer(np.array([0.6, 0.4]))
@@ -57,7 +57,7 @@ class Calibration(Config):
 
 
 def apply_temperature(probabilities: FloatArray, temperature: float) -> Floats:
-    """softmax(log p / T) over the last axis, as dividing the logits by T gives it. The highest stays the highest; 1 changes nothing.
+    """softmax(log p / T) over the last axis, which equals dividing the logits by T. The order of the classes does not change.
 
     >>> apply_temperature(np.array([0.8, 0.2]), 2.0).round(3)
     array([0.667, 0.333])
@@ -70,14 +70,14 @@ def apply_temperature(probabilities: FloatArray, temperature: float) -> Floats:
 
 
 def scaled_logs(probabilities: FloatArray, temperature: float) -> Floats:
-    """log p / T, shifted so that the highest of a row is 0."""
+    """log p / T, shifted so that the maximum of each row is 0."""
     logs = np.log(np.maximum(np.asarray(probabilities, np.float64), SMALLEST))
     shifted: Floats = (logs - logs.max(axis=-1, keepdims=True)) / temperature
     return shifted
 
 
 class Quality(Config):
-    """Of probabilities."""
+    """Measures of the quality of probabilities."""
 
     model_config = ConfigDict(strict=True)
 
@@ -88,7 +88,7 @@ class Quality(Config):
 
 
 class Effect(Config):
-    """What a calibration does on a split."""
+    """Effect of a calibration on a split."""
 
     model_config = ConfigDict(strict=True)
 
@@ -100,12 +100,12 @@ class Effect(Config):
 
 
 class StoredCalibration(Calibration):
-    """The content of calibration.json, but for its digest."""
+    """Content of calibration.json without its digest."""
 
     model_config = ConfigDict(strict=True)
 
     weights: str | None = None
-    """Digest of the weights whose probabilities these are."""
+    """Digest of the weights that the calibration belongs to."""
     fitted_on: Literal["val"] | None
     n: int
     bins: int
@@ -125,7 +125,7 @@ class StoredCalibration(Calibration):
 
     @property
     def calibration(self) -> Calibration:
-        """What it takes to apply it."""
+        """The part that is necessary to apply it."""
         return Calibration(**{name: getattr(self, name) for name in Calibration.model_fields})
 
     @property
@@ -134,7 +134,7 @@ class StoredCalibration(Calibration):
 
 
 class CalibrationOnTest(Calibration):
-    """What of calibration.json stands among the scores on test."""
+    """The part of calibration.json that is stored with the scores on test."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -146,7 +146,7 @@ class CalibrationOnTest(Calibration):
 
 
 def write_calibration(path: Path, calibration: StoredCalibration) -> None:
-    """Atomic, with a digest beside it."""
+    """Write calibration.json atomically, with a digest."""
     write_with_digest(path, calibration.model_dump(mode="json"))
 
 
@@ -155,38 +155,38 @@ def write_with_digest(path: Path, content: Mapping[str, object]) -> None:
 
 
 def read_calibration(path: Path, weights: str | None = None) -> Calibration:
-    """
+    """Read calibration.json.
+
     Args:
-        weights: digest of the weights that it is meant for, as in test_metrics.json and as `checkpoint.digest` gives it; None asks nothing.
+        weights: expected digest of the weights, as in test_metrics.json and from `checkpoint.digest`; None to skip the check.
 
     Raises:
-        ArtefactError: there is none, it is corrupted, or it is of other weights.
+        ArtefactError: the file is missing or corrupted, or belongs to other weights.
     """
     try:
         content = read_json(path)
     except FileNotFoundError:
         raise ArtefactError(f"{path} does not exist: the run was not calibrated") from None
     if not isinstance(content, dict) or content.pop("digest", None) != digest_json(content):
-        raise ArtefactError(f"{path} is corrupted (checksum mismatch)")
+        raise ArtefactError(f"{path} is corrupted (checksum mismatch): restore it from a copy, or train again")
     try:
         stored = StoredCalibration.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise ArtefactError(f"{path} holds no calibration of this program ({where}{': ' if where else ''}{first['msg']})") from None
+        raise ArtefactError(f"{path} is not a calibration of this program ({where}{': ' if where else ''}{first['msg']})") from None
     if weights not in (None, stored.weights):
-        raise ArtefactError(f"{path} is of other weights, so it says nothing of these: take the file that the same training wrote")
+        raise ArtefactError(f"{path} belongs to other weights: use the file that the same training wrote")
     return stored.calibration
 
 
 def calibration_of(path: Path, weights: str) -> Calibration:
-    """Of a run, wherever its model answers: what stands in its calibration.json. One that was not calibrated answers always, and a
-    warning says so.
+    """Calibration of a run. A run without calibration.json always answers, and a warning is logged.
 
     Raises:
-        ArtefactError: it is corrupted, or of another model than the one with these weights.
+        ArtefactError: the file is corrupted, or belongs to other weights.
     """
     if path.exists():
         return read_calibration(path, weights)
-    log.warning("%s does not exist: probabilities are the model's own, and no answer is unknown", path)
+    log.warning("%s does not exist: probabilities are not calibrated, and no answer is unknown", path)
     return Calibration(temperature=None, threshold=None, max_error=0.5, reason="the run was not calibrated")

@@ -1,7 +1,7 @@
-"""Temperature and threshold, fitted on val, and what both do on val and test. Nothing here is fitted on test.
+"""Fit of temperature and threshold on val, and their effect on val and test. Nothing is fitted on test.
 
-One temperature mends most of what a network lacks in calibration (Guo et al. 2017) and changes no answer. Where val does not determine it,
-because no answer there is wrong or because none is better than one at a bound, it stays at 1: what would be fitted then is the bound.
+A single temperature corrects most of a network's miscalibration (Guo et al. 2017) without changing answers. It is left at 1 if val does not
+determine it, because no answer there is wrong or because the optimum is at a bound of the search.
 """
 
 import math
@@ -22,12 +22,12 @@ from ser.evaluation.confidence import (
 from ser.evaluation.metrics import FloatArray
 
 LOWEST = 0.05
-"""Of a temperature. Where every answer is right, the best one would be 0."""
+"""Lowest temperature. If every answer is right, the optimum would be 0."""
 HIGHEST = 20.0
-"""Of a temperature. Where the probabilities say nothing, the best one would be infinite."""
+"""Highest temperature. If the probabilities are not informative, the optimum would be infinite."""
 
 NO_BETTER = 1e-9
-"""Nats of log loss. Towards a bound the loss may be so flat that the search ends far from it."""
+"""Difference in log loss, in nats, that counts as equal. Near a bound the loss may be so flat that the search ends far from it."""
 
 NO_VAL = "no speaker was left for validation, and nothing is fitted on test"
 NONE_WRONG = "no answer on val is wrong, so val does not say how sure is too sure"
@@ -35,19 +35,19 @@ AT_BOUND = "for val no temperature is better than one at a bound, so val does no
 
 
 def fit_temperature(probabilities: FloatArray, truth: Labels) -> float:
-    """The temperature T from `LOWEST` to `HIGHEST` with the lowest log loss of softmax(log p / T), found over log T.
+    """Find the temperature T from `LOWEST` to `HIGHEST` with the lowest log loss of softmax(log p / T), by a search over log T.
 
-    The loss is convex in 1 / T, so there is one minimum. 1 where no other temperature is better.
+    The loss is convex in 1 / T, so there is one minimum. The result is 1 if no other temperature is better.
 
     Raises:
-        ValueError: no utterances.
+        ValueError: there are no utterances.
 
     >>> sure_but_wrong_every_fourth_time = np.array([[0.99, 0.01]] * 4)
     >>> temperature = fit_temperature(sure_but_wrong_every_fourth_time, np.array([0, 0, 0, 1]))
     >>> apply_temperature(np.array([0.99, 0.01]), temperature).round(3)
     array([0.75, 0.25])
     """
-    from scipy.optimize import minimize_scalar  # for who only applies a temperature it would be a slow import
+    from scipy.optimize import minimize_scalar  # imported late, because it is slow and not necessary to apply a temperature
 
     if not len(truth):
         raise ValueError("no utterances to fit a temperature on")
@@ -63,10 +63,10 @@ def fit_temperature(probabilities: FloatArray, truth: Labels) -> float:
 
 
 def threshold_for(probabilities: FloatArray, truth: Labels, max_error: float) -> float | None:
-    """The smallest confidence that occurs and keeps the share of wrong answers among those of at least that confidence at `max_error`.
+    """The lowest observed confidence such that at most `max_error` of the answers with at least this confidence are wrong.
 
-    Utterances of equal confidence are answered together or not at all. None where there is no such confidence, and where it would leave
-    fewer than `least_answers`. Confidences below all that occur are refused too: nothing is known of them.
+    Utterances with equal confidence are all answered or all not answered. None if there is no such confidence, or if fewer than
+    `least_answers` would be left. The threshold is never below the lowest observed confidence.
 
     >>> rows = np.linspace(0.99, 0.51, 40)
     >>> threshold_for(np.stack([rows, 1 - rows], axis=1), np.array([0] * 20 + [1] * 20), max_error=0.2).__round__(3)
@@ -79,7 +79,7 @@ def threshold_for(probabilities: FloatArray, truth: Labels, max_error: float) ->
 
 
 def least_answers(max_error: float) -> int:
-    """Answers without a single error that it takes before an error of `max_error` is unlikely (5 %): the rule of three.
+    """Number of answers without an error after which an error rate of `max_error` is unlikely (5 %), by the rule of three.
 
     >>> least_answers(0.2), least_answers(0.05)
     (15, 60)
@@ -88,11 +88,12 @@ def least_answers(max_error: float) -> int:
 
 
 def calibrate(val: Judged | None, test: Judged, config: CalibrationConfig, weights: str | None = None) -> StoredCalibration:
-    """Fit temperature and threshold on val, and measure what both do on val and test: the content of calibration.json.
+    """Fit temperature and threshold on val and measure their effect on val and test; return the content of calibration.json.
 
     Args:
-        val: None where no speaker was left for it: then nothing is fitted, and `reason` says so.
-        weights: digest of the weights that gave these probabilities.
+        val: predictions on val; None without a validation set, then nothing is fitted and `reason` states it.
+        test: predictions on test.
+        weights: digest of the weights that the probabilities were computed with.
     """
     fitted = fit(val, config)
     return StoredCalibration(
@@ -117,7 +118,7 @@ def fit(val: Judged | None, config: CalibrationConfig) -> Calibration:
 
 
 def temperature_or_one(val: Judged) -> tuple[float, str | None]:
-    """The fitted temperature; or 1, and why: where val does not determine one, the fit would give an end of its range."""
+    """The fitted temperature and None; or 1 and the reason if val does not determine a temperature."""
     if judge(val.probabilities, val.truth)[1].all():
         return 1.0, NONE_WRONG
     temperature = fit_temperature(val.probabilities, val.truth)
@@ -126,7 +127,7 @@ def temperature_or_one(val: Judged) -> tuple[float, str | None]:
 
 
 def effect(calibration: Calibration, table: Judged, bins: int) -> Effect:
-    """Quality of the probabilities before and after; which share is answered, and which share of the answers is wrong."""
+    """Quality of the probabilities before and after calibration, the share of utterances answered, and the share of wrong answers."""
     before = quality(table.probabilities, table.truth, bins)
     after = None if calibration.temperature is None else quality(calibration.apply(table.probabilities), table.truth, bins)
     coverage, error = (None, None) if calibration.threshold is None else answer_rates(calibration, table)
@@ -134,7 +135,7 @@ def effect(calibration: Calibration, table: Judged, bins: int) -> Effect:
 
 
 def answer_rates(calibration: Calibration, table: Judged) -> tuple[float, float | None]:
-    """The share of utterances that get an answer, and the share of the answers that are wrong; None where nothing is answered."""
+    """(share of utterances with an answer, share of wrong answers or None if nothing is answered)."""
     answered = calibration.answered(table.probabilities)
     wrong = table.probabilities.argmax(axis=1) != table.truth
     return float(answered.mean()), float(wrong[answered].mean()) if answered.any() else None

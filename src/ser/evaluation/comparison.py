@@ -1,4 +1,4 @@
-"""Is one system better than another? Paired over speakers, on the same test utterances."""
+"""Comparison of two systems on the same test utterances, paired over speakers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ POWER = 0.8
 TITLES = {"uar": "UAR", "wa": "WA", "macro_f1": "macro-F1"}
 
 SHOWN = 3
-"""Examples in a message."""
+"""Maximum number of examples in a message."""
 
 Ranking = Literal["better", "worse", "not distinguishable"]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of system A with system B in one metric."""
+    """Comparison of system A with system B in one metric."""
 
     metric: str
     a: float
@@ -33,26 +33,26 @@ class Comparison:
     difference: float
     """A minus B."""
     interval: Interval
-    """Of the difference, over speakers."""
+    """Interval of the difference over speakers."""
     detectable: float | None
-    """The smallest difference that this test set could show; None where there is no interval, or no speaker differs from another."""
+    """Smallest difference that this test set can detect; None without an interval, or if all speakers have the same difference."""
     verdict: Ranking | None
-    """On A: better or worse where the interval leaves 0 out. None where there is no interval."""
+    """Whether A is better or worse, which requires an interval without 0. None without an interval."""
     n: int
     speakers: int
     over: str = ""
-    """What of several folds is compared; empty of one."""
+    """How several folds are combined; empty for one fold."""
 
 
 def compare(a: Predictions, b: Predictions, metric: str = "uar") -> Comparison:
-    """Two runs on the same test utterances; as `compare_folds`."""
+    """Compare two runs on the same test utterances, see `compare_folds`."""
     return compare_folds({"test": [a]}, {"test": [b]}, metric)
 
 
 def compare_folds(a: Folds, b: Folds, metric: str = "uar") -> Comparison:
-    """Two systems on the same folds, each with any number of seeds.
+    """Compare two systems on the same folds, each with any number of seeds.
 
-    The score is that of all folds together, each as the mean of its seeds; where folds differ in classes, the mean over folds.
+    The score is that of all folds together, as the mean over seeds; if folds differ in classes, it is the mean over folds.
 
     Raises:
         DataError: the two differ in folds, test utterances, truths or classes.
@@ -79,7 +79,7 @@ def compare_folds(a: Folds, b: Folds, metric: str = "uar") -> Comparison:
 
 
 def over_folds(folds: Folds) -> str:
-    """What `score_of` takes of several folds, in words."""
+    """Description of how `score_of` combines several folds."""
     if len(folds) == 1:
         return ""
     return f"all {len(folds)} folds together" if one_set_of_classes(folds) else f"the mean over {len(folds)} folds"
@@ -102,10 +102,10 @@ def verdict_on(interval: Interval) -> Ranking | None:
 
 
 def detectable_difference(interval: Interval) -> float | None:
-    """The true difference that would be found, at the two-sided 5 % level, in 80 % of such test sets.
+    """The true difference that is detected at the two-sided 5 % level in 80 % of such test sets.
 
-    (t_.975 + t_.8) times the standard error of the paired difference (Bloom 1995: minimum detectable effects). It rests on the standard
-    error of this very pair: two systems that agree more with each other could be told apart by less.
+    (t_.975 + t_.8) times the standard error of the paired difference (Bloom 1995: minimum detectable effects). It depends on the standard
+    error of this pair: smaller differences are detectable between systems that agree more with each other.
 
     >>> round(detectable_difference(Interval(-0.02, 0.03, 24, standard_error=0.01, degrees=23.0)), 4)
     0.0293
@@ -117,9 +117,10 @@ def detectable_difference(interval: Interval) -> float | None:
 
 
 def require_pairs(a: Folds, b: Folds, names: tuple[str, str]) -> None:
-    """
+    """Check that two systems can be compared.
+
     Raises:
-        DataError: the two differ in folds, test utterances, truths or classes; counts and examples are named.
+        DataError: they differ in folds, test utterances, truths or classes; the message has counts and examples.
     """
     require_same("folds", dict.fromkeys(a), dict.fromkeys(b), names)
     one, other = (facts(folds) for folds in (a, b))
@@ -132,7 +133,7 @@ def require_pairs(a: Folds, b: Folds, names: tuple[str, str]) -> None:
 
 
 def facts(folds: Folds) -> dict[str, str]:
-    """Utterance, with its fold where there are several -> its truth and speaker."""
+    """{utterance, with its fold if there are several: truth and speaker}"""
     found = {}
     for fold, seeds in folds.items():
         table, prefix = seeds[0], f"{fold}: " if len(folds) > 1 else ""
@@ -161,7 +162,7 @@ def some(names: Iterable[str]) -> str:
 
 
 def sentence(comparison: Comparison, name_a: str, name_b: str) -> str:
-    """What the comparison says, in one plain sentence."""
+    """The result of a comparison in one sentence."""
     title, interval = TITLES[comparison.metric], comparison.interval
     on = f"on {comparison.n} utterances of {comparison.speakers} speaker{'' if comparison.speakers == 1 else 's'}"
     on += f" ({comparison.over})" if comparison.over else ""

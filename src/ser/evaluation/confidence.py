@@ -1,4 +1,4 @@
-"""How well probabilities fit the truth: log loss, Brier score, calibration error, risk and coverage."""
+"""Quality of probabilities: log loss, Brier score, calibration error, and the risk-coverage curve."""
 
 import math
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from ser.evaluation.metrics import FloatArray, Floats, divide
 Labels = NDArray[np.int64]
 
 SMALLEST = 1e-12
-"""Probabilities count as no less: a 0 for the truth would be an infinite loss."""
+"""Lower bound of probabilities, because a probability of 0 for the truth would give an infinite loss."""
 
 BINS = 15
 
 
 class Judged(Protocol):
-    """What a model says of n utterances, beside the truth."""
+    """Probabilities of a model for n utterances, and their true classes."""
 
     @property
     def probabilities(self) -> FloatArray:
@@ -39,7 +39,7 @@ def log_loss(probabilities: FloatArray, truth: Labels) -> float:
 
 
 def brier_score(probabilities: FloatArray, truth: Labels) -> float:
-    """Brier's own score of several classes (1950): mean over utterances of sum_c (p_c - [c = truth])^2, from 0 to 2; NaN for none.
+    """Multiclass Brier score (Brier 1950): mean over utterances of sum_c (p_c - [c = truth])^2, from 0 to 2; NaN for no utterances.
 
     >>> brier_score(np.array([[1.0, 0.0]]), np.array([1]))
     2.0
@@ -54,16 +54,16 @@ def mean(values: FloatArray) -> float:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Bins of equal width over the confidence in the answer, each without its lower edge and with its upper one."""
+    """Accuracy in bins of equal width over the confidence. A bin includes its upper edge, but not its lower one."""
 
     edges: Floats
     """(bins + 1,) from 0 to 1."""
     confidence: Floats
-    """(bins,) mean of the confidence; NaN where nothing is."""
+    """(bins,) mean confidence; NaN for empty bins."""
     accuracy: Floats
-    """(bins,) share of right answers; NaN where nothing is."""
+    """(bins,) share of right answers; NaN for empty bins."""
     count: Labels
-    """(bins,) utterances."""
+    """(bins,) number of utterances."""
 
     @property
     def error(self) -> float:
@@ -74,7 +74,7 @@ class Reliability:
 
 
 def reliability(probabilities: FloatArray, truth: Labels, bins: int = BINS) -> Reliability:
-    """How often answers of equal confidence are right.
+    """Accuracy of the answers in bins of similar confidence.
 
     >>> found = reliability(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1]), bins=2)
     >>> found.confidence.round(2), found.accuracy, found.count
@@ -100,14 +100,14 @@ def expected_calibration_error(probabilities: FloatArray, truth: Labels, bins: i
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """What each threshold costs and buys, from the highest one, which answers least, to the lowest, which answers all."""
+    """Coverage and risk of each threshold, from the highest, with the fewest answers, to the lowest, which answers all utterances."""
 
     coverage: Floats
-    """(m,) share of utterances with at least that confidence."""
+    """(m,) share of utterances with a confidence of at least the threshold."""
     risk: Floats
     """(m,) share of wrong answers among them."""
     threshold: Floats
-    """(m,) the confidences that occur, descending; utterances of equal confidence are answered together."""
+    """(m,) distinct confidences in descending order; utterances with equal confidence are answered together."""
 
     @property
     def area(self) -> float:
@@ -116,7 +116,8 @@ class RiskCoverage:
 
 
 def risk_coverage(probabilities: FloatArray, truth: Labels) -> RiskCoverage:
-    """
+    """Compute the risk-coverage curve.
+
     >>> curve = risk_coverage(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1]))
     >>> curve.coverage, curve.risk, curve.threshold
     (array([0.5, 1. ]), array([0. , 0.5]), array([0.9, 0.8]))
@@ -129,5 +130,5 @@ def risk_coverage(probabilities: FloatArray, truth: Labels) -> RiskCoverage:
 
 
 def judge(probabilities: FloatArray, truth: Labels) -> tuple[Floats, NDArray[np.bool_]]:
-    """The confidence in each answer, and whether it is right; of equal probabilities the first class is the answer."""
+    """(confidence of each answer, whether it is right). Of classes with equal probabilities the first one is the answer."""
     return np.asarray(probabilities.max(axis=1), np.float64), probabilities.argmax(axis=1) == truth

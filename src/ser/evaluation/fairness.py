@@ -1,7 +1,7 @@
-"""Whom a recogniser serves how well: scores by gender and age of the speakers, overall and within each corpus.
+"""Scores by gender and age of the speakers, overall and within each corpus.
 
-Corpora differ in their speakers and in how hard they are (TESS is two women in a studio), so a difference over all of them may be one
-between corpora. The difference between women and men is therefore told within each corpus.
+Corpora differ in their speakers and in their difficulty (TESS has two women in a studio), so a difference over all corpora may be one
+between corpora. The difference between women and men is therefore given within each corpus.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,14 +16,14 @@ from ser.evaluation.records import Estimates, GroupScores, Record
 from ser.evaluation.scores import breakdown, gender_of, speaker_matrices, summarise, too_few
 
 AGE_BANDS = {"under 30": 30, "30 to 44": 45, "45 to 59": 60, "60 and over": 200}
-"""Years that its speakers have not reached."""
+"""{age band: first age in years above it}"""
 GENDERS = ("female", "male")
 UNKNOWN = "unknown"
 GROUPS = (*GENDERS, *AGE_BANDS, UNKNOWN)
 
 
 def age_band(speaker: str) -> str:
-    """Of a speaker whose corpus tells ages, as CREMA-D and TESS do.
+    """Age band of a speaker, or `unknown` if the corpus does not state ages; CREMA-D and TESS do.
 
     >>> age_band("tess/OAF"), age_band("tess/YAF"), age_band("savee/DC")
     ('60 and over', 'under 30', 'unknown')
@@ -37,17 +37,17 @@ def age_band(speaker: str) -> str:
 
 
 class Grouping(Record):
-    """Scores of each group of speakers; those of whom it is not known are a group of their own."""
+    """Scores of each group of speakers; speakers whose group is unknown form their own."""
 
     all: Mapping[str, GroupScores]
     per_corpus: Mapping[str, Mapping[str, GroupScores]]
 
 
 class GenderDifference(Estimates):
-    """Each metric of the women minus that of the men; None without one of them."""
+    """Each metric of the women minus that of the men; None if one of the groups is empty."""
 
     female: int
-    """Speakers."""
+    """Number of speakers."""
     male: int
 
 
@@ -55,7 +55,7 @@ class Fairness(Record):
     gender: Grouping
     age: Grouping
     female_minus_male: Mapping[str, GenderDifference]
-    """Within each corpus."""
+    """{corpus: difference within it}"""
 
 
 def measure_fairness(predictions: Predictions) -> Fairness:
@@ -77,10 +77,10 @@ def scores_by(predictions: Predictions, group_of: Callable[[str], str]) -> dict[
 
 
 def gender_difference(predictions: Predictions) -> GenderDifference:
-    """With 95 % intervals over speakers.
+    """Difference between women and men with 95 % intervals over speakers.
 
-    Women and men are independent groups: the variances of their scores add up, with the degrees of freedom of Welch (1947) and
-    Satterthwaite. With fewer than five of either there is no interval, but a reason.
+    The groups are independent, so the variances of their scores are added, with the degrees of freedom of Welch (1947) and Satterthwaite.
+    With fewer than five speakers in a group, there is a reason instead of an interval.
     """
     known = predictions.select(np.array([gender_of(speaker) != UNKNOWN for speaker in predictions.speakers], np.bool_))
     speakers, matrices = speaker_matrices(known)

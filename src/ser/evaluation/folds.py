@@ -1,4 +1,4 @@
-"""Scores of a protocol: of several folds, each with predictions of one or more seeds."""
+"""Scores of a protocol with several folds, each with predictions of one or more seeds."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from ser.evaluation.records import GroupScores, Record
 from ser.evaluation.scores import require_same_rows, scores_of, speaker_matrices, summarise, too_few
 
 Folds = Mapping[str, Sequence[Predictions]]
-"""fold -> predictions of each seed on its test utterances."""
+"""{fold: predictions of each seed on its test utterances}"""
 
 
 class FoldsMean(GroupScores):
@@ -23,28 +23,29 @@ class FoldsMean(GroupScores):
 
 
 class FoldScores(Record):
-    """Scores of a protocol: the mean over folds, and of all folds taken together."""
+    """Scores of a protocol: the mean over folds, and the scores of all folds together."""
 
     mean_over_folds: FoldsMean
     """The score of a fold is the mean over its seeds."""
     pooled: GroupScores | None
-    """Of all folds together, as the mean over seeds; None where folds differ in classes."""
+    """Scores of all folds together, as the mean over seeds; None if folds differ in classes."""
 
 
 class SeedSpread(Record):
-    """How a score differs between seeds of training."""
+    """Variation of a score between seeds of training."""
 
     values: tuple[float, ...]
     mean: float
     sd: float | None
-    """With n - 1; None for a single seed."""
+    """Standard deviation with n - 1; None for a single seed."""
     min: float
     max: float
     n: int
 
 
 def seed_spread(values: Sequence[float]) -> SeedSpread:
-    """
+    """Summarise the scores of several seeds.
+
     >>> seed_spread([0.25, 0.75, 0.5])
     SeedSpread(values=(0.25, 0.75, 0.5), mean=0.5, sd=0.25, min=0.25, max=0.75, n=3)
     """
@@ -61,7 +62,8 @@ def seed_spread(values: Sequence[float]) -> SeedSpread:
 
 
 def fold_scores(folds: Folds) -> FoldScores:
-    """
+    """Compute the scores of a protocol.
+
     Raises:
         ValueError: the seeds of a fold differ in utterances, speakers, truths or classes.
     """
@@ -80,7 +82,7 @@ def fold_scores(folds: Folds) -> FoldScores:
 
 
 def speakers_of(folds: Folds) -> list[str]:
-    """Of all folds, sorted."""
+    """Speakers of all folds, sorted."""
     return sorted({name for seeds in folds.values() for name in seeds[0].speakers})
 
 
@@ -89,7 +91,7 @@ def one_set_of_classes(folds: Folds) -> bool:
 
 
 def mean_over_folds(folds: Folds, speakers: Sequence[str], metric: Metric) -> Score:
-    """Mean over folds of the mean over seeds; a fold without speakers drops out."""
+    """Mean over folds of the mean over seeds; a fold without speakers is ignored."""
     position = {name: index for index, name in enumerate(speakers)}
 
     def one_seed(predictions: Predictions) -> Score:
@@ -100,9 +102,9 @@ def mean_over_folds(folds: Folds, speakers: Sequence[str], metric: Metric) -> Sc
 
 
 def seed_matrices(folds: Folds, speakers: Sequence[str]) -> list[Counts]:
-    """Of each seed the confusion matrices summed over folds, (S, C, C).
+    """Confusion matrices of each seed summed over folds, (S, C, C).
 
-    Where folds differ in the number of their seeds, each of them is repeated equally often, until there are as many of every fold.
+    If folds have different numbers of seeds, the seeds of each fold are repeated equally often, up to the least common multiple.
     """
     matrices = [[speaker_matrices(predictions, speakers)[1] for predictions in seeds] for seeds in folds.values()]
     rounds = lcm(*(len(seeds) for seeds in matrices))
@@ -110,13 +112,13 @@ def seed_matrices(folds: Folds, speakers: Sequence[str]) -> list[Counts]:
 
 
 def fold_strata(folds: Folds, speakers: Sequence[str]) -> list[str]:
-    """For each speaker, the folds that test him."""
+    """For each speaker, the names of the folds in which the speaker is tested."""
     tested = {fold: set(seeds[0].speakers) for fold, seeds in folds.items()}
     return [" ".join(fold for fold, names in tested.items() if name in names) for name in speakers]
 
 
 def few_in_folds(folds: Folds) -> str | None:
-    """Why a mean over folds has no interval: where folds differ in corpora it is a mean over corpora too, and each needs five speakers."""
+    """Reason why a mean over folds has no interval, or None. If folds differ in corpora, each corpus must have five speakers."""
     if len({frozenset(seeds[0].corpora) for seeds in folds.values()}) == 1:
         return None
     pairs = {pair for seeds in folds.values() for pair in zip(seeds[0].speakers, seeds[0].corpora, strict=True)}

@@ -1,4 +1,4 @@
-"""How a mixture weighs its experts on the utterances of a split."""
+"""Weights of the experts of a mixture on the utterances of a split."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,28 +10,28 @@ from ser.evaluation.predictions import Predictions
 from ser.evaluation.records import Record
 
 COLLAPSE = 0.95
-"""Mean weight of one expert over a test split, above which the others hardly count."""
+"""Mean weight of an expert over a test split above which the gate counts as collapsed."""
 
 Weights = Mapping[str, float]
-"""expert -> mean weight."""
+"""{expert: mean weight}"""
 
 
 class GateSummary(Record):
     """Mean weights over all utterances, by corpus and by emotion.
 
-    Both entropies are shares of the entropy of equal weights: a gate that chooses a single expert, but another one for each utterance, has
-    an `entropy` of 0 and an `entropy_of_mean` of 1.
+    Both entropies are relative to that of equal weights. A gate that selects one expert for each utterance, and all equally often, has an
+    `entropy` of 0 and an `entropy_of_mean` of 1.
     """
 
     mean: Weights
     per_corpus: Mapping[str, Weights]
     per_emotion: Mapping[str, Weights]
     entropy: float
-    """Mean over utterances of the weights' entropy."""
+    """Mean entropy of the weights over utterances."""
     entropy_of_mean: float
     """Entropy of the mean weights."""
     collapsed_onto: str | None
-    """An expert whose mean weight is above `COLLAPSE`."""
+    """Expert with a mean weight above `COLLAPSE`, if any."""
 
 
 def summarise_gates(predictions: Predictions) -> GateSummary:
@@ -50,7 +50,7 @@ def summarise_gates(predictions: Predictions) -> GateSummary:
 
 
 def group_means(experts: Sequence[str], weights: FloatArray, keys: npt.NDArray[np.str_]) -> dict[str, Weights]:
-    """(n, E) and the group of each row -> {group: mean weights}, sorted by group."""
+    """Mean weights of each group, sorted by group, from weights (n, E) and the group of each row."""
     return {str(key): named(experts, weights[keys == key].mean(axis=0)) for key in np.unique(keys)}
 
 
@@ -59,7 +59,7 @@ def named(experts: Sequence[str], values: FloatArray) -> dict[str, float]:
 
 
 def relative_entropy(weights: FloatArray) -> FloatArray:
-    """Entropy of each row, (n, E) -> (n,), as a share of that of E equal weights.
+    """Entropy of each row relative to that of E equal weights, (n, E) -> (n,).
 
     >>> relative_entropy(np.array([[0.5, 0.5], [1.0, 0.0]])).tolist()
     [1.0, 0.0]

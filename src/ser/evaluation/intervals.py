@@ -1,23 +1,23 @@
 """Confidence intervals over speakers.
 
-Utterances of one speaker are not independent, so an interval asks how a score would move with other speakers. A score is a function of how
-often each speaker counts; pooled scores, means over corpora or folds and differences of two systems are then the same to everything here.
+Utterances of one speaker are not independent, so an interval states how a score would vary with other speakers. A score is a function of
+the weight of each speaker. Pooled scores, means over corpora or folds, and differences of two systems all have this form.
 
 The interval is Student's t around the score, with the standard error of the jackknife over speakers (each is left out once: Efron and
-Tibshirani 1993, chapter 11; for clusters MacKinnon, Nielsen and Webb 2023) and as many degrees of freedom as there are speakers less one. A
-score is brought to the logit scale first and back, which keeps the interval between 0 and 1; a difference is not.
+Tibshirani 1993, chapter 11; for clusters MacKinnon, Nielsen and Webb 2023) and one degree of freedom less than there are speakers. It is
+computed on the logit scale, which keeps it between 0 and 1; that of a difference is not.
 
-Measured with simulated speakers of known truth (benchmarks/interval_coverage.py), coverage in % of this interval, and of the percentile
-bootstrap over speakers, which is too narrow for few:
+Coverage in % measured with simulated speakers (benchmarks/interval_coverage.py), for this interval and for the percentile bootstrap over
+speakers, which is too narrow for few speakers:
 
     speakers              5     10     15     24     48     91
     UAR                94.8   93.7   94.0   93.8   94.8   94.5
     bootstrap          85.6   89.2   90.0   92.0   93.6   93.2
     difference of two  95.3   95.1   94.2   93.9   94.9   95.9
 
-BCa and the bootstrap-t did no better. It tells of other speakers, not of another training: for that there is the spread over seeds. It is
-no better than its speakers: over one who has a third of all clips and others like him it covers 92 to 95 %; if all speakers score the same,
-it is a point; a class that a single speaker has is known from him alone. Under five speakers there is none, with the reason.
+BCa and the bootstrap-t were not better. The interval covers the variation between speakers, not between trainings, which is given by the
+spread over seeds. Its limits: if one speaker has a third of all clips it covers 92 to 95 %; if all speakers have the same score it is a
+point; and a class with a single speaker is estimated from that speaker alone. With fewer than five speakers there is a reason instead.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -30,39 +30,39 @@ from scipy.special import expit, logit, stdtrit
 from ser.evaluation.metrics import Counts, Floats, mean_of_defined
 
 Metric = Callable[[Floats], Floats]
-"""Confusion matrices (..., C, C) -> scores (...)."""
+"""Function from confusion matrices (..., C, C) to scores (...)."""
 
 Score = Callable[[Floats], Floats]
-"""How often each speaker counts, (R, S) -> scores (R,); NaN where nothing is left to score."""
+"""Function from weights of speakers, (R, S), to scores (R,); NaN if no utterances are left."""
 
 MIN_SPEAKERS = 5
 LEVEL = 0.95
 NOTHING = 1e-24
-"""A variance below it is rounding: the speakers are equal."""
+"""A variance below this is a rounding error: all speakers have the same score."""
 VANISHING = 1e-300
-"""Makes a class predicted, and changes no count."""
+"""Small count that marks a class as predicted without changing the sums."""
 METHOD = "Student's t with the jackknife over speakers, on the logit scale"
 METHOD_OF_DIFFERENCES = "Student's t with the jackknife over speakers"
 
 
 @dataclass(frozen=True)
 class Interval:
-    """`low` and `high` are None where `reason` says why there is no interval."""
+    """Confidence interval. If there is none, `low` and `high` are None and `reason` is the reason."""
 
     low: float | None
     high: float | None
     speakers: int
-    """An interval is worth no more than their number."""
+    """Number of speakers that the interval is based on."""
     reason: str | None = None
     level: float = LEVEL
     method: str = METHOD
     standard_error: float | None = None
     degrees: float | None = None
-    """Of freedom, of Student's t."""
+    """Degrees of freedom of Student's t."""
 
 
 NOT_STORED = Interval(None, None, 0, "the file does not hold it")
-"""Of a score in a file of an earlier version."""
+"""Interval of a score in a file of an earlier version."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Estimate:
     """A score, or a difference of two, with its interval over speakers."""
 
     value: float | None
-    """A share of 1; None where nothing is left to score."""
+    """Value as a share of 1; None if there are no utterances."""
     interval: Interval = NOT_STORED
 
     @property
@@ -87,18 +87,19 @@ class Estimate:
 
     @property
     def reason(self) -> str | None:
-        """Why there is no interval; None where there is one."""
+        """Reason why there is no interval; None if there is one."""
         return self.interval.reason
 
     def in_percent(self) -> str:
-        """
+        """The score in percent with its interval.
+
         >>> Estimate(0.612, Interval(0.58, 0.641, 24)).in_percent(), Estimate(0.612).in_percent(), Estimate(None).in_percent()
         ('61.2 [58.0, 64.1]', '61.2', '-')
         """
         return self.format(".1f")
 
     def in_points(self) -> str:
-        """A difference, with its sign.
+        """A difference in percentage points with its sign and interval.
 
         >>> Estimate(-0.031, Interval(-0.04, 0.01, 24)).in_points()
         '-3.1 [-4.0, +1.0]'
@@ -113,14 +114,14 @@ class Estimate:
 
 
 def pooled(matrices: Counts | Floats, metric: Metric, members: Sequence[int] | slice = slice(None)) -> Score:
-    """The score of the summed confusion matrices.
+    """Score of the summed confusion matrices.
 
-    Without the one speaker who has it, a class of the truth leaves the mean over classes. A class that the truth never has stays in
-    macro-F1 with 0, also without the one speaker whose clip was taken for it: else that single clip would decide about the interval.
+    If the only speaker with a class is left out, that class is not part of the mean over classes. A class that is never the truth stays in
+    macro-F1 with 0, even if the only speaker with a clip predicted as it is left out; otherwise that clip would determine the interval.
 
     Args:
         matrices: (M, C, C) confusion matrix of each member.
-        members: which of the S speakers they are.
+        members: indices of the members among the S speakers.
 
     >>> from ser.evaluation.metrics import wa
     >>> score = pooled(np.array([[[3, 1], [0, 0]], [[0, 0], [2, 2]]]), wa)
@@ -138,7 +139,7 @@ def pooled(matrices: Counts | Floats, metric: Metric, members: Sequence[int] | s
 
 
 def mean_of(scores: Sequence[Score]) -> Score:
-    """Their mean, without those that have nothing left to score."""
+    """Mean of several scores, ignoring those without utterances."""
     return lambda weights: mean_of_defined(
         np.stack([score(weights) for score in scores], axis=-1) if scores else np.zeros((len(weights), 0))
     )
@@ -149,7 +150,7 @@ def difference_of(one: Score, other: Score) -> Score:
 
 
 def value_of(score: Score, speakers: int) -> float:
-    """The score itself: every speaker counts once."""
+    """Value of a score in which every speaker has weight 1."""
     return float(score(np.ones((1, speakers)))[0])
 
 
@@ -157,9 +158,9 @@ def interval_of(score: Score, strata: Sequence[Hashable], difference: bool = Fal
     """95 % interval of a score over speakers.
 
     Args:
-        strata: for each of the S speakers, the part of the data that he could be exchanged within: his corpus where corpora are averaged,
-            his fold where folds are. Where one of them holds a single speaker, all speakers form one.
-        difference: of two scores, which has no bounds.
+        strata: for each of the S speakers, the group of exchangeable speakers: the corpus in a mean over corpora, the fold in a mean over
+            folds. If a group has a single speaker, all speakers form one group.
+        difference: whether the score is a difference of two scores, which is not bounded.
 
     >>> from ser.evaluation.metrics import wa
     >>> accuracies = np.array([[[9, 1], [0, 0]], [[7, 3], [0, 0]], [[8, 2], [0, 0]], [[6, 4], [0, 0]], [[5, 5], [0, 0]]])
@@ -187,10 +188,10 @@ def no_interval(speakers: int, reason: str) -> Interval:
 
 
 def jackknife(score: Score, strata: Sequence[Hashable]) -> tuple[float, float]:
-    """Standard error of a score over speakers, and its degrees of freedom.
+    """(standard error of a score over speakers, degrees of freedom).
 
     Each stratum of n speakers adds the variance (n - 1) / n * sum of (score without a speaker - their mean) ** 2, with n - 1 degrees of
-    freedom; those of the sum are Welch and Satterthwaite's.
+    freedom. The degrees of freedom of the sum are those of Welch and Satterthwaite.
     """
     speakers = len(strata)
     without_one = score(np.ones((speakers, speakers)) - np.eye(speakers))
@@ -205,14 +206,14 @@ def jackknife(score: Score, strata: Sequence[Hashable]) -> tuple[float, float]:
 
 
 def groups(strata: Sequence[Hashable]) -> NDArray[np.int64]:
-    """Index of each speaker's stratum; all 0 where one would be alone."""
+    """Index of each speaker's stratum; all 0 if a stratum has only one speaker."""
     names = {name: index for index, name in enumerate(dict.fromkeys(strata))}
     group = np.array([names[name] for name in strata], np.int64)
     return np.zeros_like(group) if np.bincount(group).min() < 2 else group
 
 
 def student(value: float, error: float, degrees: float, difference: bool) -> tuple[float, float]:
-    """Ends of the interval; on the logit scale the error is divided by the slope of its inverse (delta method)."""
+    """Ends of the interval. The error is converted to the logit scale by the delta method."""
     half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * error
     if difference or half == 0:
         return value - half, value + half

@@ -1,8 +1,8 @@
-"""UAR, WA and macro-F1, all computed from confusion matrices.
+"""UAR, WA and macro-F1, computed from confusion matrices.
 
-A confusion matrix has the truth in its rows and the prediction in its columns. Every function works on the last two axes and keeps
-those before them, so that 2000 resampled matrices are scored in one call. What is not defined (the recall of a class that is not in the
-truth, any score of nothing) is NaN here and null in JSON.
+A confusion matrix has the true classes in rows and the predictions in columns. All functions operate on the last two axes and keep the
+others, so that thousands of matrices are scored in one call. Undefined values (the recall of a class without utterances, scores of empty
+matrices) are NaN here and null in JSON.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 FloatArray = NDArray[np.floating]
-"""Of either precision, as a model gives its probabilities."""
+"""Floating point numbers of any precision, such as probabilities of a model."""
 
 
 def confusion_matrix(truth: ArrayLike, prediction: ArrayLike, num_classes: int) -> Counts:
@@ -47,7 +47,7 @@ def confusion_matrices(truth: ArrayLike, prediction: ArrayLike, group: ArrayLike
 
 
 def recalls(matrix: ArrayLike) -> Floats:
-    """Share of each class's utterances that are found, (..., C); NaN for a class that is not in the truth.
+    """Recall of each class, (..., C); NaN for a class without utterances.
 
     >>> recalls([[3, 1], [0, 2]])
     array([0.75, 1.  ])
@@ -57,7 +57,7 @@ def recalls(matrix: ArrayLike) -> Floats:
 
 
 def precisions(matrix: ArrayLike) -> Floats:
-    """Share of each class's predictions that are right, (..., C); NaN for a class that is never predicted.
+    """Precision of each class, (..., C); NaN for a class that is never predicted.
 
     >>> precisions([[3, 1], [0, 2]]).round(3)
     array([1.   , 0.667])
@@ -77,10 +77,10 @@ def f1_scores(matrix: ArrayLike) -> Floats:
 
 
 def uar(matrix: ArrayLike) -> Floats:
-    """Unweighted average recall: the mean, over the classes present in the truth, of their recall. Shape (...).
+    """Unweighted average recall: the mean recall over the classes with utterances. Shape (...).
 
-    Any other prediction, also of a class that the truth never holds, is an error. (scikit-learn's macro recall counts such a class as
-    one more with recall 0, which makes 0.25 of the first example; its balanced accuracy agrees with this.)
+    It equals scikit-learn's balanced accuracy. scikit-learn's macro recall also counts classes that are only predicted, with recall 0, and
+    gives 0.25 for the first example.
 
     >>> float(uar(confusion_matrix([0, 0], [0, 1], num_classes=2)))
     0.5
@@ -91,7 +91,7 @@ def uar(matrix: ArrayLike) -> Floats:
 
 
 def wa(matrix: ArrayLike) -> Floats:
-    """Weighted accuracy, the field's name for plain accuracy: the share of right predictions. Shape (...).
+    """Weighted accuracy: the share of right predictions, usually called accuracy. Shape (...).
 
     >>> round(float(wa([[3, 1], [0, 2]])), 3)
     0.833
@@ -135,12 +135,12 @@ def diagonal(matrix: Floats) -> Floats:
 
 
 def divide(numerator: Floats, denominator: Floats) -> Floats:
-    """Quotient, NaN where the denominator is 0."""
+    """Quotient; NaN if the denominator is 0."""
     quotient: Floats = np.divide(numerator, denominator, out=np.full(np.shape(denominator), np.nan), where=denominator > 0)
     return quotient
 
 
 def mean_of_defined(values: Floats) -> Floats:
-    """Mean over the last axis without its NaN; NaN where nothing is defined."""
+    """Mean over the last axis, ignoring NaN; NaN if all values are NaN."""
     defined = ~np.isnan(values)
     return divide(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1).astype(np.float64))

@@ -1,11 +1,10 @@
-"""Scores against what listeners heard, and how well listeners do themselves: the human ceiling.
+"""Scores against the votes of listeners, and the scores of listeners themselves: the human ceiling.
 
-The label of an acted clip is what the actor was asked for; people often hear something else. So a model is also judged against the
-plurality of a clip's listeners (perceived emotion), and beside it stands what a listener reaches.
+The label of an acted clip is the emotion that the actor was asked to express; listeners often perceive another one. Therefore a model is
+also scored against the plurality of a clip's votes (perceived emotion), and the scores of listeners are given for comparison.
 
-Listeners chose among six emotions. A model of fewer classes is judged by their answers on its own classes alone; the others are dropped,
-which lifts what listeners reach: who heard disgust is not asked again. So scores of listeners compare only between models of the same
-classes, and `answers_kept` says how much was dropped.
+Listeners chose among six emotions. For a model with fewer classes only the votes on its classes are used, which raises the scores of
+listeners. They are therefore comparable only between models with the same classes; `answers_kept` is the share of votes that were used.
 """
 
 from dataclasses import replace
@@ -27,7 +26,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Accuracy(Record):
-    """Of listeners."""
+    """Scores of listeners."""
 
     uar: Share | None
     wa: Share | None
@@ -37,44 +36,44 @@ class Ceiling(Accuracy):
     """One listener against the plurality of the others."""
 
     n: int
-    """Answers that could be judged so."""
+    """Number of votes with a plurality of the others."""
 
 
 class Human(Record):
-    """How well listeners do."""
+    """Scores of listeners."""
 
     answers: int
     single: Accuracy
-    """Each answer against the intended emotion."""
+    """Scores of single votes against the intended emotion."""
     plurality: Accuracy
-    """That of a clip's answers against the intended emotion."""
+    """Scores of the plurality of a clip's votes against the intended emotion."""
     ceiling: Ceiling
     answers_kept: Share | None = None
-    """Share of all answers to clips with votes that fall on the model's classes: 1 where it has all six emotions or merges them. None in a
-    file of an earlier version."""
+    """Share of the votes that are on the model's classes: 1 if it has all six emotions or merges them. None in a file of an earlier
+    version."""
 
 
 class Perceived(GroupScores):
-    """A model against the plurality of the listeners, over the `n` clips where one class has more answers than any other."""
+    """Scores of a model against the plurality of the listeners, over the `n` clips in which one class has more votes than any other."""
 
     clips: int
-    """With votes on the model's classes, tied ones too."""
+    """Number of clips with votes on the model's classes, including ties."""
     cross_entropy: float | None
-    """Nats. Mean over all `clips` of -sum_c q_c log p_c, with q the shares of the answers and p the network's probabilities."""
+    """Mean over all `clips` of -sum_c q_c log p_c in nats, with the shares q of the votes and the model's probabilities p."""
     entropy: float | None
-    """Nats. That of q: no model can go below it."""
+    """Mean entropy of q in nats, the lower bound of the cross entropy."""
     human: Human
-    """What listeners reach on the same clips."""
+    """Scores of listeners on the same clips."""
 
 
 def perceived_scores(predictions: Predictions, votes: Votes, labels: LabelMapping) -> Perceived | None:
     """A model against its listeners.
 
     Args:
-        labels: of the run: votes on a merged emotion count for what it is merged into.
+        labels: config of the run; votes on a merged emotion count for the emotion that it is merged into.
 
     Returns:
-        None where no utterance has votes.
+        None if no utterance has votes.
     """
     rated = predictions.select(np.array([key in votes for key in predictions.ids], bool))
     if not len(rated.ids):
@@ -109,9 +108,9 @@ def cross_entropy(shares: Floats, probabilities: FloatArray) -> float | None:
 
 
 def human_scores(counts: Counts, intended: NDArray[np.int64], kept: float | None = None) -> Human:
-    """How well listeners do, from their answers (n, C) and what the actors were asked for (n,).
+    """Scores of listeners from their votes (n, C) and the intended emotions (n,).
 
-    Where k classes are tied in `plurality`, each counts 1/k, as if one of them were drawn.
+    If k classes are tied in `plurality`, each counts 1/k, as if one of them were drawn at random.
     """
     single, together = np.zeros((2, counts.shape[1], counts.shape[1]))
     np.add.at(single, intended, counts)
@@ -129,7 +128,7 @@ def human_scores(counts: Counts, intended: NDArray[np.int64], kept: float | None
 def ceiling(counts: Counts) -> Ceiling:
     """UAR and WA of one listener against the plurality of the others.
 
-    A model that is judged against the plurality of all is asked for a little less: there the truth has one listener more.
+    Scores of a model against the plurality of all votes are slightly easier to reach, because that plurality has one vote more.
     """
     matrix = leave_one_out(counts)
     found = accuracy(matrix.astype(np.float64))
@@ -137,7 +136,7 @@ def ceiling(counts: Counts) -> Ceiling:
 
 
 def leave_one_out(counts: Counts) -> Counts:
-    """(C, C) answers by the plurality of the other answers to the same clip (rows) and by what they are; tied others judge nobody.
+    """(C, C) votes by the plurality of the other votes on the same clip (rows) and by the vote (columns), without ties of the others.
 
     >>> leave_one_out(np.array([[3, 1]]))
     array([[3, 1],

@@ -1,4 +1,4 @@
-"""The table of predictions: what a model says of each utterance, beside the truth. Written and read as CSV."""
+"""The table of predictions, with the truth and the probabilities of each utterance, and its CSV files."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from ser.splits.certificate import Entry
 from ser.system.tables import iter_table, write_table
 
 FIXED = ("id", "corpus", "speaker", "truth", "prediction")
-"""Columns behind those that say which part of the table a row belongs to, and before p_<label>..., gate_<expert>..."""
+"""Columns after those of the part that a row belongs to, and before p_<label>..., gate_<expert>..."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of n utterances, beside the truth.
+    """Predictions of a model for n utterances, and their true classes.
 
     Raises:
         ValueError: the parts differ in length.
@@ -32,10 +32,10 @@ class Predictions:
     truth: NDArray[np.int64]
     """(n,) index into `classes`."""
     probabilities: FloatArray
-    """(n, C)."""
+    """(n, C)"""
     classes: tuple[str, ...]
     gates: Mapping[str, FloatArray] = field(default_factory=dict)
-    """expert -> (n,) weight in the mixture."""
+    """{expert: (n,) weight in the mixture}"""
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -54,7 +54,7 @@ class Predictions:
         classes: tuple[str, ...],
         gates: Mapping[str, FloatArray] | None = None,
     ) -> "Predictions":
-        """For the rows of a split; probabilities (n, C) and the weights of the experts, each (n,), in the same order."""
+        """Build from the rows of a split, with probabilities (n, C) and weights of the experts, each (n,), in the same order."""
         return cls(
             ids=[entry.id for entry in entries],
             corpora=[entry.corpus for entry in entries],
@@ -67,7 +67,7 @@ class Predictions:
 
     @property
     def prediction(self) -> NDArray[np.int64]:
-        """(n,) the class of highest probability, the first among equals."""
+        """(n,) class with the highest probability; the first of equal ones."""
         return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
 
     @property
@@ -76,7 +76,7 @@ class Predictions:
         return confusion_matrix(self.truth, self.prediction, len(self.classes))
 
     def select(self, mask: NDArray[np.bool_]) -> "Predictions":
-        """The utterances where the mask (n,) is true, in their order.
+        """Select the utterances where the mask (n,) is true, in order.
 
         >>> two = Predictions(["a", "b"], ["tess"] * 2, ["tess/OAF"] * 2, np.array([0, 1]), np.eye(2), ("sad", "happy"))
         >>> two.select(np.array([False, True])).ids
@@ -95,9 +95,9 @@ class Predictions:
 
 
 def write_predictions(path: Path, predictions: Mapping[str, Predictions]) -> None:
-    """predictions.csv of several splits: split, id, corpus, speaker, truth, prediction, p_<label>..., gate_<expert>...
+    """Write predictions.csv of several splits: split, id, corpus, speaker, truth, prediction, p_<label>..., gate_<expert>...
 
-    Numbers are written so that reading them gives the same float.
+    Numbers are written with enough digits to read the same float.
 
     Raises:
         ValueError: the splits differ in classes or experts.
@@ -108,28 +108,29 @@ def write_predictions(path: Path, predictions: Mapping[str, Predictions]) -> Non
 
 
 def read_predictions(path: Path) -> dict[str, Predictions]:
-    """What `write_predictions` wrote: split -> predictions; probabilities and gates as float64.
+    """Read the file of `write_predictions`: {split: predictions}, with probabilities and gates as float64.
 
     Raises:
-        ArtefactError: the table is corrupted, or not one of ours.
+        ArtefactError: the table is corrupted, or is not a table of predictions.
     """
     return {split: table for (split,), table in read_parts(path, ("split",)).items()}
 
 
 def write_protocol_predictions(path: Path, predictions: Mapping[str, Mapping[int, Predictions]]) -> None:
-    """predictions.csv of a protocol, fold -> seed -> predictions: fold, seed, id, ... as of `write_predictions`.
+    """Write predictions.csv of a protocol from {fold: {seed: predictions}}: fold, seed, id, ... as in `write_predictions`.
 
-    Folds may differ in classes and experts: a cell is empty where a fold has no such class or expert.
+    Folds may differ in classes and experts; a cell is empty if the fold does not have the class or expert.
     """
     parts = [((fold, str(seed)), table) for fold, seeds in predictions.items() for seed, table in seeds.items()]
     write_parts(path, ("fold", "seed"), parts)
 
 
 def read_protocol_predictions(path: Path) -> dict[str, list[Predictions]]:
-    """What `write_protocol_predictions` wrote: fold -> predictions of each seed, in the order of the table.
+    """Read the file of `write_protocol_predictions`: {fold: predictions of each seed}, in the order of the table.
 
     Raises:
-        ArtefactError: the table is corrupted, or not one of ours; the seeds of a fold differ in utterances, speakers, truths or classes.
+        ArtefactError: the table is corrupted, or is not a table of predictions, or the seeds of a fold differ in utterances, speakers,
+            truths or classes.
     """
     folds: dict[str, list[Predictions]] = {}
     for (fold, _seed), table in read_parts(path, ("fold", "seed")).items():
@@ -141,13 +142,13 @@ def read_protocol_predictions(path: Path) -> dict[str, list[Predictions]]:
 
 
 def is_of_protocol(path: Path) -> bool:
-    """Whether the table has folds and seeds in place of splits, by its header alone."""
+    """Whether the table has folds and seeds instead of splits, according to its header."""
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
         return file.readline().startswith("fold,seed,")
 
 
 def same_rows(one: Predictions, other: Predictions) -> bool:
-    """Whether two tables hold the same utterances in the same order, with the same speakers, corpora, truths and classes."""
+    """Whether two tables have the same utterances in the same order, with the same speakers, corpora, truths and classes."""
     names = all(list(mine) == list(its) for mine, its in zip(names_in(one), names_in(other), strict=True))
     return names and np.array_equal(one.truth, other.truth)
 
@@ -157,11 +158,11 @@ def names_in(table: Predictions) -> tuple[Sequence[str], ...]:
 
 
 Key = tuple[str, ...]
-"""The cells that say which part of the table a row belongs to: (split,), or (fold, seed)."""
+"""Part of the table that a row belongs to: (split,) or (fold, seed)."""
 
 
 def write_parts(path: Path, keys: Sequence[str], parts: Sequence[tuple[Key, Predictions]]) -> None:
-    """A table of several parts, under all classes (in the order of the vocabulary) and experts that any of them has."""
+    """Write a table of several parts, with all their classes (in the order of the vocabulary) and experts as columns."""
     classes = sorted(merged(table.classes for _, table in parts), key=vocabulary_order)
     numbers = (*(f"p_{label}" for label in classes), *(f"gate_{expert}" for expert in merged(table.gates for _, table in parts)))
     rows = ({**dict.fromkeys(numbers), **dict(zip(keys, key, strict=True)), **row} for key, table in parts for row in rows_of(table))
@@ -173,7 +174,7 @@ def vocabulary_order(label: str) -> int:
 
 
 def merged(names: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    """All names, each once, in the order in which they first come."""
+    """All distinct names in order of first appearance."""
     return tuple(dict.fromkeys(name for several in names for name in several))
 
 
@@ -192,7 +193,7 @@ def rows_of(table: Predictions) -> Iterator[dict[str, str]]:
 
 
 def read_parts(path: Path, keys: Sequence[str]) -> dict[Key, Predictions]:
-    """The parts of a table that `write_parts` wrote, in its order."""
+    """Read the file of `write_parts`: {part: predictions}, in order."""
     parts: dict[Key, list[dict[str, str]]] = {}
     for row in iter_table(path, (*keys, *FIXED)):
         parts.setdefault(tuple(row[key] for key in keys), []).append(row)
@@ -200,11 +201,11 @@ def read_parts(path: Path, keys: Sequence[str]) -> dict[Key, Predictions]:
 
 
 def parse(where: str, rows: Sequence[dict[str, str]]) -> Predictions:
-    """The rows of one part.
+    """Parse the rows of one part.
 
     Raises:
-        ArtefactError: a cell is missing or no number, a label has no probability, the prediction is not the most probable class, or an
-            utterance comes twice.
+        ArtefactError: a cell is missing or not a number, a label has no probability, the prediction is not the most probable class, or an
+            utterance is repeated.
     """
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     classes = filled(where, columns, "p_")
@@ -226,7 +227,7 @@ def parse(where: str, rows: Sequence[dict[str, str]]) -> Predictions:
 
 
 def filled(where: str, columns: Mapping[str, Sequence[str]], prefix: str) -> tuple[str, ...]:
-    """Of the columns with this prefix, those with numbers, without the prefix.
+    """Names without the prefix of the columns that start with it and have numbers.
 
     Raises:
         ArtefactError: a column has numbers in some rows only.
@@ -239,9 +240,10 @@ def filled(where: str, columns: Mapping[str, Sequence[str]], prefix: str) -> tup
 
 
 def numbers(where: str, cells: Sequence[str]) -> NDArray[np.float64]:
-    """
+    """Parse numbers.
+
     Raises:
-        ArtefactError: a cell is no number.
+        ArtefactError: a cell is not a number.
     """
     try:
         return np.array(cells, np.float64)
@@ -254,4 +256,4 @@ def check(where: str, found: Predictions, prediction: NDArray[np.int64]) -> None
     if len(wrong):
         raise ArtefactError(f"{where}: the prediction of {found.ids[wrong[0]]} is not its most probable class")
     if len(set(found.ids)) != len(found.ids):
-        raise ArtefactError(f"{where}: an utterance comes twice")
+        raise ArtefactError(f"{where}: an utterance is repeated")

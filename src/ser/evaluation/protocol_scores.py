@@ -1,4 +1,4 @@
-"""protocol.json: the scores of a protocol, and what they need beside them to be believed."""
+"""protocol.json: the scores of a protocol, with the facts that are necessary to interpret them."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ SCHEMA = 1
 
 
 class ProtocolFacts(Record):
-    """As of `ser.splits.protocols.Protocol`, without its folds."""
+    """Fields of `ser.splits.protocols.Protocol` without the folds."""
 
     name: str
     version: int
@@ -33,7 +33,7 @@ class FoldRun(Record):
 
     seed: int
     run: str
-    """Name of its folder."""
+    """Name of the run's folder."""
     uar: float | None
     wa: float | None
     macro_f1: float | None
@@ -45,21 +45,21 @@ class FoldRun(Record):
 
 
 class FoldRow(Record):
-    """A fold: its counts, and the scores of all its seeds together."""
+    """A fold with its counts and the scores of all its seeds together."""
 
     fold: str
     corpora: tuple[str, ...]
     classes: tuple[str, ...]
     clips: Mapping[str, int]
-    """Of train, val and test."""
+    """Number of clips in train, val and test."""
     expected: Mapping[str, int]
-    """As the protocol states them."""
+    """Number of clips that the protocol states."""
     published: Mapping[str, int] | None
     train_speakers: int
     test_speakers: tuple[str, ...]
     speaker_independent: bool
     scores: GroupScores
-    """In JSON its parts stand among those of the fold."""
+    """In JSON its fields are on the level of the fold."""
     runs: tuple[FoldRun, ...]
 
     @model_validator(mode="before")
@@ -76,7 +76,7 @@ class FoldRow(Record):
 
 
 class SeedParts(Record):
-    """Scores of the parts of all folds together, of one seed."""
+    """Scores by class, corpus, gender and speaker of one seed, over all folds together."""
 
     seed: int
     per_class: Mapping[str, ClassScores]
@@ -92,14 +92,14 @@ class FoldsInterval(Record):
 
 
 class LeakDelta(Record):
-    """UAR on random splits of the same sizes, minus UAR on the protocol's own."""
+    """UAR on random splits of the same sizes minus UAR on the splits of the protocol."""
 
     folds: tuple[str, ...]
     uar: float
     uar_random_splits: float
     delta: float
     interval: FoldsInterval | None
-    """Over folds; None under five."""
+    """Interval over folds; None with fewer than five folds."""
 
 
 class ProtocolScores(Record):
@@ -107,18 +107,18 @@ class ProtocolScores(Record):
     protocol: ProtocolFacts
     model: ModelFacts
     train: Mapping[str, JsonValue]
-    """The section of the config."""
+    """Section train of the config."""
     augmented_copies: int
     seeds: tuple[int, ...]
     folds_in_all: int
     complete: bool
-    """Whether every fold is there, with every seed."""
+    """Whether there are results for all folds and seeds."""
     whole_corpora: bool
     speaker_independent: bool
     folds: tuple[FoldRow, ...]
     mean_over_folds: FoldsMean
     pooled: GroupScores | None
     by_seed: Mapping[str, SeedSpread]
-    """Metric -> the mean over folds of each seed."""
+    """{metric: spread of the mean over folds between seeds}"""
     parts: tuple[SeedParts, ...]
     leak_delta: LeakDelta | None

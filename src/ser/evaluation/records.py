@@ -1,6 +1,6 @@
-"""Scores with names and types, and the JSON that they are stored as.
+"""Typed records of scores, and their JSON.
 
-In JSON a score stands apart from its interval, as `{"uar": 0.61, "intervals": {"uar": {"low": 0.58, ...}}}`; in the program the two are one
+In JSON, scores and intervals are separate, as in `{"uar": 0.61, "intervals": {"uar": {"low": 0.58, ...}}}`; in the program both form one
 `Estimate`.
 """
 
@@ -16,7 +16,7 @@ Json = dict[str, JsonValue]
 
 
 class Record(BaseModel):
-    """Part of a file of scores. Every number is finite; what a later version adds to the file is not read."""
+    """Part of a file of scores. All numbers are finite; unknown keys of later versions are ignored."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
@@ -25,9 +25,10 @@ class Record(BaseModel):
 
     @classmethod
     def from_json(cls, content: object) -> Self:
-        """
+        """Build a record from JSON.
+
         Raises:
-            pydantic.ValidationError: something is missing, or of another type.
+            pydantic.ValidationError: a key is missing, or a value has another type.
         """
         return cls.model_validate(content)
 
@@ -58,18 +59,18 @@ class GroupScores(Estimates):
     """Scores of a group of utterances."""
 
     n: int
-    """Utterances."""
+    """Number of utterances."""
     speakers: int
 
 
 class ClassScores(Record):
-    """Scores of one emotion; None where they are not defined."""
+    """Scores of one emotion; None if undefined."""
 
     precision: float | None
     recall: Estimate
     f1: Estimate
     support: int
-    """Utterances of this emotion."""
+    """Number of utterances of this emotion."""
 
     @model_validator(mode="before")
     @classmethod
@@ -97,7 +98,7 @@ class CorporaMean(Estimates):
 
 
 class Scores(GroupScores):
-    """All that is computed from the predictions on one split."""
+    """All scores of the predictions on one split."""
 
     classes: tuple[str, ...]
     per_class: Mapping[str, ClassScores]
@@ -107,19 +108,19 @@ class Scores(GroupScores):
     per_speaker: Mapping[str, SpeakerScores] = {}
 
     def parts(self) -> Iterator[tuple[str, GroupScores | CorporaMean]]:
-        """The rows of a table of scores, named: overall, each corpus, the mean over corpora."""
+        """Yield the named rows of a table of scores: overall, each corpus, and the mean over corpora."""
         yield "all", self
         yield from self.per_corpus.items()
         yield "mean over corpora", self.mean_over_corpora
 
 
 def size_cells(scores: Estimates) -> tuple[int, int] | tuple[None, None]:
-    """Clips and speakers; None of a mean."""
+    """(number of clips, number of speakers); None for a mean."""
     return (scores.n, scores.speakers) if isinstance(scores, GroupScores) else (None, None)
 
 
 def with_intervals(content: object, names: tuple[str, ...]) -> object:
-    """JSON with each of these scores beside its interval; an object of this program stays as it is."""
+    """Join these scores with their intervals in JSON content; objects of this program are returned unchanged."""
     if not isinstance(content, dict):
         return content
     intervals = content.get("intervals")

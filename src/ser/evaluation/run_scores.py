@@ -1,4 +1,4 @@
-"""test_metrics.json: the scores of a run on test, and what they need beside them to be believed."""
+"""test_metrics.json: the scores of a run on test, with the facts that are necessary to interpret them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,35 +20,35 @@ class SplitRule(Record):
     """The split that a run was trained on."""
 
     split: str
-    """Its name."""
+    """Name of the split."""
     rule: str
     seed: int
     kind: str
-    """What its certificate declares."""
+    """Kind that the certificate declares."""
 
 
 class RunScores(Scores):
     best_epoch: int
     epochs: int
-    """Trained."""
+    """Number of trained epochs."""
     selection: str
     """How the epoch was chosen."""
     protocol: SplitRule | None = None
     speaker_independent: bool
     certificate: str
-    """Its digest."""
+    """Digest of the certificate."""
     weights: str
     """Digest of the weights that were measured."""
     seed: int
     ran_on: Mapping[str, str | int | bool] = {}
     """Device, precision, threads."""
     gates: GateSummary | None = None
-    """Of a mixture of experts."""
+    """Weights of the experts, for a mixture of experts."""
     ssl_layer_weights: Mapping[str, Annotated[float, Field(ge=0, le=1)]] | None = None
-    """Hidden state of the backbone -> its share, where the model weighs them."""
+    """{hidden state of the backbone: weight}, if the model learns these weights."""
     calibration: CalibrationOnTest | None = None
     perceived: Perceived | None = None
-    """Where there are votes of listeners."""
+    """Scores against the votes of listeners, if there are any."""
 
     @model_serializer(mode="wrap")
     def leave_out_absent(self, serialize: SerializerFunctionWrapHandler) -> Json:
@@ -57,12 +57,15 @@ class RunScores(Scores):
 
 
 def read_run_scores(path: Path) -> RunScores:
-    """
+    """Read test_metrics.json.
+
     Raises:
-        ArtefactError: the file is corrupted, or holds no scores of a run.
+        ArtefactError: the file is corrupted, or is not a file of scores.
     """
     try:
         return RunScores.from_json(read_json(path))
     except ValidationError as error:
         first = error.errors()[0]
-        raise ArtefactError(f"{path} holds no scores of this program ({'.'.join(map(str, first['loc']))}: {first['msg']})") from None
+        raise ArtefactError(
+            f"{path} is not a file of scores of this program ({'.'.join(map(str, first['loc']))}: {first['msg']})"
+        ) from None

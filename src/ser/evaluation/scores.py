@@ -1,4 +1,4 @@
-"""From a table of predictions to scores. Every score is computed from the table alone."""
+"""Scores of a table of predictions."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,9 @@ from ser.system.tables import write_table
 
 
 def score(predictions: Predictions) -> Scores:
-    """Scores overall, by class, corpus, gender and speaker, and as the mean over corpora, with intervals over speakers. None, not NaN.
+    """Scores overall, by class, corpus, gender and speaker, and as the mean over corpora, with intervals over speakers.
 
-    The interval of the overall scores asks about the speakers of all corpora together.
+    Undefined scores are None. The intervals of the overall scores are over the speakers of all corpora together.
     """
     overall = scores_of(speaker_matrices(predictions)[1])
     return Scores(
@@ -37,19 +37,20 @@ def breakdown(predictions: Predictions, keys: Sequence[str]) -> dict[str, GroupS
     """Scores of each group of utterances, sorted by name.
 
     Args:
-        keys: the group of each utterance: its corpus, the gender of its speaker, whatever is asked.
+        keys: group of each utterance, such as its corpus or the gender of its speaker.
     """
     column = np.asarray(keys, dtype=str)
     return {str(key): scores_of(speaker_matrices(predictions.select(column == key))[1]) for key in np.unique(column)}
 
 
 def genders(predictions: Predictions) -> list[str]:
-    """Of the speaker of each utterance; `unknown` where the corpus does not tell."""
+    """Gender of the speaker of each utterance; `unknown` if the corpus does not state it."""
     return [gender_of(speaker) for speaker in predictions.speakers]
 
 
 def gender_of(speaker: str) -> str:
-    """
+    """Gender of a speaker, or `unknown`.
+
     >>> gender_of("tess/OAF"), gender_of("tess/nobody")
     ('female', 'unknown')
     """
@@ -59,7 +60,7 @@ def gender_of(speaker: str) -> str:
 
 
 def speaker_matrices(predictions: Predictions, speakers: Sequence[str] | None = None) -> tuple[list[str], Counts]:
-    """Speakers and their confusion matrices, (S, C, C), in the order of their names or as given (with zeros for who says nothing)."""
+    """Speakers and their confusion matrices, (S, C, C), sorted by name or in the given order (zeros for speakers without utterances)."""
     names = sorted(set(predictions.speakers)) if speakers is None else list(speakers)
     position = {name: index for index, name in enumerate(names)}
     group = [position[name] for name in predictions.speakers]
@@ -68,19 +69,19 @@ def speaker_matrices(predictions: Predictions, speakers: Sequence[str] | None = 
 
 
 def scores_of(*seeds: Counts) -> GroupScores:
-    """Each metric with n, the number of speakers, and the intervals, from (speakers, C, C); of several seeds the mean of their scores."""
+    """Scores and intervals from confusion matrices (speakers, C, C); for several seeds the mean of their scores."""
     speakers = len(seeds[0])
     estimates = summarise({name: mean_over_seeds(seeds, metric) for name, metric in METRICS.items()}, ["all"] * speakers)
     return GroupScores(**estimates.by_metric(), n=int(seeds[0].sum()), speakers=speakers)
 
 
 def mean_over_seeds(seeds: Sequence[Counts], metric: Metric) -> Score:
-    """Of the scores of each seed: the macro-F1 of summed matrices would be another number, that no training ever had."""
+    """Mean of the scores of each seed. The macro-F1 of summed matrices would differ from it."""
     return mean_of([pooled(matrices, metric) for matrices in seeds])
 
 
 def summarise(scores: Mapping[str, Score], strata: Sequence[str], reason: str | None = None, *, difference: bool = False) -> Estimates:
-    """Values and intervals of every metric, or of differences of two systems; a reason stands in place of the intervals."""
+    """Values and intervals of every metric, or of differences of two systems. With a reason there are no intervals."""
     speakers = len(strata)
 
     def estimate(score: Score) -> Estimate:
@@ -91,9 +92,9 @@ def summarise(scores: Mapping[str, Score], strata: Sequence[str], reason: str | 
 
 
 def mean_over_corpora(predictions: Predictions) -> CorporaMean:
-    """Each metric averaged over corpora, every corpus with equal weight.
+    """Each metric averaged over corpora with equal weight.
 
-    A corpus with fewer than five speakers would count as certain, and the interval would be too narrow: then there is none.
+    There is no interval if a corpus has fewer than five speakers, because it would be too narrow.
     """
     names, matrices = speaker_matrices(predictions)
     corpora = corpora_of(predictions, names)
@@ -110,7 +111,7 @@ def corpora_of(predictions: Predictions, speakers: Sequence[str]) -> list[str]:
 
 
 def too_few(speakers: Mapping[str, int]) -> str | None:
-    """Why a score that several corpora (or women and men) make up has no interval, from the number of speakers of each.
+    """Reason why a score over several groups (corpora, or women and men) has no interval, from the number of speakers of each; or None.
 
     >>> too_few({"crema": 5, "tess": 1})
     'fewer than 5 speakers: tess has 1'
@@ -120,7 +121,7 @@ def too_few(speakers: Mapping[str, int]) -> str | None:
 
 
 def speaker_scores(predictions: Predictions) -> dict[str, SpeakerScores]:
-    """speaker -> corpus, n, uar, wa."""
+    """{speaker: corpus, n, uar, wa}"""
     names, matrices = speaker_matrices(predictions)
     columns = zip(names, corpora_of(predictions, names), matrices.sum(axis=(1, 2)).tolist(), uar(matrices), wa(matrices), strict=True)
     return {
@@ -129,7 +130,7 @@ def speaker_scores(predictions: Predictions) -> dict[str, SpeakerScores]:
 
 
 def class_scores(predictions: Predictions) -> dict[str, ClassScores]:
-    """label -> precision, recall, f1, support; recall and f1 with intervals over speakers."""
+    """{label: precision, recall, f1, support}; recall and f1 have intervals over speakers."""
     scores, matrices = per_class(predictions.confusion), speaker_matrices(predictions)[1]
     found = {}
     for index, label in enumerate(predictions.classes):
@@ -144,9 +145,9 @@ def class_scores(predictions: Predictions) -> dict[str, ClassScores]:
 
 
 def class_intervals(matrices: Counts, index: int) -> tuple[Interval, Interval]:
-    """Of a class's recall, over the speakers who have it, and of its F1, over all: clips of the others may be taken for it.
+    """Intervals of a class's recall, over the speakers with this class, and of its F1, over all speakers.
 
-    With fewer than five speakers who have the class there is neither.
+    There is none if fewer than five speakers have the class.
     """
     having = matrices[matrices[:, index].sum(axis=1) > 0]
     recall = interval_of(pooled(having, lambda matrix: recalls(matrix)[..., index]), ["all"] * len(having))
@@ -156,7 +157,7 @@ def class_intervals(matrices: Counts, index: int) -> tuple[Interval, Interval]:
 
 
 def pooled_scores(seeds: Sequence[Predictions]) -> GroupScores:
-    """Each score as its mean over seeds, with speakers as units.
+    """Mean of each score over seeds, with intervals over speakers.
 
     Raises:
         ValueError: the seeds differ in utterances, speakers, truths or classes.
@@ -171,7 +172,8 @@ def require_same_rows(seeds: Sequence[Predictions]) -> None:
 
 
 def or_none(value: float | np.floating | FloatArray) -> float | None:
-    """
+    """None for NaN, otherwise a float.
+
     >>> or_none(0.5), or_none(float("nan"))
     (0.5, None)
     """
@@ -180,6 +182,6 @@ def or_none(value: float | np.floating | FloatArray) -> float | None:
 
 
 def write_confusion_matrix(path: Path, matrix: Counts, classes: Sequence[str]) -> None:
-    """CSV with the truth in rows: class names in the first column (`truth`) and in the header."""
+    """Write a confusion matrix as CSV with the truth in rows, and class names in the first column (`truth`) and in the header."""
     rows = ({"truth": label, **dict(zip(classes, row.tolist(), strict=True))} for label, row in zip(classes, matrix, strict=True))
     write_table(path, ("truth", *classes), rows)

@@ -1,1 +1,1 @@
-"""Waveforms become frames, and frames are stored. numpy and scipy only, but for `backbone.py`."""
+"""Feature extraction from waveforms, and the feature store. Only `backbone.py` imports torch."""

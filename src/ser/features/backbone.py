@@ -1,8 +1,8 @@
-"""Hidden states of a frozen speech backbone, frame by frame. The only file that imports transformers. A change here that changes a number
-raises `CODE_VERSION` in `backbone_files`.
+"""Hidden states of a frozen speech backbone, frame by frame. This is the only module that imports transformers.
 
-A clip is never padded and never shares a batch with a clip of another length (group norm and convolutions would see the padding), so its
-frames depend on itself alone. Whisper runs on the clip's own length too, not on the 30 s that the library pads to: several times faster.
+A clip is not padded and does not share a batch with clips of other lengths, because group norm and convolutions would process the padding.
+Its frames therefore depend only on the clip. Whisper also runs on the actual length, which is several times faster than on the 30 s that
+the library pads to. A change here that changes the results must raise `CODE_VERSION` in `backbone_files`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,35 +27,35 @@ from ser.system.device import choose_device, repeat_exactly, use_bf16
 from ser.system.memory import memory_errors
 
 VARIANCE_FLOOR = 1e-7
-"""Added to the variance of a waveform before its root is taken, as transformers' Wav2Vec2FeatureExtractor does."""
+"""Added to the variance of a waveform before the square root, as in transformers' Wav2Vec2FeatureExtractor."""
 ONLY_FOR_TRAINING = {"masked_spec_embed"}
-"""Weights that may be absent."""
+"""Weights that may be missing in a checkpoint."""
 MODELS = {"wavlm": "WavLMModel", "hubert": "HubertModel", "wav2vec2": "Wav2Vec2Model", "data2vec-audio": "Data2VecAudioModel"}
-"""Classes of transformers."""
+"""{kind: class of transformers}"""
 
 Pretrained: TypeAlias = Any
-"""A class or an object of transformers: of five kinds, and what they share has no type there."""
+"""A class or an object of transformers; the five kinds of models have no common type there."""
 Waveform = npt.NDArray[np.float32]
 Precision = Literal["fp32", "bf16"]
 
 
 def resolved_precision(config: SslConfig) -> Precision:
-    """What `ssl.precision` comes to on this machine.
+    """Resolve `ssl.precision` on this machine.
 
     Raises:
-        ConfigError: the device that the config names is not here.
+        ConfigError: the configured device is not available.
     """
     return "bf16" if use_bf16(config, choose_device(config)) else "fp32"
 
 
 class BackboneExtractor:
-    """The hidden states that the config asks for, side by side: all columns of the first, then of the next.
+    """Extracts the configured hidden states, concatenated: all columns of the first, then of the next.
 
-    Of a clip longer than the backbone takes (Whisper: 30 s), stretches of that length are computed by themselves and their frames laid end
-    to end. The weights are downloaded where they are not here yet, and loaded once in a process; processes that it forks share them.
+    A clip longer than the maximum input of the backbone (Whisper: 30 s) is divided into stretches, whose frames are concatenated. The
+    weights are downloaded if necessary and loaded once in a process; forked processes share them.
 
     Raises:
-        ConfigError: the audio has another sample rate than the backbone takes; or as of `find_backbone` and `hidden_states`.
+        ConfigError: the audio has another sample rate than the backbone; or as of `find_backbone` and `hidden_states`.
         DataError: the weights are corrupted; or as of `find_backbone` and `fetch_weights`.
     """
 
@@ -73,12 +73,13 @@ class BackboneExtractor:
         self.network = load_network(self.backbone.kind, self.backbone.location, self.states[-1], self.precision, self.device)
 
     def extract(self, waveforms: Sequence[Waveform]) -> list[Frames]:
-        """
+        """Compute the features of several clips.
+
         Shape:
             each (samples,) -> (frames, states * dim), float32
 
         Raises:
-            ClipError: a number of one is not finite or does not fit `ssl.dtype`.
+            ClipError: a feature of a clip is not finite or too large for `ssl.dtype`.
             DataError: out of memory.
         """
         stretches = [self.stretches(waveform) for waveform in waveforms]
@@ -91,8 +92,10 @@ class BackboneExtractor:
         return [self.joined(index, [next(in_order) for _ in clip]) for index, clip in enumerate(stretches)]
 
     def stretches(self, waveform: Waveform) -> list[Waveform]:
-        """The clip without the last samples, 20 ms at most, that make no frame of their own: clips of equal length become common, and they
-        alone can share a batch. A clip too short for one frame is filled up with zeros to make one.
+        """Divide a clip into stretches of at most the backbone's maximum input.
+
+        The last samples that do not fill a frame, at most 20 ms, are dropped: more clips then have equal lengths and can share a batch. A
+        clip too short for one frame is padded with zeros.
         """
         backbone = self.backbone
         if len(waveform) < backbone.min_samples:
@@ -102,16 +105,17 @@ class BackboneExtractor:
         return [whole[start : start + step] for start in range(0, len(whole), step)]
 
     def batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
-        """Indices of clips of equal length, at most `ssl.batch_seconds` at once on a GPU. A batch saves nothing on a processor."""
+        """Yield indices of clips of equal length, with at most `ssl.batch_seconds` of audio on a GPU. On a CPU a batch has one clip."""
         samples = self.config.batch_seconds * self.backbone.sample_rate
         for length, members in groupby(sorted(range(len(lengths)), key=lengths.__getitem__), key=lengths.__getitem__):
             same, size = list(members), max(1, int(samples // length)) if self.in_batches else 1
             yield from (same[start : start + size] for start in range(0, len(same), size))
 
     def frames_of(self, clips: Sequence[Waveform]) -> list[Frames]:
-        """
+        """Compute the frames of clips of equal length.
+
         Shape:
-            clips of one length, each (samples,) -> (frames, states * dim)
+            each (samples,) -> (frames, states * dim)
         """
         inputs = torch.from_numpy(np.stack([self.network.prepare(clip) for clip in clips]))
         bf16 = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False)
@@ -121,28 +125,30 @@ class BackboneExtractor:
         return list(frames)
 
     def joined(self, index: int, pieces: Sequence[Frames]) -> Frames:
-        """The stretches of clip number `index`, end to end, at the stored frame rate; errors as of `refuse_unstorable`."""
+        """Concatenate the stretches of clip number `index` at the stored frame rate; errors as of `refuse_unstorable`."""
         frames = np.concatenate(pieces)
         self.refuse_unstorable(index, float(max(frames.max(), -frames.min())))
         return mean_of_neighbours(frames, self.config.time_pool)
 
     def refuse_unstorable(self, index: int, largest: float) -> None:
-        """
+        """Check the largest magnitude in clip number `index`.
+
         Raises:
-            ClipError: this number, the largest of clip number `index`, is not finite, or more than `ssl.dtype` holds.
+            ClipError: it is not finite, or too large for `ssl.dtype`.
         """
         name, dtype = self.config.model_id, self.config.dtype
         if not np.isfinite(largest):
-            advice = "set ssl.precision=fp32" if self.precision == "bf16" else "its weights may be damaged"
-            raise ClipError(f"{name} gave a number that is not finite, in {self.precision}: {advice}", index)
+            advice = "set ssl.precision=fp32" if self.precision == "bf16" else "its weights may be corrupted"
+            raise ClipError(f"{name} returned a number that is not finite, in {self.precision}: {advice}", index)
         if largest > float(np.finfo(dtype).max):
-            raise ClipError(f"{name} gave the number {largest:g}, which {dtype} cannot hold: set ssl.dtype=float32", index)
+            raise ClipError(f"{name} returned the number {largest:g}, which {dtype} cannot hold: set ssl.dtype=float32", index)
 
 
 def mean_of_neighbours(frames: Frames, group: int) -> Frames:
-    """
+    """Average groups of neighbouring frames.
+
     Shape:
-        (frames, columns) -> (frames / group, rounded up, columns); the last group may hold fewer
+        (frames, columns) -> (frames / group, rounded up, columns); the last group may have fewer frames
 
     >>> mean_of_neighbours(np.array([[1], [3], [5]], np.float32), 2).tolist()
     [[2.0], [5.0]]
@@ -158,23 +164,24 @@ class Network(Protocol):
     """A loaded backbone."""
 
     def prepare(self, clip: Waveform) -> npt.NDArray[np.float32]:
-        """What the backbone takes for a waveform."""
+        """Convert a waveform to the input of the backbone."""
 
     def states(self, inputs: Tensor, wanted: Sequence[int]) -> list[Tensor]:
-        """
+        """Compute hidden states.
+
         Shape:
-            prepared clips of one length, stacked -> the wanted hidden states, each (clips, frames, dim)
+            prepared clips of equal length, stacked -> the wanted hidden states, each (clips, frames, dim)
         """
 
 
 class WaveformNetwork:
-    """wav2vec 2.0 and its kin."""
+    """wav2vec 2.0 and related models with waveforms as input."""
 
     def __init__(self, model: Pretrained, normalise: bool) -> None:
         self.model, self.normalise = model, normalise
 
     def prepare(self, clip: Waveform) -> npt.NDArray[np.float32]:
-        """The waveform, of mean 0 and variance 1 where the model was trained so."""
+        """Return the waveform, normalised to mean 0 and variance 1 if the model was trained that way."""
         if not self.normalise:
             return clip
         normalised: Waveform = (clip - clip.mean()) / np.sqrt(clip.var() + VARIANCE_FLOOR)
@@ -186,21 +193,22 @@ class WaveformNetwork:
 
 
 class WhisperNetwork:
-    """Whisper's encoder as the library's forward has it, without the demand for 30 s.
+    """Whisper's encoder. Equals the library's forward pass, but without the fixed length of 30 s.
 
     Args:
-        model: WhisperEncoder, perhaps without its last layers.
+        model: WhisperEncoder, possibly without its last layers.
         features: WhisperFeatureExtractor.
-        num_layers: of the whole encoder, whose last hidden state alone is normalised.
+        num_layers: number of layers of the complete encoder; only its last hidden state is normalised.
     """
 
     def __init__(self, model: Pretrained, features: Pretrained, num_layers: int) -> None:
         self.model, self.features, self.num_layers = model, features, num_layers
 
     def prepare(self, clip: Waveform) -> npt.NDArray[np.float32]:
-        """
+        """Compute the log-mel spectrogram, floored 80 dB below the clip's maximum.
+
         Shape:
-            (samples,) -> (mels, 2 * frames): log-mel, floored 80 dB below the clip's own maximum
+            (samples,) -> (mels, 2 * frames)
         """
         rate = self.features.sampling_rate
         mel = self.features(clip, sampling_rate=rate, padding=False, truncation=False, return_tensors="np")
@@ -217,9 +225,9 @@ class WhisperNetwork:
         return [found[index] for index in wanted]
 
 
-@lru_cache(maxsize=1)  # a worker asks again for every shard
+@lru_cache(maxsize=1)  # called again for every shard
 def load_network(kind: str, location: str, last: int, precision: Precision, device: torch.device) -> Network:
-    """Frozen, without the layers behind hidden state `last`, its matrices in bf16 where that is the precision.
+    """Load a frozen network without the layers after hidden state `last`, with its matrices in bf16 if that is the precision.
 
     Raises:
         DataError: the weights are corrupted, or of another model.
@@ -235,7 +243,7 @@ def load_network(kind: str, location: str, last: int, precision: Precision, devi
             model.to(device)
     except DataError:
         raise
-    except Exception as error:  # torch, safetensors, pickle and transformers each have their own
+    except Exception as error:  # torch, safetensors, pickle and transformers raise different classes
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{location}: the weights cannot be loaded ({reason})") from error
     return network
@@ -251,7 +259,7 @@ def load_waveform_network(kind: str, location: str, last: int) -> WaveformNetwor
 
 
 def load_whisper(location: str, last: int) -> WhisperNetwork:
-    """The folder may hold the encoder alone, or all of Whisper."""
+    """Load Whisper's encoder from a folder with the encoder or the complete model."""
     from transformers import WhisperConfig, WhisperFeatureExtractor
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
@@ -262,29 +270,30 @@ def load_whisper(location: str, last: int) -> WhisperNetwork:
 
 
 def load_model(model_class: Pretrained, location: str, config: Pretrained, **options: object) -> Pretrained:
-    """
+    """Load a model of transformers.
+
     Raises:
-        DataError: weights are missing; the library would make them up.
+        DataError: weights are missing, which the library would initialise at random.
     """
     model, info = model_class.from_pretrained(
         location, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True, **options
     )
     missing = sorted(set(info["missing_keys"]) - ONLY_FOR_TRAINING)
     if missing:
-        raise DataError(f"{location}: the weights lack {missing[0]} and {len(missing) - 1} more: they are those of another model")
+        raise DataError(f"{location}: the weights lack {missing[0]} and {len(missing) - 1} more: they belong to another model")
     return model
 
 
 def fold_weight_norm(model: nn.Module) -> None:
-    """Compute once what the library computes for each clip: the positional convolution's weight from its norm and direction."""
+    """Replace the parametrised weight of the positional convolution by its value, which the library would compute again for each clip."""
     for module in model.modules():
         if parametrize.is_parametrized(module, "weight"):
             parametrize.remove_parametrizations(module, "weight")
 
 
 def round_matrices(model: nn.Module) -> None:
-    """bf16 for linear layers and convolutions. Norms stay in fp32, and so does the sum of all that the layers add: this costs no time, and
-    Whisper's last hidden states need it.
+    """Convert linear layers and convolutions to bf16. Norms and the residual stream stay in fp32, which takes no extra time and is
+    necessary for Whisper's last hidden states.
     """
     for module in model.modules():
         if isinstance(module, (nn.Linear, nn.Conv1d)):
@@ -293,7 +302,7 @@ def round_matrices(model: nn.Module) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the library's progress bars and warnings."""
+    """Suppress the progress bars and warnings of transformers during the block."""
     from transformers import utils
 
     logging: Pretrained = utils.logging
@@ -310,7 +319,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """A pool of threads would not survive in the processes that are forked later: they could wait for it for ever."""
+    """Limit torch to one thread during the block. A thread pool does not survive a fork: forked processes could wait for it forever."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,7 +1,7 @@
-"""Where the weights of a speech backbone are, what shape its features will have, and what names them for good. Loads no torch.
+"""Location, shape and identity of a speech backbone, without importing torch.
 
-A folder holds what transformers' `save_pretrained` writes: `config.json`, `preprocessor_config.json` and the weights. A model of the hub is
-such a folder too, in the cache of huggingface_hub. Its two small files suffice to describe it: the weights come when somebody loads them.
+A folder has the files that transformers' `save_pretrained` writes: `config.json`, `preprocessor_config.json` and the weights. A model of
+the hub is such a folder in the cache of huggingface_hub. The two small files are enough to describe it; the weights are downloaded later.
 """
 
 import json
@@ -22,8 +22,8 @@ from ser.system.files import sha256_file
 log = logging.getLogger(__name__)
 
 CODE_VERSION = 1
-"""Of `features.backbone`, part of the store's fingerprint: to be raised when a change there changes a number. Here because a store is named
-without loading torch."""
+"""Version of `features.backbone`, part of the store's fingerprint; to be raised if a change there changes the results. It is defined here
+because the name of a store is found without importing torch."""
 
 PINNED = {
     "facebook/data2vec-audio-base-960h": "32331f3123e703528918aa688a9a38232d58c872",
@@ -40,13 +40,13 @@ PINNED = {
     "openai/whisper-small": "973afd24965f72e36ca33b3055d56a652f456b4d",
     "openai/whisper-tiny": "169d4a4341b33bc18d8881c4b69c2e104e1cc0af",
 }
-"""Commit of each hub model that needs no `ssl.revision`: a branch may move, and the stored numbers with it."""
+"""{hub model: commit} of the models that work without `ssl.revision`. A branch may move, which would change the stored features."""
 
 KINDS = ("wavlm", "hubert", "wav2vec2", "data2vec-audio", "whisper")
 CONFIG = "config.json"
-"""What the network is."""
+"""File with the architecture of the network."""
 PREPROCESSOR = "preprocessor_config.json"
-"""What audio it takes."""
+"""File with the format of the input."""
 SETTINGS = (CONFIG, PREPROCESSOR)
 SNAPSHOTS = "snapshots"
 """Folder in that of a model in the cache of huggingface_hub: one folder for each commit."""
@@ -57,20 +57,20 @@ WEIGHTS = (
     ("pytorch_model.bin",),
     ("pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"),
 )
-"""Names of the weight files, whole or in parts; the first that a folder has are loaded, as transformers does."""
+"""Names of the weight files, whole or in parts. The first that a folder has are loaded, as in transformers."""
 INDEX = ".index.json"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 NETWORK_SECONDS = 10.0
 ADVICE = "run it once with a network, or point ssl.model_id at a local folder"
-NO_WEIGHTS = "weights not here yet: the transform step will download them once"
-"""Of a backbone without `has_weights`."""
+NO_WEIGHTS = "weights not downloaded yet: the transform step downloads them once"
+"""Message about a backbone whose weights are missing."""
 
 Settings = Mapping[str, Any]
-"""A JSON object of transformers', whose values are checked where they are read."""
+"""A JSON object written by transformers; its values are checked when they are used."""
 
 
 class Identity(TypedDict, total=False):
-    """What names a backbone for good: of a hub model its id and commit, of a folder the checksums of its files."""
+    """Identity of a backbone: id and commit of a hub model, or checksums of the files in a folder."""
 
     model_id: str
     revision: str
@@ -89,28 +89,28 @@ class BackboneShape(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """A backbone whose settings are on this machine; see `has_weights`."""
+    """A backbone whose settings files are on this machine; the weights may be missing, see `has_weights`."""
 
     kind: str
-    """`model_type` of its config.json: one of KINDS."""
+    """`model_type` in config.json, one of KINDS."""
     location: str
     """Folder to load it from."""
     num_states: int
-    """Hidden states: the input of the first transformer layer and the output of each."""
+    """Number of hidden states: the input of the first transformer layer and the output of each."""
     dim: int
-    """Numbers in one frame of one hidden state."""
+    """Number of dimensions of a hidden state."""
     frame_rate: float
     """Frames a second, in hertz."""
     sample_rate: int
-    """Of the audio that it takes, in hertz."""
+    """Sample rate of the input in hertz."""
     min_samples: int
-    """Samples of the shortest clip that makes a frame."""
+    """Number of samples of the shortest clip with one frame."""
     frame_samples: int
-    """Samples that each further frame takes."""
+    """Number of samples of each further frame."""
     max_samples: int | None
-    """Samples that it can take at once (Whisper: 30 s); None is any number."""
+    """Maximum number of input samples (Whisper: 30 s); None for no limit."""
     identity: Identity
-    """All that its numbers depend on, as JSON: hub model and commit, or checksums of a folder's files. Not where the folder is."""
+    """Everything that the features depend on, as JSON: hub model and commit, or checksums of a folder's files, but not its path."""
 
 
 def snapshot_of(folder: Path) -> Path:
@@ -129,17 +129,17 @@ def snapshot_of(folder: Path) -> Path:
 
 
 def find_backbone(config: SslConfig) -> Backbone:
-    """The backbone of a config, from a local folder, the cache of huggingface_hub or the network, in this order. Fetches no weights.
+    """Find the backbone of a config in a local folder, the cache of huggingface_hub or the network, in this order, without its weights.
 
     Raises:
         ConfigError: a hub model has neither a revision nor a pinned one.
-        DataError: the files are neither here nor to be had, or are corrupted, or are no backbone of these kinds.
+        DataError: the files are missing and cannot be downloaded, or are corrupted, or are not a backbone of these kinds.
     """
     folder = snapshot_of(user_path(config.model_id))
     if folder.is_dir():
         return read_backbone(folder, {"sha256": checksums(folder)})
     if not HUB_NAME.fullmatch(config.model_id) or config.model_id.startswith("."):
-        raise DataError(f"ssl.model_id {config.model_id}: there is no such folder, and a model of the hub is called owner/name")
+        raise DataError(f"ssl.model_id {config.model_id}: there is no such folder, and it is not the name of a hub model (owner/name)")
     revision = config.revision or PINNED.get(config.model_id)
     if revision is None:
         raise ConfigError(
@@ -151,30 +151,31 @@ def find_backbone(config: SslConfig) -> Backbone:
 
 
 def hidden_states(config: SslConfig, backbone: Backbone) -> tuple[int, ...]:
-    """The hidden states that the config asks for, ascending.
+    """The configured hidden states in ascending order.
 
     Raises:
-        ConfigError: the backbone has fewer.
+        ConfigError: the backbone has fewer hidden states.
     """
     if config.layers == "all":
         return tuple(range(backbone.num_states))
     last, has = config.layers[-1], backbone.num_states
     if last >= has:
-        raise ConfigError(f"ssl.layers asks for hidden state {last}; {config.model_id} has {has}: 0 to {has - 1}")
+        raise ConfigError(f"ssl.layers includes hidden state {last}; {config.model_id} has {has}: 0 to {has - 1}")
     return config.layers
 
 
 def refuse_rate(config: SslConfig, backbone: Backbone, sample_rate: int) -> None:
-    """
+    """Check the sample rate of the audio in hertz.
+
     Raises:
-        ConfigError: the backbone takes audio of another rate, in hertz.
+        ConfigError: the backbone has another sample rate.
     """
     if sample_rate != backbone.sample_rate:
         raise ConfigError(f"audio.sampling_rate is {sample_rate} Hz; {config.model_id} takes {backbone.sample_rate} Hz")
 
 
 def read_backbone(folder: Path, identity: Identity) -> Backbone:
-    """A backbone as the two settings files of its folder describe it.
+    """Read the description of a backbone from the two settings files in its folder.
 
     Raises:
         DataError: a file is absent or damaged, or the model is of another kind.
@@ -182,7 +183,7 @@ def read_backbone(folder: Path, identity: Identity) -> Backbone:
     config, preprocessor = read_settings(folder / CONFIG), read_settings(folder / PREPROCESSOR)
     kind = config.get("model_type")
     if kind not in KINDS:
-        raise DataError(f"{folder} holds a model of type {kind}; a backbone is one of {', '.join(KINDS)}")
+        raise DataError(f"{folder} has a model of type {kind}; a backbone is one of {', '.join(KINDS)}")
     try:
         shape = whisper_shape(config, preprocessor) if kind == "whisper" else waveform_shape(config)
         rate = positive(preprocessor["sampling_rate"])
@@ -192,7 +193,7 @@ def read_backbone(folder: Path, identity: Identity) -> Backbone:
 
 
 def waveform_shape(config: Settings) -> BackboneShape:
-    """Of wav2vec 2.0 and its kin, whose frames are made by convolutions without padding over the waveform.
+    """Shape of wav2vec 2.0 and related models, whose frames are computed by convolutions without padding over the waveform.
 
     >>> shape = {"hidden_size": 768, "num_hidden_layers": 12}
     >>> waveform_shape({**shape, "conv_kernel": [10, 3, 3, 3, 3, 2, 2], "conv_stride": [5, 2, 2, 2, 2, 2, 2]})
@@ -211,7 +212,7 @@ def waveform_shape(config: Settings) -> BackboneShape:
 
 
 def whisper_shape(config: Settings, preprocessor: Settings) -> BackboneShape:
-    """Of Whisper's encoder, whose second convolution makes one frame of two frames of the log-mel.
+    """Shape of Whisper's encoder, whose second convolution has stride 2 over the frames of the log-mel spectrogram.
 
     >>> whisper_shape({"d_model": 512, "encoder_layers": 6, "max_source_positions": 1500}, {"hop_length": 160})
     {'num_states': 7, 'dim': 512, 'min_samples': 320, 'frame_samples': 320, 'max_samples': 480000}
@@ -229,31 +230,32 @@ def whisper_shape(config: Settings, preprocessor: Settings) -> BackboneShape:
 def positive(value: object) -> int:
     """
     Raises:
-        ValueError: it is no whole number above 0.
+        ValueError: it is not a whole number above 0.
     """
     if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{value!r} is no whole number above 0")
+        raise ValueError(f"{value!r} is not a whole number above 0")
     return value
 
 
 def read_settings(path: Path) -> Settings:
-    """
+    """Read a JSON object.
+
     Raises:
-        DataError: the file is absent, or no JSON object.
+        DataError: the file is missing or not a JSON object.
     """
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"{path.parent} is no backbone: {path.name}: {error.strerror}") from error
+        raise DataError(f"{path.parent} is not a backbone: {path.name}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is corrupted: {error}") from error
     if not isinstance(settings, dict):
-        raise DataError(f"{path} is corrupted: it holds no settings")
+        raise DataError(f"{path} is corrupted: it is not a JSON object")
     return settings
 
 
 def read_licence(folder: Path) -> str | None:
-    """What the model card in a backbone's folder calls its licence, such as `mit`; None where there is no card, or none in it."""
+    """Licence in the model card of a backbone's folder, such as `mit`; None if there is no card or it does not state one."""
     try:
         card = (folder / CARD).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -264,18 +266,19 @@ def read_licence(folder: Path) -> str | None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """
+    """Paths of the weight files.
+
     Raises:
-        DataError: there are none, or not all.
+        DataError: some or all are missing.
     """
     absent = absent_weights(folder)
     if absent:
-        raise DataError(f"{folder} is no backbone: it lacks weights ({absent})")
+        raise DataError(f"{folder} is not a backbone: it lacks weights ({absent})")
     return next(files for patterns in WEIGHTS if (files := matching(folder, patterns)))
 
 
 def absent_weights(folder: Path) -> str:
-    """What is not there of the weights that would be loaded, in words; of a model in parts its index names them. Empty if all are there.
+    """Description of the missing weight files; empty if none is missing. The parts of a divided model are listed in its index.
 
     Raises:
         DataError: the index is corrupted.
@@ -287,7 +290,7 @@ def absent_weights(folder: Path) -> str:
         return ""
     parts = read_settings(folder / first).get("weight_map")
     if not isinstance(parts, dict) or not parts:
-        raise DataError(f"{folder / first} is corrupted: it names no weights")
+        raise DataError(f"{folder / first} is corrupted: it does not list any weights")
     absent = sorted({str(part) for part in parts.values() if not (folder / str(part)).exists()})
     return f"{absent[0]}{f' and {len(absent) - 1} more' if absent[1:] else ''}" if absent else ""
 
@@ -297,19 +300,19 @@ def matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """sha256 of each file that the numbers depend on, by its name."""
+    """{name: SHA-256} of each file that the features depend on."""
     files = [*weight_files(folder), *matching(folder, (CONFIG, PREPROCESSOR))]
     return {path.name: checksum((path, path.stat().st_size, path.stat().st_mtime_ns)) for path in files}
 
 
 @lru_cache(maxsize=64)
 def checksum(version: tuple[Path, int, int]) -> str:
-    """Of a file of this size and time of change: a worker asks again for every shard."""
+    """SHA-256 of a file, cached by path, size and modification time, because it is computed for every shard."""
     return sha256_file(version[0])
 
 
 def cached(model_id: str, revision: str) -> Path | None:
-    """The model's folder in the cache of huggingface_hub, if its settings are there. Asks no network."""
+    """Folder of a model in the cache of huggingface_hub, or None if its settings are not there. Does not use the network."""
     from huggingface_hub import try_to_load_from_cache
 
     config = try_to_load_from_cache(model_id, CONFIG, revision=revision)
@@ -320,29 +323,29 @@ def cached(model_id: str, revision: str) -> Path | None:
 
 
 def has_weights(backbone: Backbone) -> bool:
-    """Whether they are on this machine, all of them: a download in parts may have been interrupted. Errors as of `absent_weights`."""
+    """Whether all weight files are on this machine; a download may have been interrupted. Errors as of `absent_weights`."""
     return not absent_weights(Path(backbone.location))
 
 
 def fetch_weights(backbone: Backbone) -> None:
-    """Download the weights of a hub model to where its settings are, unless they are there.
+    """Download the weights of a hub model next to its settings, unless they are there.
 
     Raises:
-        DataError: as of `download`, or the hub gave none.
+        DataError: as of `download`, or the hub has none.
     """
     if has_weights(backbone):
         return
     model_id, revision = backbone.identity["model_id"], backbone.identity["revision"]
     log.info("downloading %s, once", model_id)
-    for patterns in (WEIGHTS[:2], WEIGHTS[2:]):  # some models have but one format; a model with both is not fetched twice
+    for patterns in (WEIGHTS[:2], WEIGHTS[2:]):  # some models have only one format; a model with both is not downloaded twice
         download(model_id, revision, [*SETTINGS, *(name for names in patterns for name in names)])
         if has_weights(backbone):
             return
-    raise DataError(f"ssl.model_id {model_id}, revision {revision}: the hub gave no weights; {ADVICE}")
+    raise DataError(f"ssl.model_id {model_id}, revision {revision}: the hub has no weights; {ADVICE}")
 
 
 def download(model_id: str, revision: str, wanted: Sequence[str]) -> Path:
-    """Files of a model, from the hub to the cache of huggingface_hub; what an interrupted download left there is not fetched again.
+    """Download files of a model from the hub to the cache of huggingface_hub. Files of an interrupted download are not downloaded again.
 
     Raises:
         DataError: the hub cannot be reached, or has no such model.
@@ -353,17 +356,17 @@ def download(model_id: str, revision: str, wanted: Sequence[str]) -> Path:
         raise DataError(f"ssl.model_id {model_id}: the model's files are not on this machine and the hub cannot be reached; {ADVICE}")
     try:
         return Path(snapshot_download(model_id, revision=revision, allow_patterns=list(wanted)))
-    except Exception as error:  # of the network, of the hub (no such model, no access), of the disk
+    except Exception as error:  # errors of the network, the hub (no such model, no access) or the disk
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"ssl.model_id {model_id}, revision {revision}: the download failed ({reason}); {ADVICE}") from error
 
 
 def hub_answers() -> bool:
-    """One request. The library itself tries again and again, for half a minute."""
+    """Whether the hub can be reached, with one request; the library itself retries for half a minute."""
     from huggingface_hub import constants, get_session
 
     try:
         get_session().head(constants.ENDPOINT, timeout=NETWORK_SECONDS)
-    except Exception:  # whatever a network, a proxy or HF_HUB_OFFLINE has to say
+    except Exception:  # any error of the network, a proxy or HF_HUB_OFFLINE
         return False
     return True

@@ -1,4 +1,4 @@
-"""What every feature extractor offers: waveforms in, frames out."""
+"""Interface of feature extractors, which convert waveforms to frames."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from ser.errors import DataError
 
 Frames = npt.NDArray[np.float32]
 StoredRows = npt.NDArray[np.floating]
-"""(frames, columns), in the precision that a store keeps: fp32 or fp16."""
+"""(frames, columns) in the precision of a store: float32 or float16."""
 
 
 class ClipError(DataError):
-    """A clip whose features cannot be stored; `index` is its position among those that were given."""
+    """The features of a clip cannot be stored; `index` is its position among the clips of the call."""
 
     def __init__(self, detail: str, index: int = 0) -> None:
         super().__init__(detail)
@@ -24,42 +24,42 @@ class ClipError(DataError):
 
 
 class FeatureExtractor(Protocol):
-    """Waveforms at one sample rate -> frames at one frame rate, with the columns of one or several features side by side."""
+    """Converts waveforms at one sample rate to frames at one frame rate, with the columns of one or more features side by side."""
 
     @property
     def name(self) -> str:
-        """Of the family: the first part of its store's folder."""
+        """Name of the family, the first part of its store's folder."""
 
     @property
     def config(self) -> BaseModel:
-        """The settings that its numbers depend on."""
+        """The settings that the features depend on."""
 
     @property
     def dims(self) -> Mapping[str, int]:
-        """Columns of each feature, in their order."""
+        """{feature: number of columns}, in order."""
 
     @property
     def frame_rate(self) -> float:
         """Frames a second, in hertz."""
 
     def extract(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> list[Frames]:
-        """A group of clips.
+        """Compute the features of a group of clips.
 
         Shape:
-            each (samples,) -> (frames, sum of dims), float32; the same whatever group a clip stands in.
+            each (samples,) -> (frames, sum of dims), float32; the result for a clip does not depend on the rest of the group.
 
         Raises:
-            ClipError: the features of one cannot be stored.
+            ClipError: the features of a clip cannot be stored.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureShape:
-    """One feature, as the store holds it."""
+    """Shape of one feature in the store."""
 
     rows: int
-    """Numbers in each frame."""
+    """Number of values in each frame."""
     frame_rate: float
-    """Hz"""
+    """Frame rate in Hz."""
     layers: int = 1
-    """Equal parts of the rows, one behind the other: the hidden states of a backbone."""
+    """Number of equal consecutive parts of the rows: the hidden states of a backbone."""

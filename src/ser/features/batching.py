@@ -1,4 +1,4 @@
-"""Clips of different lengths in one batch: which go together, and how they are padded."""
+"""Batching of clips of different lengths: grouping by length, and padding."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,11 +9,11 @@ Rows = npt.NDArray[np.float32]
 
 
 def batches_by_length(lengths: Sequence[int], most_values: int | None = None, most_clips: int | None = None) -> Iterator[list[int]]:
-    """Positions, shortest first, in groups within the limits, or of one clip.
+    """Yield groups of positions, shortest clips first. A group is within the limits or has one clip.
 
     Args:
-        most_values: of a group that is padded to its longest, all together.
-        most_clips: of a group.
+        most_values: maximum total length of a group after padding to its longest clip.
+        most_clips: maximum number of clips in a group.
 
     >>> list(batches_by_length([5, 1, 2, 9, 2], most_values=6)), list(batches_by_length([5, 1, 2], most_clips=2))
     ([[1, 2, 4], [0], [3]], [[1, 2], [0]])
@@ -30,12 +30,13 @@ def batches_by_length(lengths: Sequence[int], most_values: int | None = None, mo
 
 
 def stack(rows: Sequence[Rows], length: int | None = None) -> tuple[Rows, npt.NDArray[np.int64]]:
-    """
+    """Stack arrays of different lengths, padded with zeros.
+
     Args:
-        length: of the batch; None: that of the longest.
+        length: length of the batch; that of the longest array for None.
 
     Shape:
-        B arrays, each (length, ...) -> (B, longest, ...), zero behind the end, and the lengths (B,)
+        B arrays, each (length, ...) -> (B, longest, ...), and the lengths (B,)
     """
     lengths = np.array([len(row) for row in rows], np.int64)
     block = np.zeros((len(rows), lengths.max() if length is None else length, *rows[0].shape[1:]), np.float32)

@@ -1,8 +1,7 @@
-"""What a family of features tells the rest of the program about itself.
+"""Interface of a family of features towards the rest of the program.
 
-The pipeline, `predict`, `export`, `report` and `visualize` know no family by name: they ask `ser.features.registry` for the family of a
-feature, and the family answers. Most answers have a default here, so a new family gives a store's description and an extractor, and little
-besides.
+The pipeline, `predict`, `export`, `report` and `visualize` do not depend on particular families: they get the family of a feature from
+`ser.features.registry`. Most methods have a default here, so a new family mainly implements the description of its store and an extractor.
 """
 
 from abc import ABC, abstractmethod
@@ -18,80 +17,80 @@ from ser.features.base import FeatureExtractor
 from ser.features.store import StoreSpec
 
 AUDIO_KEYS = {"sampling_rate", "trim_silence", "trim_top_db", "duration", "pad"}
-"""Settings of the section audio that the numbers of every store depend on."""
+"""Settings of the section audio that the features of every store depend on."""
 
 GROUP_CLIPS = 8
-"""Waveforms that a worker holds at once, where the family says nothing else."""
+"""Default number of waveforms that a worker processes at once."""
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 Finding = tuple[str, str, str]
-"""(what was looked at, `ok` / `note` / `missing`, detail)"""
+"""(subject, `ok` / `note` / `missing`, detail)"""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupLimit:
-    """How much a worker holds at once. A group has at least one clip."""
+    """Maximum size of the group of clips that a worker processes at once. A group has at least one clip."""
 
     clips: int | None = None
-    """None: any number."""
+    """Maximum number of clips; None for no limit."""
     seconds: float | None = None
-    """Of audio; None: any length."""
+    """Maximum duration in seconds; None for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """A config whose stores may be read in place of another's."""
+    """A config whose stores may be read instead of those of another config."""
 
     config: ExperimentConfig
     warning: str = ""
-    """Logged where these stores are taken."""
+    """Warning to log if these stores are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a checkpoint tells of one extractor, and where to run it now."""
+    """Description of an extractor in a checkpoint, and the device to run it on now."""
 
     checkpoint: Path
     audio: AudioConfig
     store: StoreSpec
-    """That the model was trained on."""
+    """Store that the model was trained on."""
     backbone_then: str | None
-    """Folder or hub model, as the config of the training named it; older checkpoints do not tell."""
+    """Folder or hub model in the config of the training; None in older checkpoints."""
     backbone: str | None
-    """Folder or hub model that the user names; None: where it stood in training."""
+    """Folder or hub model given by the user; None for the one of the training."""
     device: Device
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureView:
-    """How a feature is drawn."""
+    """How a feature is plotted."""
 
     title: str
     unit: str
-    """Before normalisation."""
+    """Unit before normalisation."""
     height: float = 1.5
-    """Inches."""
+    """Height in inches."""
     centred: bool = True
-    """Whether frame k is centred on k / rate seconds; else it starts there."""
+    """Whether frame k is centred at k / rate seconds; otherwise it starts there."""
     row_label: str = "row"
-    """Of the vertical axis, which numbers the rows that are shown."""
+    """Label of the vertical axis, which numbers the rows shown."""
     rows: tuple[int, int | None] = (0, None)
-    """First column of the feature that is shown, and the first after the last; None: to the end."""
+    """(first column shown, column after the last); None for the end."""
 
 
 class FeatureFamily(ABC):
-    """One extractor, from its description to its computation. An object has no state; the config comes with each call.
+    """A family of features with one extractor. Objects have no state; the config is an argument of each call.
 
     Attributes:
-        name: as in the table `ser.families.FAMILIES`; the first part of its store's folder.
-        code_version: part of the store's fingerprint, raised when a change of the code changes a number.
+        name: name in the table `ser.families.FAMILIES`; the first part of its store's folder.
+        code_version: part of the store's fingerprint, to be raised if a change of the code changes the features.
         loads_torch: whether it computes with torch. Such families come last: workers of the others are forked before torch is loaded.
         masked: whether SpecAugment masks its features in training.
-        runs_backbone: whether it computes with the speech backbone of the section ssl.
-        longest_first: whether the longest clips are computed first, so that all workers come to the end together. Else neighbours in the
-            order of the manifest share a shard.
-        counts_audio: whether progress counts seconds of audio, not clips; also whether `--dry-run` measures the speed.
+        runs_backbone: whether it uses the speech backbone of the section ssl.
+        longest_first: whether the longest clips are computed first, so that all workers finish at about the same time. Otherwise
+            neighbours in the manifest share a shard.
+        counts_audio: whether progress counts seconds of audio instead of clips; also whether `--dry-run` measures the speed.
     """
 
     name: str
@@ -104,100 +103,103 @@ class FeatureFamily(ABC):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """That it makes, in their order."""
+        """Names of its features, in order."""
         return FAMILIES[self.name].features
 
     @property
     def augmented_name(self) -> str:
-        """First part of the folder of altered copies."""
+        """First part of the name of the folder for augmented copies."""
         return f"{self.name}-augmented"
 
     # -- stores
 
     @abstractmethod
     def spec(self, config: ExperimentConfig) -> StoreSpec:
-        """Of the store of all utterances. Everything that its numbers depend on is named here, key by key: a setting that a later version
-        adds leaves the stores of today valid unless it is added here too.
+        """Description of the store of all utterances.
+
+        It lists every setting that the features depend on, key by key, so that a setting added in a later version does not invalidate
+        existing stores unless it is added here too.
 
         Raises:
-            ConfigError: the config does not fit, or an extra or device is not here.
-            DataError: a file that the family needs is neither here nor to be had.
+            ConfigError: the config is not suitable, or an extra or device is not available.
+            DataError: a required file is missing and cannot be downloaded.
         """
 
     def settle(self, config: ExperimentConfig) -> ExperimentConfig:
-        """With settings that depend on the machine as they come out here; before a store is named.
+        """Resolve the settings that depend on the machine, before the name of a store is found.
 
         Raises:
-            ConfigError: a device is not here.
+            ConfigError: a device is not available.
         """
         return config
 
     def readable(self, config: ExperimentConfig) -> Iterator[Readable]:
-        """Configs whose finished stores serve, best first."""
+        """Yield configs whose finished stores can be read, best first."""
         yield Readable(config)
 
     # -- computing
 
     @abstractmethod
     def make(self, config: ExperimentConfig) -> FeatureExtractor:
-        """Errors as of `spec`."""
+        """Build the extractor; errors as of `spec`."""
 
     @abstractmethod
     def rebuild(self, trained: Trained) -> Callable[[], FeatureExtractor]:
-        """Read the description of the store that a model was trained on, and return what makes the extractor that filled it.
+        """Read the description of the store that a model was trained on, and return a function that builds its extractor.
 
-        (Two steps, so that only what is wrong with the description is put down to the checkpoint.) What is returned raises ConfigError
-        where the backbone is not the one of the training or is not here, and DataError as `spec` does.
+        There are two steps so that only errors in the description are attributed to the checkpoint. The returned function raises
+        ConfigError if the backbone is missing or is not the one of the training, and DataError as `spec` does.
 
         Raises:
             AttributeError, KeyError, TypeError, ValueError: the store's description is not one of this family.
-            ConfigError: nothing tells where the backbone is.
+            ConfigError: the location of the backbone is unknown.
         """
 
     def exact(self, extractor: FeatureExtractor) -> FeatureExtractor:
-        """The same, computing in fp32: a graph is compared with it."""
+        """The same extractor in fp32, as the reference for an exported graph."""
         return extractor
 
     def missing_files(self, config: ExperimentConfig) -> str:
-        """What is still to be downloaded, in words; empty where there is nothing. Errors as of `spec`."""
+        """Description of the files that must be downloaded; empty if there are none. Errors as of `spec`."""
         return ""
 
     def fetch(self, config: ExperimentConfig) -> None:
-        """Download what is missing.
+        """Download missing files.
 
         Raises:
-            DataError: it is not to be had.
+            DataError: they cannot be downloaded.
         """
 
     def shard_clips(self, config: ExperimentConfig) -> int:
-        """Clips in one file of the store."""
+        """Number of clips in one file of the store."""
         return config.features.shard_clips
 
     def workers(self, config: ExperimentConfig) -> int | None:
-        """Processes that compute, where the family cannot have any number; None: as many as `runtime.workers` says."""
+        """Number of worker processes, if the family restricts it; None for that of `runtime.workers`."""
         return None
 
     def threads(self) -> AbstractContextManager[None]:
-        """For the block that computes: the workers share the cores."""
+        """Context manager for the computation that limits the threads of each worker, because the workers share the cores."""
         return nullcontext()
 
     def group_limit(self, config: ExperimentConfig) -> GroupLimit:
-        """Of the clips that a worker holds at once."""
+        """Maximum size of the groups of clips that a worker processes."""
         return GroupLimit(clips=GROUP_CLIPS)
 
-    # -- telling
+    # -- reporting
 
     def findings(self, config: ExperimentConfig) -> Iterator[Finding]:
-        """What the doctor step looks at, besides packages."""
+        """Yield the checks of the doctor step, besides those of packages."""
         return iter(())
 
     def backbone_facts(self, extractor: FeatureExtractor, store: StoreSpec) -> Mapping[str, object] | None:
-        """What an exported file says of the backbone that it needs; None for a family without one."""
+        """Description of the required backbone for an exported file; None for a family without one."""
         return None
 
     def view(self, feature: str, spec: StoreSpec, most_rows: int) -> FeatureView:
-        """
+        """How to plot a feature.
+
         Args:
-            most_rows: shown of a feature whose rows have no order, such as the dimensions of a hidden state.
+            most_rows: maximum number of rows shown if the rows have no order, such as the dimensions of a hidden state.
         """
         return FeatureView(feature, "")

@@ -1,4 +1,4 @@
-"""Each column of an extractor to mean 0 and deviation 1, by statistics of the training utterances."""
+"""Normalisation of each feature column to mean 0 and standard deviation 1, with statistics of the training utterances."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from ser.features.source import FeatureSource, Stores
 
 FloatArray = NDArray[np.float32]
 MIN_DEVIATION = 1e-4
-"""A row that never varies on train (a filter above the corpus's bandwidth) would blow up noise elsewhere."""
+"""Lower bound of the standard deviation. Without it, a column that is constant on train (a filter above the corpus's bandwidth) would
+amplify noise in other clips."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Normaliser:
         """Mean and deviation over all frames of `ids`, summed in float64.
 
         Raises:
-            ArtefactError: an utterance holds a number that is not finite.
+            ArtefactError: a feature of an utterance is not finite.
         """
         count, total, squares = 0, np.zeros(1), np.zeros(1)
         for utterance_id in ids:
@@ -50,9 +51,9 @@ class Normaliser:
 
 
 Normalisers = Mapping[str, Normaliser]
-"""{name of the extractor: of its columns}"""
+"""{name of the extractor: its normaliser}"""
 
 
 def fit_normalisers(source: FeatureSource, ids: Sequence[str]) -> dict[str, Normaliser]:
-    """One for each extractor; errors as of `Normaliser.fit`."""
+    """Fit one normaliser for each extractor; errors as of `Normaliser.fit`."""
     return {name: Normaliser.fit(stores, ids) for name, stores in source.groups.items()}

@@ -1,4 +1,4 @@
-"""The families themselves, by the names of the table in `ser.families`. Loads no torch; a family loads its own when it computes."""
+"""Access to the families in the table of `ser.families`. Torch is imported only when a family that needs it computes."""
 
 from collections.abc import Collection, Iterable
 from functools import lru_cache
@@ -10,7 +10,8 @@ from ser.features.family import FeatureFamily
 
 
 def get_family(name: str) -> FeatureFamily:
-    """
+    """Family by name.
+
     Raises:
         KeyError: there is no such family.
 
@@ -22,23 +23,23 @@ def get_family(name: str) -> FeatureFamily:
 
 @lru_cache
 def load_family(module: str) -> FeatureFamily:
-    """What a module holds as `FAMILY`."""
+    """Import a module and return its `FAMILY`."""
     family = import_module(module).FAMILY
     assert isinstance(family, FeatureFamily)
     return family
 
 
 def family_of(feature: str) -> FeatureFamily:
-    """That makes a feature.
+    """Family that computes a feature.
 
     Raises:
-        KeyError: none does.
+        KeyError: there is no such feature.
     """
     return get_family(family_name(feature))
 
 
 def families_of(features: Collection[str]) -> list[FeatureFamily]:
-    """That make these features; those that load torch last, because the workers of the others are forked without it.
+    """Families that compute these features. Those that import torch are last, because workers of the others are forked without it.
 
     >>> [family.name for family in families_of(["ssl", "mel"])]
     ['spectral', 'ssl']
@@ -49,15 +50,15 @@ def families_of(features: Collection[str]) -> list[FeatureFamily]:
 
 
 def backbone_of(config: ExperimentConfig) -> str | None:
-    """Folder or hub model of the speech backbone that the config's model takes features of; None without one."""
+    """Folder or hub model of the speech backbone whose features the config's model uses; None without one."""
     return config.ssl.model_id if any_backbone(config.model.features) else None
 
 
 def any_backbone(features: Iterable[str]) -> bool:
-    """Whether a speech backbone makes one of these features."""
+    """Whether a speech backbone computes one of these features."""
     return any(family_of(feature).runs_backbone for feature in features)
 
 
 def masked_features(features: Iterable[str]) -> set[str]:
-    """Those that SpecAugment masks in training."""
+    """The features that SpecAugment masks in training."""
     return {feature for feature in features if family_of(feature).masked}

@@ -1,7 +1,7 @@
-"""One shard of a feature store: a matrix `<name>.npy` that holds the frames of some clips, and its sidecar `<name>.json`.
+"""One shard of a feature store: a matrix `<name>.npy` with the frames of some clips, and its sidecar `<name>.json`.
 
-The name is the digest of what the shard holds, so a run that was killed and started again writes the same names and the same bytes.
-The sidecar is written after the matrix: a shard counts from then on.
+The name is a digest of the shard's fingerprint and clips, so an interrupted run that is started again writes the same names and bytes. The
+sidecar is written after the matrix; a shard without it is incomplete.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,12 +16,12 @@ from ser.features.base import StoredRows
 from ser.system.files import atomic_write, digest_json, read_json, sha256_file, write_json
 
 Key = tuple[str, str]
-"""Id and audio hash: what a clip's features are stored under, besides the store's fingerprint."""
+"""(id, audio hash) of a clip, which identify its features together with the store's fingerprint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Where one utterance's frames stand: rows `offset` to `offset + frames` of its shard."""
+    """Location of one utterance's frames: rows `offset` to `offset + frames` of its shard."""
 
     id: str
     audio_hash: str
@@ -32,14 +32,14 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What a sidecar says."""
+    """Content of a sidecar."""
 
     name: str
     clips: tuple[Clip, ...]
     num_bytes: int
-    """Of the matrix's file."""
+    """Size of the matrix file."""
     sha256: str
-    """Of the matrix's file."""
+    """SHA-256 of the matrix file."""
 
 
 def shard_name(fingerprint: str, keys: Sequence[Key]) -> str:
@@ -55,9 +55,9 @@ def sidecar_path(folder: Path, name: str) -> Path:
 
 
 def write_shard(folder: Path, fingerprint: str, keys: Sequence[Key], blocks: Iterable[StoredRows], dtype: str, columns: int) -> None:
-    """One block, (frames, columns), for each key. Blocks are written as they come, so memory does not grow with the shard.
+    """Write a shard from one block (frames, columns) for each key. Blocks are written one by one, so memory does not grow with the shard.
 
-    (Plain writes: pages dirtied through a memory map stay resident by the hundred megabytes.)
+    A memory map is not used, because hundreds of megabytes of its modified pages would stay resident.
     """
     name = shard_name(fingerprint, keys)
     path = matrix_path(folder, name)
@@ -75,15 +75,16 @@ def write_shard(folder: Path, fingerprint: str, keys: Sequence[Key], blocks: Ite
 
 
 def write_header(file: IO[bytes], rows: int, columns: int, dtype: str) -> None:
-    """Numpy leaves room for the row count to grow, so the final header fits in place of the first."""
+    """Write the header of a matrix. numpy leaves room for a larger row count, so the final header replaces the first one."""
     shape = {"descr": np.dtype(dtype).newbyteorder("<").str, "fortran_order": False, "shape": (rows, columns)}
     np.lib.format.write_array_header_1_0(file, shape)
 
 
 def read_sidecar(path: Path) -> Shard:
-    """
+    """Read a sidecar.
+
     Raises:
-        ArtefactError: it is corrupted, or not the sidecar of the shard that its name says.
+        ArtefactError: the file is corrupted, or its content does not match its name.
     """
     content = read_json(path)
     try:
@@ -101,20 +102,21 @@ def read_sidecar(path: Path) -> Shard:
 
 
 def check_matrix(folder: Path, shard: Shard, checksum: bool) -> None:
-    """
+    """Check the matrix of a shard.
+
     Raises:
-        ArtefactError: the matrix is gone, cut or, where `checksum` asks for the reading, not what was written.
+        ArtefactError: the matrix is missing or truncated or, if `checksum` is set, does not match its checksum.
     """
     path = matrix_path(folder, shard.name)
     if not path.exists():
-        raise ArtefactError(f"{path.name} is gone")
+        raise ArtefactError(f"{path.name} is missing")
     if path.stat().st_size != shard.num_bytes:
-        raise ArtefactError(f"{path.name} is cut: {path.stat().st_size} of {shard.num_bytes} bytes")
+        raise ArtefactError(f"{path.name} is truncated: {path.stat().st_size} of {shard.num_bytes} bytes")
     if checksum and sha256_file(path) != shard.sha256:
-        raise ArtefactError(f"{path.name} is not what was written: its checksum differs")
+        raise ArtefactError(f"{path.name} does not match its checksum")
 
 
 def remove_shard(folder: Path, name: str) -> None:
-    """Sidecar first: a matrix alone counts for nothing."""
+    """Remove a shard, the sidecar first, because a matrix without a sidecar is ignored."""
     sidecar_path(folder, name).unlink(missing_ok=True)
     matrix_path(folder, name).unlink(missing_ok=True)

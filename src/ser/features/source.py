@@ -1,4 +1,4 @@
-"""Several feature stores seen as one source of features."""
+"""Several feature stores combined to one source of features."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,21 +7,21 @@ from ser.features.store import FeatureStore
 
 
 class Stores:
-    """The stores of one extractor, with equal columns, read as one: the originals, and the augmented copies."""
+    """The stores of one extractor with equal columns, originals and augmented copies, combined to one."""
 
     def __init__(self, stores: Sequence[FeatureStore]) -> None:
         self.stores = tuple(stores)
         self.features = stores[0].features
         self.columns = stores[0].spec.columns
         self.frame_rate = stores[0].frame_rate
-        """Hz"""
+        """Frame rate in Hz."""
         self.layers = len(stores[0].spec.layers)
 
     def __contains__(self, utterance_id: str) -> bool:
         return any(utterance_id in store for store in self.stores)
 
     def rows(self, utterance_id: str) -> StoredRows:
-        """(frames, columns), a view of the file; a missing utterance is a DataError."""
+        """Features of an utterance, (frames, columns), as a view of the file. Raises DataError for a missing utterance."""
         return self.home(utterance_id).rows(utterance_id)
 
     def num_frames(self, utterance_id: str) -> int:
@@ -35,7 +35,7 @@ class Stores:
 
 
 class FeatureSource:
-    """Everything that a model may draw on: {name of the extractor: its stores}. Each extractor has its own frame rate and columns.
+    """All input features of a model: {name of the extractor: its stores}. Each extractor has its own frame rate and columns.
 
     Attributes:
         shapes: {feature: rows, frame rate, layers}.
@@ -55,11 +55,11 @@ class FeatureSource:
 
     @property
     def fingerprints(self) -> dict[str, list[str]]:
-        """{name of the extractor: of its stores}"""
+        """{name of the extractor: fingerprints of its stores}"""
         return {name: [store.spec.fingerprint for store in group.stores] for name, group in self.groups.items()}
 
     def missing(self, audio_hashes: Mapping[str, str]) -> list[str]:
-        """Ids, of {id: audio hash}, that a group does not have, or has from other audio."""
+        """Ids of {id: audio hash} that are missing in a group or were computed from other audio."""
         return [
             utterance_id
             for utterance_id, audio_hash in audio_hashes.items()

@@ -1,8 +1,8 @@
-"""Log-mel, MFCC and chroma from one short-time Fourier transform, in numpy alone.
+"""Log-mel, MFCC and chroma from one short-time Fourier transform, in numpy and scipy.
 
-Agrees with librosa's functions at equal settings (log-mel and MFCC within 1e-2, chroma within 1e-4). librosa transforms in double
-precision; single precision is five times faster and as good, except where a band lies some 75 dB below the mean of its frame, near the
-rounding noise of the transform. Those few frames are transformed again in double precision.
+The results agree with librosa at equal settings (log-mel and MFCC within 1e-2, chroma within 1e-4). librosa computes in double precision.
+Single precision is five times faster and as accurate, except if a band is about 75 dB below the mean of its frame, near the rounding noise
+of the transform. Those few frames are transformed again in double precision.
 """
 
 from collections.abc import Sequence
@@ -19,23 +19,23 @@ from ser.features.base import Frames
 from ser.units import frame_rate, num_frames
 
 CODE_VERSION = 1
-"""Part of the store's fingerprint: raise it when a change here or in `ser.audio.waveform` changes a number."""
+"""Part of the store's fingerprint; to be raised if a change here or in `ser.audio.waveform` changes the features."""
 POWER_FLOOR = 1e-10
-"""Of a mel band, before the logarithm: -100 dB."""
+"""Lower bound of a mel band before the logarithm, -100 dB."""
 QUIET_BAND = 3e-8
-"""A band this far below its frame's mean power asks for double precision."""
+"""Power of a band relative to its frame's mean power below which the frame is computed in double precision."""
 NEGLIGIBLE_WEIGHT = 1e-9
-"""Of a filter, beside its largest."""
+"""Weights of a filter below this share of its largest weight are dropped."""
 BLOCK_FRAMES = 128
-"""Frames that are transformed at once: half a megabyte, which the processor's cache and the allocator keep. Arrays of several megabytes
-would be mapped and given back at each step, which takes as long as the arithmetic."""
+"""Number of frames that are transformed at once: half a megabyte, which stays in the processor's cache and in the allocator. Arrays of
+several megabytes would be mapped and unmapped at each step, which takes as long as the arithmetic."""
 
 Waveform = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
 
 
 class SpectralExtractor:
-    """The types that the config asks for, side by side in the order mel, mfcc, chroma.
+    """Extracts the configured features, side by side in the order mel, mfcc, chroma.
 
     >>> extractor = SpectralExtractor(AudioConfig(), FeaturesConfig())
     >>> extractor.dims, extractor.frame_rate
@@ -57,7 +57,8 @@ class SpectralExtractor:
         self.window = hann(n_fft)
 
     def extract(self, waveforms: Sequence[Waveform]) -> list[Frames]:
-        """
+        """Compute the features of several clips.
+
         Shape:
             each (samples,) -> (frames, sum of dims), float32
         """
@@ -71,10 +72,10 @@ class SpectralExtractor:
         return [features[start:end] for start, end in zip(starts, ends, strict=True)]
 
     def lay_out(self, waveforms: Sequence[Waveform]) -> tuple[Waveform, list[int]]:
-        """All clips on one tape with zeros between them, such that a frame is centred on every `hop_length`-th sample of each clip.
+        """Concatenate all clips with zeros between them, such that a frame is centred on every `hop_length`-th sample of each clip.
 
-        Shape:
-            (tape samples,), and the number of each clip's first frame. The few frames that reach into the next clip belong to none.
+        Returns:
+            The samples, (samples,), and the index of each clip's first frame. The few frames that overlap two clips are not used.
         """
         n_fft, hop_length = self.config.n_fft, self.config.hop_length
         slots = [-(-(len(waveform) + n_fft - n_fft // 2) // hop_length) for waveform in waveforms]
@@ -86,7 +87,8 @@ class SpectralExtractor:
         return tape, starts
 
     def write_features(self, frames: Frames, out: Frames) -> None:
-        """
+        """Compute the features of windowed frames into `out`.
+
         Shape:
             frames (frames, n_fft), out (frames, sum of dims)
         """
@@ -98,7 +100,7 @@ class SpectralExtractor:
         np.concatenate([parts[name] for name in self.dims], axis=1, out=out)
 
     def bands(self, frames: Frames) -> Frames:
-        """Energy in every mel band, in every pitch class, and the mean over the transform's bins.
+        """Energy in every mel band and every pitch class, and the mean power over the bins of the transform.
 
         Shape:
             (frames, n_fft) -> (frames, n_mels + n_chroma + 1)
@@ -113,9 +115,9 @@ class SpectralExtractor:
         return np.ascontiguousarray((self.filters @ power.T).T)
 
 
-@lru_cache(maxsize=4)  # a worker asks again for every shard
+@lru_cache(maxsize=4)  # called again for every shard
 def filter_bank(rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float, n_chroma: int) -> tuple[scipy.sparse.csr_array, Matrix]:
-    """All filters, one below the other (mel bands, pitch classes, the mean of all bins), and the sum of each mel filter's weights.
+    """All filters stacked (mel bands, pitch classes, the mean of all bins), and the sum of each mel filter's weights.
 
     Shape:
         (n_mels + n_chroma + 1, n_fft // 2 + 1), (n_mels,)
@@ -127,17 +129,17 @@ def filter_bank(rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float, n_
 
 
 def sparse_filters(filters: Matrix) -> scipy.sparse.csr_array:
-    """Without the weights (97 in 100 of a mel filter) that are nothing beside the largest of their filter.
+    """Filters as a sparse matrix, without negligible weights (97 % of a mel filter).
 
-    The product with a sparse matrix takes a third of the time of a dense one, and it does the same additions for a frame whatever
-    frames stand beside it: a BLAS product may differ in the last bit, and with the number of its threads.
+    The product with a sparse matrix takes a third of the time of a dense one. Its result for a frame does not depend on the other frames,
+    whereas a BLAS product may differ in the last bit with them and with the number of threads.
     """
     kept = filters >= NEGLIGIBLE_WEIGHT * filters.max(axis=1, keepdims=True)
     return scipy.sparse.csr_array(np.where(kept, filters, 0).astype(np.float32))
 
 
 def power_spectrum(frames: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Squared magnitude, in the precision of the frames.
+    """Power spectrum in the precision of the frames.
 
     Shape:
         (frames, n_fft) -> (frames, n_fft // 2 + 1)
@@ -149,7 +151,7 @@ def power_spectrum(frames: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]
 
 
 def normalise_chroma(chroma: Frames) -> Frames:
-    """Each frame's largest bin becomes 1; digital silence stays 0."""
+    """Scale the largest bin of each frame to 1; digital silence stays 0."""
     peak: Frames = chroma.max(axis=1, keepdims=True)
     peak[peak < np.finfo(np.float32).tiny] = 1
     return chroma / peak
@@ -175,7 +177,8 @@ def hz_to_mel(hertz: npt.ArrayLike) -> Matrix:
 
 
 def mel_to_hz(mels: npt.ArrayLike) -> Matrix:
-    """
+    """Inverse of `hz_to_mel`.
+
     >>> mel_to_hz([3, 15, 42]).round(6).tolist()
     [200.0, 1000.0, 6400.0]
     """
@@ -184,7 +187,7 @@ def mel_to_hz(mels: npt.ArrayLike) -> Matrix:
 
 
 def mel_filters(sample_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> Matrix:
-    """Triangles over the bins of the transform, evenly spaced in mel, each of area 1 over hertz (Slaney); `librosa.filters.mel`.
+    """Triangular filters over the bins of the transform, evenly spaced in mel, each of area 1 over hertz (Slaney, `librosa.filters.mel`).
 
     Shape:
         (n_mels, n_fft // 2 + 1)
@@ -198,7 +201,7 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: fl
 
 
 def chroma_filters(sample_rate: int, n_fft: int, n_chroma: int) -> Matrix:
-    """How much each bin of the transform belongs to each pitch class, C first, A = 440 Hz (Ellis 2007; `librosa.filters.chroma`, tuning 0).
+    """Weight of each bin of the transform in each pitch class, C first, A = 440 Hz (Ellis 2007; `librosa.filters.chroma`, tuning 0).
 
     A Gaussian bump around the bin's pitch, as wide as the bin; the bumps of a bin have norm 1, weighted by another Gaussian
     over octaves that is centred on A5 and two octaves wide.

@@ -1,4 +1,4 @@
-"""The family of `ser.features.spectral`: log-mel, MFCC and chroma."""
+"""The family of spectral features: log-mel, MFCC and chroma, computed by `ser.features.spectral`."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +17,7 @@ CONFIG_KEYS: dict[str, bool | set[str]] = {
     "mfcc": {"n_mfcc"},
     "chroma": {"n_chroma"},
 }
-"""Settings of the section features that the numbers depend on."""
+"""Settings of the section features that the features depend on."""
 
 VIEWS = {
     "mel": FeatureView("log-mel", "dB", height=1.8),
@@ -27,14 +27,14 @@ VIEWS = {
 
 
 class SpectralFamily(FeatureFamily):
-    """Three features from one short-time Fourier transform, in numpy and scipy alone."""
+    """Three features from one short-time Fourier transform, computed with numpy and scipy."""
 
     name = SPECTRAL
     code_version = CODE_VERSION
 
     @property
     def augmented_name(self) -> str:
-        return "augmented"  # older than the other families, whose copies go by the family's name
+        return "augmented"  # not the default name, because this family is older than the default
 
     def spec(self, config: ExperimentConfig) -> StoreSpec:
         extractor = self.make(config)

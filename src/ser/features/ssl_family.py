@@ -1,4 +1,4 @@
-"""The family of `ser.features.backbone`: hidden states of a frozen speech backbone. Loads torch only where it computes."""
+"""The family of hidden states of a frozen speech backbone, computed by `ser.features.backbone`. Torch is imported only to compute."""
 
 import logging
 import sys
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class SslFamily(FeatureFamily):
-    """All hidden states that the config asks for, side by side, as one feature."""
+    """The configured hidden states, side by side, as one feature."""
 
     name = SSL
     code_version = CODE_VERSION
@@ -47,8 +47,8 @@ class SslFamily(FeatureFamily):
     counts_audio = True
 
     def spec(self, config: ExperimentConfig) -> StoreSpec:
-        """Where the backbone's files stand is no part of it, what is in them is. Loads torch only to find out what `ssl.precision: auto`
-        comes to.
+        """Description of the store. It has the content of the backbone's files, not their location. Torch is imported only to resolve
+        `ssl.precision: auto`.
         """
         backbone, layers = find_states(config)
         ingredients = {
@@ -63,20 +63,21 @@ class SslFamily(FeatureFamily):
         return StoreSpec(self.name, {SSL: columns}, frame_rate, config.ssl.dtype, ingredients)
 
     def settle(self, config: ExperimentConfig) -> ExperimentConfig:
-        """With `ssl.precision` as it comes out on this machine, so that to name a store asks no torch.
+        """Resolve `ssl.precision` on this machine, so that the name of a store can be found without torch.
 
-        torch is asked in another process, as long as this one has not loaded it: the workers of other families are forked without it.
+        If this process has not imported torch, another process does it, because workers of other families are forked without torch.
         """
         if config.ssl.precision != "auto" and config.ssl.device in ("auto", "cpu"):
             return config
         apart = "torch" not in sys.modules
-        answers = run_tasks(find_precision, [config], workers=1, name=lambda _: "torch's look at ssl.device", apart=apart)
+        answers = run_tasks(find_precision, [config], workers=1, name=lambda _: "the check of ssl.device", apart=apart)
         ((_, precision),) = answers
         return with_precision(config, precision)
 
     def readable(self, config: ExperimentConfig) -> Iterator[Readable]:
-        """With `ssl.precision: auto` also what a machine of the other precision has computed. `ssl.device` need not be here: the backbone
-        does not run.
+        """Yield the config and, with `ssl.precision: auto`, that of the other precision, which another machine may have computed.
+
+        `ssl.device` may be missing, because the backbone is not run.
         """
         if config.ssl.precision != "auto":
             yield Readable(config)
@@ -87,7 +88,9 @@ class SslFamily(FeatureFamily):
             own = find_precision(with_ssl(config, config.ssl.model_copy(update={"device": "auto"})))
         other: Precision = "fp32" if own == "bf16" else "bf16"
         yield Readable(with_precision(config, own))
-        warning = f"ssl.precision is auto: no finished store of {own}, this machine's own, so the one of {other} is read"
+        warning = (
+            f"ssl.precision is auto: there is no finished store of {own}, the precision of this machine, so the store of {other} is read"
+        )
         yield Readable(with_precision(config, other), warning)
 
     def make(self, config: ExperimentConfig) -> "BackboneExtractor":
@@ -102,11 +105,11 @@ class SslFamily(FeatureFamily):
             revision=then.get("revision"),
             layers=tuple(trained.store.ingredients["layers"]),
             time_pool=trained.store.ingredients["time_pool"],
-            precision="fp32" if precision == "fp32" else "auto",  # bf16 only where there are instructions for it
+            precision="fp32" if precision == "fp32" else "auto",  # bf16 only if the processor has instructions for it
             dtype=trained.store.dtype,  # type: ignore[arg-type]  # the config checks it
             device=trained.device,
         )
-        describe_backbone(then)  # what cannot be named is no backbone of this version
+        describe_backbone(then)  # raises an error for an identity that this version does not know
         return partial(load_backbone, trained, then, precision, config)
 
     def exact(self, extractor: FeatureExtractor) -> FeatureExtractor:
@@ -127,25 +130,25 @@ class SslFamily(FeatureFamily):
         return config.ssl.shard_clips
 
     def workers(self, config: ExperimentConfig) -> int | None:
-        """One on a GPU, which is then this process: a forked one could not use it."""
+        """One on a GPU, namely this process, because a forked process cannot use the GPU."""
         return 1 if on_gpu(config) else None
 
     def threads(self) -> AbstractContextManager[None]:
-        """Where torch computes, it takes one in each worker."""
+        """Limit torch to one thread in each worker."""
         from ser.features.backbone import one_thread
 
         return one_thread()
 
     def group_limit(self, config: ExperimentConfig) -> GroupLimit:
-        """As many seconds as fill a GPU; on a processor one clip.
+        """`ssl.batch_seconds` on a GPU, one clip on a CPU.
 
-        On a GPU, clips of a group share a batch only where they have equally many frames once silence is trimmed; the shards' order is that
-        of the untrimmed durations, so of neighbours few do.
+        On a GPU, clips of a group share a batch only if they have the same number of frames after silence is trimmed. Shards are ordered by
+        the untrimmed durations, so few neighbours do.
         """
         return GroupLimit(seconds=config.ssl.batch_seconds) if on_gpu(config) else GroupLimit(clips=1)
 
     def findings(self, config: ExperimentConfig) -> Iterator[Finding]:
-        """The backbone, and whether its weights are here."""
+        """Yield one check: whether the backbone and its weights are available."""
         try:
             backbone, states = find_states(config)
             precision, missing = find_precision(config), self.missing_files(config)
@@ -172,12 +175,12 @@ class SslFamily(FeatureFamily):
         }
 
     def view(self, feature: str, spec: StoreSpec, most_rows: int) -> FeatureView:
-        """The first dimensions of the last stored hidden state: a mean over all would have other deviations than each of them."""
+        """Show the first dimensions of the last stored hidden state; a mean over the states would have other deviations."""
         dim = spec.dims[feature] // len(spec.layers)
         first = spec.dims[feature] - dim
         return FeatureView(
             title=f"SSL, hidden state {spec.layers[-1]}",
-            unit="backbone's own",
+            unit="arbitrary unit",
             centred=False,
             row_label=f"dimension (of {dim})",
             rows=(first, first + min(most_rows, dim)),
@@ -185,10 +188,10 @@ class SslFamily(FeatureFamily):
 
 
 def find_states(config: ExperimentConfig) -> tuple[Backbone, list[int]]:
-    """The backbone and the hidden states of it that are stored; asks no torch.
+    """Find the backbone and the hidden states to store, without torch.
 
     Raises:
-        ConfigError: as of `find_backbone` and `hidden_states`, or the audio has another sample rate than the backbone takes.
+        ConfigError: as of `find_backbone` and `hidden_states`, or the audio has another sample rate than the backbone.
         DataError: as of `find_backbone`.
     """
     backbone = find_backbone(config.ssl)
@@ -197,10 +200,10 @@ def find_states(config: ExperimentConfig) -> tuple[Backbone, list[int]]:
 
 
 def find_precision(config: ExperimentConfig) -> "Precision":
-    """What `ssl.precision` comes to on this machine.
+    """Resolve `ssl.precision` on this machine.
 
     Raises:
-        ConfigError: `ssl.device` is not here.
+        ConfigError: `ssl.device` is not available.
     """
     from ser.features.backbone import resolved_precision
 
@@ -212,12 +215,12 @@ def with_precision(config: ExperimentConfig, precision: str) -> ExperimentConfig
 
 
 def with_ssl(config: ExperimentConfig, ssl: SslConfig) -> ExperimentConfig:
-    """With another section ssl, not validated again."""
+    """Config with another section ssl, without validation."""
     return config.model_copy(update={"ssl": ssl})
 
 
 def on_gpu(config: ExperimentConfig) -> bool:
-    """Whether the backbone runs on one.
+    """Whether the backbone runs on a GPU.
 
     Raises:
         ConfigError: `ssl.device` is not available on this machine.
@@ -234,25 +237,26 @@ def is_backbone(extractor: FeatureExtractor) -> "TypeGuard[BackboneExtractor]":
 
 
 def load_backbone(trained: Trained, identity: Mapping[str, object], precision: object, config: SslConfig) -> "BackboneExtractor":
-    """As it was in training, up to the precision that this machine computes in.
+    """Load the backbone of a training, in the precision of this machine.
 
     Args:
-        identity: of the backbone in training.
-        precision: of its numbers in training.
+        identity: identity of the backbone in training.
+        precision: precision in training.
     """
     from ser.features.backbone import BackboneExtractor
 
     refuse_another(trained.checkpoint, identity, config)
     extractor = BackboneExtractor(config, trained.audio.sampling_rate)
     if extractor.precision != precision:
-        log.info("the backbone computes in %s, where it was %s in training: numbers differ a little", extractor.precision, precision)
+        log.info("the backbone runs in %s but was trained with %s: probabilities may differ slightly", extractor.precision, precision)
     return extractor
 
 
 def refuse_another(checkpoint: Path, trained: Mapping[str, object], config: SslConfig) -> None:
-    """
+    """Check that the backbone is the one of the training.
+
     Raises:
-        ConfigError: the backbone of the config is not the one of the training.
+        ConfigError: it is another one.
     """
     backbone = find_backbone(config)
     here = {"kind": backbone.kind, **backbone.identity}
@@ -262,18 +266,19 @@ def refuse_another(checkpoint: Path, trained: Mapping[str, object], config: SslC
 
 
 def location_of(trained: Trained, identity: Mapping[str, str]) -> str:
-    """Where to look for a backbone: where the user says, else on the hub, which knows its own models, else where its folder stood in
-    training.
+    """Location of a backbone: the one given by the user, otherwise the hub if it is a hub model, otherwise its folder in training.
 
     Raises:
-        ConfigError: it is another model of the hub, or no folder.
+        ConfigError: the location is another hub model, or not a folder.
     """
     model_id = identity.get("model_id")
     location = trained.backbone or model_id or trained.backbone_then
     if location is not None and (location == model_id or user_path(location).is_dir()):
         return str(location)
-    tried = f"{location} is no folder here" if location else "the checkpoint does not tell its folder"
-    raise ConfigError(f"{trained.checkpoint} was trained with the backbone {describe_backbone(identity)}; {tried}: say where it is")
+    tried = f"{location} is not a folder on this machine" if location else "the checkpoint does not state its folder"
+    raise ConfigError(
+        f"{trained.checkpoint} was trained with the backbone {describe_backbone(identity)}; {tried}: give its location (--backbone)"
+    )
 
 
 FAMILY = SslFamily()

@@ -1,12 +1,12 @@
-"""The feature store: a folder of few big files that describes itself and is read through memory maps.
+"""The feature store: a self-describing folder with a few large files that are read through memory maps.
 
     <name>-<fingerprint>/
-        store.json          what the numbers are and everything that they depend on (its digest is the fingerprint)
+        store.json          description of the features and everything that they depend on (its digest is the fingerprint)
         <shard>.npy         (frames of some hundred clips, columns of all features); see `ser.features.shards`
         <shard>.json        its clips and its checksum
-        index.csv           where each utterance stands; written last: a store without it is not complete
+        index.csv           location of each utterance; written last: a store without it is incomplete
 
-Every column of a frame stands in one row: a batch reads one stretch of memory for each clip, whatever the features.
+A row has all columns of a frame, so a batch reads one contiguous range of memory for each clip, for any choice of features.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,26 +23,26 @@ from ser.system.files import digest_json, read_json, remove_leftovers, write_jso
 from ser.system.tables import iter_table, write_table
 
 SCHEMA = 1
-"""Of the layout above."""
+"""Version of the layout above."""
 INDEX_COLUMNS = tuple(field.name for field in fields(Clip))
 SHOWN = 5
-"""Damaged files that an error names."""
+"""Maximum number of corrupted files in an error message."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSpec:
-    """What a store holds."""
+    """Description of the content of a store."""
 
     name: str
     """First part of the folder's name."""
     dims: Mapping[str, int]
-    """Columns of each feature, in their order."""
+    """{feature: number of columns}, in order."""
     frame_rate: float
-    """Hz."""
+    """Frame rate in Hz."""
     dtype: str
     """`float32` or `float16`."""
     ingredients: Mapping[str, Any]
-    """Whatever else the numbers depend on: configs, code version. Plain JSON values. Of a backbone also `layers`."""
+    """Everything else that the features depend on, as plain JSON values: configs, code version, and `layers` for a backbone."""
 
     @property
     def fingerprint(self) -> str:
@@ -58,12 +58,12 @@ class StoreSpec:
 
     @property
     def layers(self) -> list[int]:
-        """The hidden states that stand side by side in the columns of a backbone; one, called 0, for any other extractor."""
+        """The hidden states in the columns of a backbone; [0] for any other extractor."""
         return list(self.ingredients.get("layers", [0]))
 
     @property
     def features(self) -> dict[str, tuple[int, int]]:
-        """First column of each feature, and the first after its last.
+        """{feature: (first column, column after the last)}
 
         >>> StoreSpec("spectral", {"mel": 128, "mfcc": 40}, 62.5, "float32", {}).features
         {'mel': (0, 128), 'mfcc': (128, 168)}
@@ -77,12 +77,12 @@ class StoreSpec:
 
 
 class FeatureStore:
-    """A finished store, for reading.
+    """A finished store, opened for reading.
 
     Attributes:
-        features: {name: (first column, first after the last)}.
-        dims: {name: columns}.
-        frame_rate: Hz.
+        features: {name: (first column, column after the last)}.
+        dims: {name: number of columns}.
+        frame_rate: in Hz.
     """
 
     def __init__(self, folder: Path, spec: StoreSpec, clips: Iterable[Clip]) -> None:
@@ -96,13 +96,14 @@ class FeatureStore:
 
     @classmethod
     def open(cls, folder: Path) -> "FeatureStore":
-        """
+        """Open a store.
+
         Raises:
             DataError: there is no finished store.
             ArtefactError: its description or index is corrupted.
         """
         if not is_finished(folder):
-            raise DataError(f"{folder} holds no finished feature store: run the transform step first")
+            raise DataError(f"{folder} has no finished feature store: run the transform step first")
         return cls(folder, read_spec(folder / "store.json"), read_index(folder / "index.csv"))
 
     def __contains__(self, utterance_id: str) -> bool:
@@ -112,14 +113,14 @@ class FeatureStore:
         return len(self._clips)
 
     def __iter__(self) -> Iterator[str]:
-        """The ids, sorted."""
+        """Iterate over the ids, sorted."""
         return iter(self._clips)
 
     def num_frames(self, utterance_id: str) -> int:
         return self._clip(utterance_id).frames
 
     def audio_hash(self, utterance_id: str) -> str:
-        """Of the audio that the features were computed from."""
+        """Hash of the audio that the features were computed from."""
         return self._clip(utterance_id).audio_hash
 
     def rows(self, utterance_id: str) -> StoredRows:
@@ -144,10 +145,10 @@ class FeatureStore:
         return {name: rows[:, first:last] for name, (first, last) in self.features.items()}
 
     def verify(self, utterance_id: str | None = None) -> None:
-        """Read every shard, or the one that this utterance stands in, and compare it with its checksum and the index.
+        """Compare every shard, or the shard of one utterance, with its checksum and the index.
 
         Raises:
-            ArtefactError: naming what is cut, flipped, swapped or gone.
+            ArtefactError: files are truncated, changed, swapped or missing; the message names them.
         """
         problems = []
         for name in sorted(self._rows_needed) if utterance_id is None else [self._clip(utterance_id).shard]:
@@ -157,7 +158,7 @@ class FeatureStore:
                 if not {clip for clip in self._clips.values() if clip.shard == name} <= set(shard.clips):
                     problems.append(f"index.csv and {name}.json differ")
             except FileNotFoundError:
-                problems.append(f"{name}.json is gone")
+                problems.append(f"{name}.json is missing")
             except ArtefactError as error:
                 problems.append(str(error))
         report_damage(self.folder, problems)
@@ -176,29 +177,31 @@ class FeatureStore:
             raise ArtefactError(f"{path} cannot be read ({error}): run the transform step with --repair") from None
         if matrix.dtype != self.spec.dtype or matrix.shape[1:] != (self.spec.columns,) or len(matrix) < self._rows_needed[shard]:
             raise ArtefactError(f"{path} has another shape than the index says: run the transform step with --repair")
-        return np.asarray(matrix)  # slices of a plain array are made several times faster than those of a memmap
+        return np.asarray(matrix)  # slicing a plain array is several times faster than slicing a memmap
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a store is there, with its index."""
+    """Whether the folder has a store with its index."""
     return (folder / "store.json").exists() and (folder / "index.csv").exists()
 
 
 def report_damage(folder: Path, problems: list[str]) -> None:
-    """
+    """Raise one error for all problems.
+
     Raises:
-        ArtefactError: if there are problems.
+        ArtefactError: there are problems.
     """
     if problems:
         more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         named = "; ".join(problems[:SHOWN])
-        raise ArtefactError(f"{folder} is corrupted: {named}{more}. The transform step with --repair builds what is corrupted again")
+        raise ArtefactError(f"{folder} is corrupted: {named}{more}. Run the transform step with --repair to compute these parts again")
 
 
 def read_spec(path: Path) -> StoreSpec:
-    """
+    """Read store.json.
+
     Raises:
-        ArtefactError: damaged, or written by a newer version.
+        ArtefactError: the file is corrupted, or was written by a newer version.
     """
     content = read_json(path)
     try:
@@ -208,16 +211,17 @@ def read_spec(path: Path) -> StoreSpec:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtefactError(f"{path} is corrupted ({error!r}): run the transform step again") from None
     if schema != SCHEMA:
-        raise ArtefactError(f"{path} is of schema {schema}, this version reads {SCHEMA}: run the transform step again")
+        raise ArtefactError(f"{path} has schema {schema}, but this version reads {SCHEMA}: run the transform step again")
     if spec.fingerprint != fingerprint:
         raise ArtefactError(f"{path} does not match its fingerprint: run the transform step again")
     return spec
 
 
 def read_index(path: Path) -> list[Clip]:
-    """
+    """Read index.csv.
+
     Raises:
-        ArtefactError: damaged.
+        ArtefactError: the file is corrupted.
     """
     try:
         return [Clip(**{**row, "offset": int(row["offset"]), "frames": int(row["frames"])}) for row in iter_table(path, INDEX_COLUMNS)]  # type: ignore[arg-type]
@@ -226,7 +230,7 @@ def read_index(path: Path) -> list[Clip]:
 
 
 def finish_store(folder: Path, spec: StoreSpec, clips: Iterable[Clip]) -> None:
-    """Make `clips` the content of the store, then remove the shards that hold none of them and what killed processes left."""
+    """Write the index of `clips`, then remove shards without any of them and the temporary files of killed processes."""
     rows = sorted(clips, key=lambda clip: clip.id)
     write_json(folder / "store.json", {"schema": SCHEMA, "fingerprint": spec.fingerprint, **spec.to_json()})
     write_table(folder / "index.csv", INDEX_COLUMNS, ({name: getattr(clip, name) for name in INDEX_COLUMNS} for clip in rows))
@@ -237,12 +241,12 @@ def finish_store(folder: Path, spec: StoreSpec, clips: Iterable[Clip]) -> None:
 
 
 def inventory(folder: Path, repair: bool) -> list[Shard]:
-    """The finished shards of a folder, in the order of their names; none if there is no folder.
+    """Finished shards of a folder in the order of their names; empty if there is no folder.
 
-    With `repair` every checksum is read; what is corrupted is left out, and computed again by whoever asked.
+    With `repair`, every checksum is compared and corrupted shards are left out, so that the caller computes them again.
 
     Raises:
-        ArtefactError: a shard is corrupted, and `repair` was not asked for.
+        ArtefactError: a shard is corrupted and `repair` is not set.
     """
     shards, problems = [], []
     for path in sorted(folder.glob("*.json")):

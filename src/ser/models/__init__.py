@@ -1,1 +1,1 @@
-"""Torch networks from features to logits. They open no file."""
+"""Torch networks from features to logits. They do not read or write files."""

@@ -1,4 +1,4 @@
-"""What every model is told of its input, and what it returns."""
+"""Output of the models, and padding of their input."""
 
 from dataclasses import dataclass
 
@@ -8,18 +8,18 @@ from torch import Tensor
 
 Order = NDArray[np.int64]
 FRAME_STEP = 8
-"""Batches are padded to a multiple of this many frames: fewer different shapes, for each of which the convolutions' kernels are built
-anew and memory is asked for anew."""
+"""Batches are padded to a multiple of this number of frames, to have fewer shapes: for each new one, convolution kernels are built and
+memory is allocated."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOutput:
-    """B utterances, C classes, E experts, D units, T' time steps after the model's own pooling."""
+    """Output for B utterances with C classes, E experts, D units and T' time steps after the model's pooling."""
 
     logits: Tensor
     """(B, C)"""
     embedding: Tensor
-    """(B, D): what the classifier sees."""
+    """(B, D): input of the classifier."""
     gate: Tensor | None
     """(B, E): weights of the experts, summing to 1; None for a model without experts."""
     attention: dict[str, Tensor]
@@ -31,7 +31,7 @@ class ModelOutput:
 
 
 def padded_length(lengths: Order) -> int:
-    """Frames of a batch.
+    """Number of frames of a padded batch.
 
     >>> padded_length(np.array([3, 9]))
     16

@@ -1,14 +1,14 @@
-"""Masks, and pooling over the real frames of padded sequences."""
+"""Masks of real frames, and pooling over them in padded sequences."""
 
 import torch
 from torch import Tensor, nn
 
 MIN_VARIANCE = 1e-6
-"""Under the root of a standard deviation, whose slope is infinite at 0."""
+"""Lower bound of a variance before its square root, whose derivative is infinite at 0."""
 
 
 def frame_mask(lengths: Tensor, num_frames: int) -> Tensor:
-    """True on real frames.
+    """Mask that is True for real frames.
 
     Shape:
         lengths: (B,) -> (B, num_frames)
@@ -22,7 +22,7 @@ def frame_mask(lengths: Tensor, num_frames: int) -> Tensor:
 class AttentionPooling(nn.Module):
     """Mean over time, weighted by a learned softmax over the real frames (Bahdanau et al. 2015, without a query).
 
-    Padding gets the weight 0 exactly; a sequence of one frame gets the weight 1.
+    Padding has a weight of exactly 0; the frame of a sequence of one frame has the weight 1.
     """
 
     def __init__(self, dim: int) -> None:

@@ -1,4 +1,4 @@
-"""The model families, by name."""
+"""Registry of the models."""
 
 from collections.abc import Mapping
 
@@ -11,12 +11,14 @@ from ser.models.ssl_spectral_moe import SslSpectralMoe
 
 
 def build_model(config: ModelConfig, shapes: Mapping[str, FeatureShape], num_classes: int) -> nn.Module:
-    """The model of a config, with fresh weights.
+    """Build the model of a config, with initial weights.
 
-    Args:
-        config: family, features and widths.
-        shapes: of the features that the store holds.
-        num_classes: C.
+        Args:
+            config: family, features and widths.
+                    num_classes: C.
+    shapes: shapes of the stored features.
+            num_classes: C.
+            num_classes: C.
     """
     chosen: dict[str, FeatureShape] = {name: shapes[name] for name in config.features}
     match config.name:

@@ -4,8 +4,8 @@
     mfcc   -> CnnBranch ┼ concat -> bottleneck -> BiGRU -> attention pooling -> dropout -> classifier
     chroma -> CnnBranch ┘
 
-Convolutional recurrent networks: Sainath et al. 2015 (CLDNN), Choi et al. 2017 (CRNN). Padding never changes a result: lengths shrink with
-the pooling, every block's padding is set back to zero, and the recurrence is packed.
+Convolutional recurrent networks: Sainath et al. 2015 (CLDNN), Choi et al. 2017 (CRNN). Padding does not change the result: lengths are
+reduced with the pooling, padding is reset to zero after every block, and the sequences of the GRU are packed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ from ser.models.pooling import AttentionPooling, frame_mask
 
 
 class ConvBlock(nn.Module):
-    """Convolution, batch norm, max-pool, ReLU; padding set back to zero.
+    """Convolution, batch norm, max-pool and ReLU; padding is reset to zero.
 
-    The pool stands before the ReLU: the values are the same, as both are monotone, and the ReLU has fewer to touch.
+    The max-pool is before the ReLU. The result is the same because both are monotone, and the ReLU is applied to fewer values.
     """
 
     def __init__(self, in_channels: int, out_channels: int, pool: tuple[int, int]) -> None:
@@ -70,10 +70,11 @@ class CnnBranch(nn.Module):
 
 
 class SpectralCrnn(nn.Module):
-    """
+    """The network spectral_crnn.
+
     Args:
-        config: widths.
-        shapes: {feature: its rows and rate}, in the order of the branches; one rate for all.
+        config: sizes of the layers.
+        shapes: {feature: rows and frame rate} in the order of the branches; the frame rate is the same for all.
         num_classes: C.
     """
 
@@ -114,7 +115,7 @@ class SpectralCrnn(nn.Module):
 
 
 def stack_branches(features: Sequence[Tensor], lengths: Tensor, min_frames: int) -> tuple[Tensor, Tensor]:
-    """One tensor for all branches, zero on padding, and long enough that pooling leaves one step.
+    """Stack the inputs of all branches, with zeros for padding, and long enough that one step is left after pooling.
 
     Shape:
         features: each (B, rows, T), lengths: (B,) -> (B, branches, largest rows, max(T, min_frames)), lengths (B,)

@@ -6,7 +6,7 @@
     chroma -> SpectralExpert ┘
 
 Mixture of experts with a dense gate: Jacobs et al. 1991. Learned mean of the hidden states: Peters et al. 2018 (ELMo), Yang et al. 2021
-(SUPERB). Padding never changes a result: it is zero before every convolution, hidden from attention, and has no weight in any pooling.
+(SUPERB). Padding does not change the result: it is zero before every convolution, masked in attention, and has weight 0 in pooling.
 """
 
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ from ser.models.pooling import AttentiveStatistics, frame_mask
 
 
 class LayerMix(nn.Module):
-    """Mean of several hidden states, weighted by a learned softmax; it starts as the plain mean.
+    """Mean of several hidden states, weighted by a learned softmax; initially the unweighted mean.
 
-    One number for each state learns too slowly at the rate of the rest (an optimiser of Adam's kind moves all by about as much in a step):
-    the scores are stretched by `GAIN`.
+    The scores are multiplied by `GAIN`. Without it they would learn too slowly at the learning rate of the other weights, because
+    optimisers such as Adam change all parameters by about the same amount in a step.
     """
 
     GAIN = 20.0
@@ -52,15 +52,17 @@ class LayerMix(nn.Module):
 
 
 class SslExpert(nn.Module):
-    """Layer mix, projection, light Transformer encoder, attentive statistics.
+    """Layer mix, projection, small Transformer encoder and attentive statistics.
 
-    Position needs no encoding of its own: the backbone's frames carry it.
+    There is no positional encoding, because the backbone's frames contain the position.
     """
 
     def __init__(self, config: SslExpertConfig, shape: FeatureShape, fusion_dim: int, dropout: float) -> None:
         super().__init__()
         self.step_rate = shape.frame_rate
-        self.mix = LayerMix(shape.layers) if shape.layers > 1 else None  # the weight of one alone would be a parameter without gradient
+        self.mix = (
+            LayerMix(shape.layers) if shape.layers > 1 else None
+        )  # with a single state the score would be a parameter without gradient
         self.project = nn.Sequential(
             nn.Linear(shape.rows // shape.layers, config.dim), nn.LayerNorm(config.dim), nn.GELU(), nn.Dropout(config.dropout)
         )
@@ -80,12 +82,12 @@ class SslExpert(nn.Module):
         return self.head(pooled), attention
 
     def layer_weights(self) -> list[float]:
-        """Of the hidden states, in their order."""
+        """Weights of the hidden states, in order."""
         return [1.0] if self.mix is None else self.mix.weights().tolist()
 
 
 class SpectralExpert(nn.Module):
-    """Convolutions over time, each halving the frame rate, an optional small Transformer encoder, attentive statistics."""
+    """Convolutions over time that each halve the frame rate, an optional small Transformer encoder, and attentive statistics."""
 
     def __init__(self, config: SpectralExpertConfig, shape: FeatureShape, fusion_dim: int, dropout: float) -> None:
         super().__init__()
@@ -111,7 +113,7 @@ class SpectralExpert(nn.Module):
 
 
 class ConvBlock(nn.Module):
-    """Convolution over time with stride 2, layer norm over the channels of each step (it sees no padding), GELU, dropout."""
+    """Convolution over time with stride 2, layer norm over the channels of each step (independent of padding), GELU and dropout."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, dropout: float) -> None:
         super().__init__()
@@ -130,7 +132,7 @@ class ConvBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Encoder layers with the norm first (Xiong et al. 2020); padding is hidden from attention."""
+    """Pre-norm encoder layers (Xiong et al. 2020) with padding masked in attention."""
 
     def __init__(self, dim: int, heads: int, ff_dim: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -147,7 +149,7 @@ class Transformer(nn.Module):
 
 
 class NoTransformer(nn.Module):
-    """In place of a Transformer of 0 layers."""
+    """Identity, used instead of a Transformer with 0 layers."""
 
     def forward(self, sequence: Tensor, _mask: Tensor) -> Tensor:
         return sequence
@@ -170,7 +172,7 @@ def expert_head(dim: int, fusion_dim: int, dropout: float) -> nn.Module:
 
 
 class Gate(nn.Module):
-    """Softmax weights over the experts, from all their vectors; the mixture is the weighted sum."""
+    """Softmax weights of the experts, computed from all their vectors, and the weighted sum."""
 
     def __init__(self, experts: int, fusion_dim: int, gate_dim: int) -> None:
         super().__init__()
@@ -188,7 +190,7 @@ class Gate(nn.Module):
 
 
 class Concatenation(nn.Module):
-    """The plain alternative to the gate: all vectors side by side, through a linear layer. It weighs no expert by itself."""
+    """Baseline for the gate: a linear layer on the concatenated vectors of all experts. It does not weight experts."""
 
     def __init__(self, experts: int, fusion_dim: int) -> None:
         super().__init__()
@@ -203,10 +205,11 @@ class Concatenation(nn.Module):
 
 
 class SslSpectralMoe(nn.Module):
-    """
+    """The network ssl_spectral_moe.
+
     Args:
-        config: widths and choices.
-        shapes: {feature: its rows, rate and layers}, in the order of the experts.
+        config: sizes of the layers and choices.
+        shapes: {feature: rows, frame rate and layers} in the order of the experts.
         num_classes: C.
     """
 
@@ -237,7 +240,7 @@ class SslSpectralMoe(nn.Module):
         return ModelOutput(self.classifier(embedding).float(), embedding, gate, attention, self.attention_rate, aux)
 
     def layer_weights(self) -> list[float] | None:
-        """Of the backbone's hidden states, in their order; None without an SSL expert."""
+        """Weights of the backbone's hidden states, in order; None without an SSL expert."""
         weights = [expert.layer_weights() for expert in self.experts.values() if isinstance(expert, SslExpert)]
         return weights[0] if weights else None
 

@@ -1,1 +1,1 @@
-"""What one training leaves behind, and how to read it."""
+"""The run folder: the files that a training writes, and how to read them."""

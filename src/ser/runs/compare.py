@@ -1,4 +1,4 @@
-"""In what the config of a run differs from another one."""
+"""Comparison of a run's config with another config."""
 
 import json
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from ser.runs.run import Run
 from ser.system.files import read_json
 
 MAY_DIFFER = ("project", "protocol", "calibration", "tracking", "runtime")
-"""Sections that do not change what is computed, so a run may be resumed under others. The seed is checked apart."""
+"""Sections that do not change the result, so a run may be resumed with other values. `project.seed` is compared separately."""
 
 
 SAME_RESULT = ("labels.missing",)
 """Keys that change nothing of a run that exists: its certificate holds the classes."""
 
 MAX_VALUE_LENGTH = 200
-"""Characters of a value in a message."""
+"""Maximum number of characters of a value in a message."""
 
 
 def differences(config: ExperimentConfig, run: Run) -> list[str]:
-    """In what a stored config differs, as far as it changes the result: dotted keys with both values.
+    """Differences between a config and that of a run that change the result: dotted keys with both values.
 
     Raises:
-        ArtefactError: cfg.json is corrupted, or not one of ours.
+        ArtefactError: cfg.json is corrupted, or is not a file of this program.
     """
     stored, current = (flatten(each.model_dump(mode="json")) for each in (stored_config(run), config))
     keys = sorted(stored.keys() | current.keys())
@@ -34,24 +34,24 @@ def differences(config: ExperimentConfig, run: Run) -> list[str]:
 
 
 def stored_config(run: Run) -> ExperimentConfig:
-    """The config that a run was made with. A key that it does not know, because it came with a later version, has its default.
+    """Config of a run. Keys that were added in a later version have their defaults.
 
     Raises:
-        ArtefactError: cfg.json is corrupted, or not one of ours.
+        ArtefactError: cfg.json is corrupted, or is not a file of this program.
     """
     content = read_json(run.config)
     if not isinstance(content, Mapping) or not isinstance(content.get("config"), Mapping):
-        raise ArtefactError(f"{run.config} is no config of a run of this program")
+        raise ArtefactError(f"{run.config} is not the config of a run of this program")
     try:
         return ExperimentConfig.model_validate(content["config"])
     except ValidationError as error:
         first = error.errors()[0]
         what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:MAX_VALUE_LENGTH]
-        raise ArtefactError(f"{run.config} holds a config that this version does not know ({what})") from None
+        raise ArtefactError(f"{run.config} has a config that this version does not know ({what})") from None
 
 
 def contrast(key: str, stored: object, current: object) -> str:
-    """A key with its value in a run and now; of what cannot be told in a few words, as a tensor, the key alone.
+    """A key with its value in a run and its current value; only the key if a value is not JSON, such as a tensor.
 
     >>> contrast("model.features", ["mel", "mfcc"], ("mel",))
     'model.features (["mel", "mfcc"] in the run, ["mel"] now)'
@@ -64,7 +64,8 @@ def contrast(key: str, stored: object, current: object) -> str:
 
 
 def flatten(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """
+    """Nested mappings as one with dotted keys.
+
     >>> flatten({"a": {"b": 1}, "c": [2]})
     {'a.b': 1, 'c': [2]}
     """

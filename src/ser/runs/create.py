@@ -1,4 +1,4 @@
-"""A new run folder, and what its cfg.json holds."""
+"""Creation of a run folder with its cfg.json."""
 
 import platform
 from contextlib import suppress
@@ -14,7 +14,7 @@ from ser.runs.run import Run
 from ser.system.files import write_json
 
 PACKAGES = ("torch", "numpy", "scipy", "soundfile", "soxr", "transformers")
-"""Packages on whose versions the numbers depend, recorded in cfg.json."""
+"""Packages whose versions affect the results, recorded in cfg.json."""
 
 
 OPTIONAL_PACKAGES = ("audiomentations",)
@@ -22,17 +22,17 @@ OPTIONAL_PACKAGES = ("audiomentations",)
 
 
 def create_run(config: ExperimentConfig, name: str | None) -> Run:
-    """A new folder `<timestamp>_<model>`, or `name`; two runs of one second get two folders.
+    """Create the folder `name`, or `<timestamp>_<model>`, which is unique even for runs started in the same second.
 
     Raises:
-        ConfigError: a run of that name exists.
+        ConfigError: a run with this name exists.
     """
     root = Path(config.project.runs_dir)
     root.mkdir(parents=True, exist_ok=True)
     if name is not None:
         folder = root / name
         folder.mkdir(exist_ok=True)
-        # A folder without a file is what a run leaves that was killed before its first one.
+        # A folder without files is left by a run that was killed before it wrote the first one.
         if any(not path.name.startswith(".") for path in folder.iterdir()):
             raise ConfigError(f"{folder} exists: choose another --run-name, or --resume it")
     else:
@@ -43,7 +43,7 @@ def create_run(config: ExperimentConfig, name: str | None) -> Run:
 
 
 def claim_folder(wanted: Path) -> Path:
-    """`wanted`, or the first of `wanted-2`, `wanted-3`... that nobody else has made: making a folder is atomic."""
+    """Create `wanted`, or the first of `wanted-2`, `wanted-3`... that does not exist; creating a folder is atomic."""
     for number in count(1):
         folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
         try:
@@ -55,7 +55,7 @@ def claim_folder(wanted: Path) -> Path:
 
 
 def config_content(config: ExperimentConfig) -> dict[str, object]:
-    """Content of cfg.json: the whole config, and what it ran on."""
+    """Content of cfg.json: the whole config, and the versions of Python, the system and packages."""
     packages = {"ser": __version__, **{name: version(name) for name in PACKAGES}}
     for name in OPTIONAL_PACKAGES:
         with suppress(PackageNotFoundError):

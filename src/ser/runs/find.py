@@ -1,4 +1,4 @@
-"""The run to resume, found by its name or by its config."""
+"""Search for the run to resume, by name or by config."""
 
 import logging
 from pathlib import Path
@@ -12,18 +12,18 @@ log = logging.getLogger(__name__)
 
 
 def find_run(config: ExperimentConfig, name: str | None) -> Run:
-    """The run to resume: the one called `name`, or the latest one with this config.
+    """Find the run called `name`, or the latest one with this config.
 
     Raises:
-        DataError: there is none.
-        ConfigError: the run, or without a name every run, was made with another config; the keys that differ are named, with both values.
+        DataError: there is no such run.
+        ConfigError: the run, or without a name every run, has another config; the message has the keys that differ, with both values.
         ArtefactError: the run's cfg.json is corrupted.
     """
     root = Path(config.project.runs_dir)
     if name is not None:
         run = Run(root / name)
         if not run.config.is_file():
-            raise DataError(f"{run.folder} is no run: there is nothing to resume")
+            raise DataError(f"{run.folder} is not a run: there is nothing to resume")
         differing = differences(config, run)
         if differing:
             raise ConfigError(f"{run.folder} was trained with another config; these differ: {', '.join(differing)}")
@@ -32,7 +32,7 @@ def find_run(config: ExperimentConfig, name: str | None) -> Run:
 
 
 def find_latest(config: ExperimentConfig, root: Path) -> Run:
-    """The latest run with this config; errors as of `find_run`."""
+    """Find the latest run with this config; errors as of `find_run`."""
     paths = sorted(root.glob("*/cfg.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     if not paths:
         raise DataError(f"there is no run below {root}: there is nothing to resume")

@@ -11,7 +11,7 @@ class TrainingScores(TypedDict):
     """Scores on the augmented batches of one epoch, while the weights change."""
 
     train_loss: float
-    """Mean loss as the optimiser sees it: weighted and smoothed."""
+    """Mean of the optimised loss, with class weights and label smoothing."""
     train_uar: float
 
 
@@ -25,11 +25,11 @@ class ValidationScores(TypedDict):
 
 
 class HistoryRow(TrainingScores, ValidationScores):
-    """One epoch. The keys, in the order of `HISTORY_COLUMNS`, are the columns of history.csv, and stand in last.pth too."""
+    """One epoch. The keys, in the order of `HISTORY_COLUMNS`, are the columns of history.csv, and are also stored in last.pth."""
 
     epoch: int
     learning_rate: float
-    """At the last step of the epoch."""
+    """Learning rate at the last step of the epoch."""
     seconds: float
     """Duration of the epoch; the only column that may differ after a resume."""
 
@@ -39,5 +39,5 @@ HISTORY_COLUMNS = ("epoch", "train_loss", "train_uar", "val_loss", "val_uar", "v
 
 
 def write_history(run: Run, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write history.csv, whole and atomically."""
+    """Write history.csv atomically."""
     write_table(run.history, HISTORY_COLUMNS, rows)

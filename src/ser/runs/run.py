@@ -1,4 +1,4 @@
-"""The run folder: the paths of everything that one training leaves behind."""
+"""Paths of the files in a run folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,12 @@ class Run:
 
     @property
     def best(self) -> Path:
-        """Weights of the best epoch, and all that is needed to predict with them."""
+        """Weights of the best epoch, with everything necessary for prediction."""
         return self.folder / "best.pth"
 
     @property
     def last(self) -> Path:
-        """State after the last whole epoch, and all that is needed to go on."""
+        """State after the last completed epoch, with everything necessary to resume."""
         return self.folder / "last.pth"
 
     @property
@@ -30,7 +30,7 @@ class Run:
 
     @property
     def tensorboard(self) -> Path:
-        """The numbers of history.csv once more, where tracking.tensorboard asks for them."""
+        """Folder with the history for TensorBoard, if `tracking.tensorboard` is set."""
         return self.folder / "tensorboard"
 
     @property
@@ -48,7 +48,7 @@ class Run:
 
     @property
     def calibration(self) -> Path:
-        """Temperature and threshold, fitted on val, for whoever predicts with the weights."""
+        """Temperature and threshold, fitted on val, for predictions with the weights."""
         return self.folder / "calibration.json"
 
     @property
@@ -57,7 +57,7 @@ class Run:
 
     @property
     def split(self) -> Path:
-        """The run's own copy of its split and certificate."""
+        """The run's copy of its split and certificate."""
         return self.folder / "split"
 
     @property

@@ -1,1 +1,1 @@
-"""Who trains, who selects, who is tested, and the proof."""
+"""Division of the clips into train, val and test, published protocols, and the certificate against leakage."""

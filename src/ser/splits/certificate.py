@@ -1,6 +1,6 @@
-"""The leakage certificate of a split: what it declares, what was measured, and where every statistic was fitted.
+"""The leakage certificate of a split: its declared kind, its measured facts, and the split that each statistic was fitted on.
 
-Plain data beside the tables of the split (`leakage.json`); later steps append to it, and every step checks it.
+It is stored as JSON next to the tables of the split (`leakage.json`). Later steps append to it, and every step checks it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,28 +27,28 @@ class Entry:
     corpus: str
     speaker: str
     emotion: str
-    """After merging, of the common vocabulary."""
+    """Emotion of the common vocabulary, after merging."""
     label: int
     """Index into the classes."""
 
 
 Entries = Mapping[str, tuple[Entry, ...]]
-"""`train`, `val` and `test`, each with its rows."""
+"""{`train`, `val` or `test`: rows}"""
 
 
 class SplitFacts(Config):
-    """What stands in one of train, val and test."""
+    """Content of one of train, val and test."""
 
     n: int
     speakers: tuple[str, ...]
     samples: dict[str, str]
-    """id -> hash of the decoded samples."""
+    """{id: hash of the decoded samples}"""
     rows_digest: str
-    """Of the rows of the table: an edited table no longer fits."""
+    """SHA-256 of the rows of the table, which detects edited tables."""
 
 
 class Statistic(Config):
-    """Something that was fitted: a normaliser, a temperature."""
+    """A fitted quantity, such as a normaliser or a temperature."""
 
     what: str
     fitted_on: str
@@ -67,7 +67,7 @@ class Certificate(Config):
     classes: tuple[str, ...]
     labels: LabelMapping
     config_digest: str
-    """Of the split and labels configs that the split was made from."""
+    """SHA-256 of the split and labels configs that the split was made from."""
     splits: dict[str, SplitFacts]
     statistics: tuple[Statistic, ...] = ()
 
@@ -80,12 +80,12 @@ class Certificate(Config):
 
     @property
     def digest(self) -> str:
-        """sha256 of everything above."""
+        """SHA-256 of all fields."""
         return digest_json(self.model_dump(mode="json"))
 
     @property
     def split_digest(self) -> str:
-        """sha256 of everything but the statistics, which several configs on one split append to."""
+        """SHA-256 of all fields except the statistics, to which several configs with the same split append."""
         return digest_json(self.model_dump(mode="json", exclude={"statistics"}))
 
 
@@ -132,14 +132,15 @@ def make_statistic(what: str, fitted_on: str, ids: Iterable[str]) -> Statistic:
 
 
 def write_certificate(path: Path, certificate: Certificate) -> None:
-    """Atomic JSON, with the digest beside the content."""
+    """Write the certificate and its digest atomically as JSON."""
     write_json(path, {**certificate.model_dump(mode="json"), "digest": certificate.digest})
 
 
 def read_certificate(path: Path) -> Certificate:
-    """
+    """Read a certificate and check its digest.
+
     Raises:
-        ArtefactError: the file is no certificate of this version.
+        ArtefactError: the file is not a certificate of this version.
         LeakageError: it was edited after it was written (checksum mismatch).
     """
     content = read_json(path)
@@ -147,7 +148,7 @@ def read_certificate(path: Path) -> Certificate:
         digest = content.pop("digest")
         certificate = Certificate.model_validate(content)
     except (AttributeError, KeyError, TypeError, ValidationError) as error:
-        raise ArtefactError(f"{path} is no leakage certificate ({str(error).splitlines()[0]}): run the extract step again") from None
+        raise ArtefactError(f"{path} is not a leakage certificate ({str(error).splitlines()[0]}): run the extract step again") from None
     if digest != certificate.digest:
         raise LeakageError(f"{path} was edited after it was written (checksum mismatch); run the extract step again")
     return certificate

@@ -1,4 +1,4 @@
-"""A split is measured against its leakage certificate: rows, manifest, statistics, copies, and what its kind declares."""
+"""Checks of a split against its leakage certificate: rows, manifest, statistics, augmented copies and the declared kind."""
 
 from collections.abc import Iterable, Mapping
 from itertools import combinations
@@ -9,15 +9,15 @@ from ser.splits.certificate import SPLIT_NAMES, Certificate, Entries, Entry, Spl
 from ser.wording import examples
 
 FITTED_ON_VAL = ("thresholds", "temperature", "epochs", "hyper-parameters")
-"""What may be fitted on val. Everything else is fitted on train; nothing is fitted on test."""
+"""Statistics that may be fitted on val. All others must be fitted on train; none may be fitted on test."""
 
 
 def check(certificate: Certificate, entries: Entries, manifest: Manifest) -> None:
-    """Measure a split against its certificate and its manifest.
+    """Check a split against its certificate and its manifest.
 
     Raises:
-        LeakageError: the tables were edited, the manifest has changed, a statistic was fitted where it must not be, a copy left
-            its original, or two splits share what the declared kind says they do not share.
+        LeakageError: the tables were edited, the manifest has changed, a statistic was fitted on a split where it must not be, a copy is
+            in another split than its original, or two splits share clips, samples or speakers against the declared kind.
     """
     for name in SPLIT_NAMES:
         facts = certificate.splits[name]
@@ -30,7 +30,7 @@ def check(certificate: Certificate, entries: Entries, manifest: Manifest) -> Non
 
 
 def check_rows(facts: SplitFacts, name: str, rows: tuple[Entry, ...]) -> None:
-    """The table holds the rows that were certified."""
+    """Check that the table has the certified rows."""
     changed = {row.id for row in rows} ^ set(facts.samples)
     if changed:
         raise LeakageError(f"{name}.csv differs from its certificate in {examples(changed)}: run the extract step again")
@@ -39,10 +39,10 @@ def check_rows(facts: SplitFacts, name: str, rows: tuple[Entry, ...]) -> None:
 
 
 def check_against_manifest(facts: SplitFacts, name: str, manifest: Manifest) -> None:
-    """Every clip is still there, with the samples and the speakers that were certified."""
+    """Check that every clip is still in the manifest, with the certified samples and speakers."""
     absent = [i for i in facts.samples if original_id(i) not in manifest]
     if absent:
-        raise LeakageError(f"{name} holds {examples(absent)}, no longer in the manifest: run the extract step again")
+        raise LeakageError(f"{name} has {examples(absent)}, which the manifest no longer has: run the extract step again")
     altered = [i for i, audio_hash in facts.samples.items() if manifest[original_id(i)].audio_hash != audio_hash]
     if altered:
         raise LeakageError(f"the samples of {examples(altered)} ({name}) have changed since the split was made: run the extract step again")
@@ -51,27 +51,27 @@ def check_against_manifest(facts: SplitFacts, name: str, manifest: Manifest) -> 
 
 
 def check_statistic(statistic: Statistic) -> None:
-    """Fitted on train, or on val if it is one of `FITTED_ON_VAL`."""
+    """Check that a statistic was fitted on train, or on val if it is one of `FITTED_ON_VAL`."""
     if statistic.fitted_on == "train" or (statistic.fitted_on == "val" and statistic.what in FITTED_ON_VAL):
         return
     raise LeakageError(f"{statistic.what} was fitted on {statistic.fitted_on}, which leaks: it must be fitted on train")
 
 
 def check_ids(certificate: Certificate, name: str, ids: Iterable[str]) -> None:
-    """Every id, or the original of an augmented copy, belongs to the split `name`.
+    """Check that every id, or the original of an augmented copy, belongs to the split `name`.
 
     Raises:
-        LeakageError: one does not; the message says where it stands.
+        LeakageError: an id does not; the message names the split that it belongs to.
     """
     homes = {i: home for home, facts in certificate.splits.items() for i in facts.samples}
     for utterance_id in ids:
         home = homes.get(original_id(utterance_id))
         if home != name:
-            raise LeakageError(f"{utterance_id} is used as {name}, but {f'stands in {home}' if home else 'is in no part of the split'}")
+            raise LeakageError(f"{utterance_id} is used as {name}, but {f'belongs to {home}' if home else 'is not in the split'}")
 
 
 def check_copies(entries: Entries) -> None:
-    """An augmented copy stands where its original stands."""
+    """Check that every augmented copy is in the same split as its original."""
     homes = {row.id: name for name in SPLIT_NAMES for row in entries[name]}
     for utterance_id, home in homes.items():
         original_home = homes.get(original_id(utterance_id))
@@ -80,7 +80,7 @@ def check_copies(entries: Entries) -> None:
 
 
 def check_kind(kind: str, entries: Entries, manifest: Manifest) -> None:
-    """No two splits share a clip; nor, as far as `kind` promises it, samples or speakers. All is measured on the manifest."""
+    """Check that no two splits share a clip, nor samples or speakers as far as `kind` declares it, according to the manifest."""
     clips = {name: [manifest[original_id(row.id)] for row in entries[name]] for name in SPLIT_NAMES}
     demand_disjoint("clips", {name: {clip.id for clip in rows} for name, rows in clips.items()}, kind)
     if kind != "none":
@@ -97,7 +97,7 @@ def demand_disjoint(what: str, sets: Mapping[str, set[str]], kind: str) -> None:
 
 
 def speaker_independent(certificate: Certificate) -> bool:
-    """Whether a score on this split may be called speaker-independent: declared, and true of the speakers and samples it lists."""
+    """Whether a score on this split is speaker-independent: the certificate declares it, and its speakers and samples are disjoint."""
     speakers = {name: set(facts.speakers) for name, facts in certificate.splits.items()}
     samples = {name: set(facts.samples.values()) for name, facts in certificate.splits.items()}
     return certificate.kind == "speaker-disjoint" and all(
@@ -106,10 +106,10 @@ def speaker_independent(certificate: Certificate) -> bool:
 
 
 def record_statistic(certificate: Certificate, what: str, fitted_on: str, ids: Iterable[str]) -> Certificate:
-    """The certificate with one more statistic; one of the same name is replaced.
+    """Return the certificate with one more statistic; one of the same name is replaced.
 
     Raises:
-        LeakageError: this statistic must not be fitted on this split, or an id (or the original of a copy) stands elsewhere.
+        LeakageError: this statistic must not be fitted on this split, or an id (or the original of a copy) is in another split.
     """
     ids = tuple(ids)
     statistic = make_statistic(what, fitted_on, ids)

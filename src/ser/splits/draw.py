@@ -1,7 +1,7 @@
-"""Speakers or clips drawn for val and test.
+"""Draw of speakers or clips for val and test.
 
-Drawing sorts by a seeded hash of the name instead of shuffling: the order of one corpus depends on no other corpus, on no order of
-files and on no version of a random generator.
+Names are sorted by a seeded hash instead of being shuffled, so the draw in one corpus does not depend on other corpora, on the order of
+files or on the version of a random generator.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from ser.corpora.manifest import Utterance
 from ser.splits.certificate import SPLIT_NAMES, Entry
 
 Genders = dict[str, list[str]]
-"""gender -> speakers of one corpus, in drawing order."""
+"""{gender: speakers of one corpus in drawing order}"""
 
 
 def draw_speakers(utterances: Iterable[Utterance], config: SplitConfig, warnings: list[str]) -> dict[str, str]:
@@ -36,7 +36,7 @@ def draw_speakers(utterances: Iterable[Utterance], config: SplitConfig, warnings
 
 
 def draw_corpus(gender_of: Mapping[str, str], config: SplitConfig) -> dict[str, str]:
-    """Speakers of one corpus: two give one to train and one to test, one trains; from three on every split gets at least one."""
+    """Draw the speakers of one corpus. Of three or more, every split gets one; of two, train and test get one each; one is for train."""
     left: Genders = defaultdict(list)
     for speaker in sorted(gender_of, key=lambda name: drawing_key(config.seed, name)):
         left[gender_of[speaker]].append(speaker)
@@ -51,7 +51,7 @@ def draw_corpus(gender_of: Mapping[str, str], config: SplitConfig) -> dict[str, 
 
 
 def take(left: Genders, totals: Mapping[str, int], share: float, reserve: int) -> list[str]:
-    """Remove and return round(share) of each gender: at least one speaker in all, and so that at least `reserve` stay."""
+    """Remove and return round(share) of each gender: at least one speaker in total, and such that at least `reserve` speakers are left."""
     counts = {gender: min(round(share * totals[gender]), len(left[gender])) for gender in sorted(left)}
     if not any(counts.values()):
         counts[largest({gender: len(speakers) for gender, speakers in left.items()})] = 1
@@ -65,7 +65,7 @@ def take(left: Genders, totals: Mapping[str, int], share: float, reserve: int) -
 
 
 def largest(counts: Mapping[str, int]) -> str:
-    """The gender with the highest count, the first by name among equals."""
+    """The gender with the highest count; of equal ones, the first by name."""
     return max(sorted(counts), key=lambda gender: counts[gender])
 
 
@@ -74,7 +74,7 @@ def drawing_key(seed: int, name: str) -> str:
 
 
 def draw_utterances(entries: Iterable[Entry], config: SplitConfig) -> dict[str, str]:
-    """id -> split, drawn within each corpus and label without regard to speakers."""
+    """Draw clips within each corpus and label regardless of speakers; return {id: split}."""
     strata: dict[tuple[str, int], list[str]] = defaultdict(list)
     for entry in entries:
         strata[entry.corpus, entry.label].append(entry.id)

@@ -1,4 +1,4 @@
-"""Val and test given as lists of speakers or of utterance ids."""
+"""Splits with explicit lists of speakers or utterance ids for val and test."""
 
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ from ser.wording import examples
 
 
 def explicit_speakers(entries: Iterable[Entry], config: SplitConfig) -> dict[str, str]:
-    """speaker -> `val` or `test`, as listed."""
+    """{speaker: `val` or `test`} from the lists of the config; errors as of `refuse_unknown`."""
     known = {entry.speaker for entry in entries}
     refuse_unknown("speaker", [*config.val_speakers, *config.test_speakers], known)
     return homes_of(config.val_speakers, config.test_speakers)
@@ -44,9 +44,10 @@ def homes_of(val: Sequence[str], test: Sequence[str]) -> dict[str, str]:
 
 
 def refuse_unknown(what: str, names: Iterable[str], known: Collection[str]) -> None:
-    """
+    """Check that all names are known.
+
     Raises:
-        DataError: some names are not known; the message names them and, for the first, the nearest that is.
+        DataError: some names are unknown; the message has them, and the known name nearest to the first.
     """
     unknown = [name for name in names if name not in known]
     if unknown:

@@ -1,8 +1,8 @@
-"""Named, versioned protocols: who trains, who selects and who is tested in each fold, down to the last speaker.
+"""Named, versioned evaluation protocols: the speakers or clips for train, val and test in each fold.
 
-They stand as data in `protocols.json`, every fold spelled out, so that a protocol never changes with the code. scripts/write_protocols.py
-writes that file: the folds of EmoBox, Luna-Jimenez, Pepino, audEERING and peft-ser as published, and ours. A checksum covers all that a
-score depends on; a protocol whose folds change gets a new version.
+`protocols.json` lists every fold explicitly, so that a protocol does not change with the code. scripts/write_protocols.py writes that file:
+the folds of EmoBox, Luna-Jimenez, Pepino, audEERING and peft-ser as published, and those of this project. A checksum covers everything
+that a score depends on; a protocol whose folds change gets a new version.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,11 +23,11 @@ FILE = Path(str(resources.files("ser"))) / "protocols.json"
 """The data of all protocols."""
 
 CELL = "-to-"
-"""Between the two corpora in the name of a fold of the corpus x corpus matrix."""
+"""Separator of the two corpora in the name of a fold of the corpus x corpus matrix."""
 
 
 class Counts(Config):
-    """Clips of one fold."""
+    """Number of clips in each part of a fold."""
 
     train: int
     val: int
@@ -35,14 +35,14 @@ class Counts(Config):
 
 
 class PublishedCounts(Config):
-    """As the source states them, before any screening; clips that we hold out of its training part for validation are in `train`."""
+    """Number of clips as published, before screening. `train` includes the clips that are held out here for validation."""
 
     train: int
     test: int
 
 
 class Fold(Config):
-    """One division of the clips. Every speaker or clip of `corpora` that is not listed trains."""
+    """One division of the clips. Speakers or clips of `corpora` that are not listed are used for training."""
 
     name: str
     corpora: tuple[Corpus, ...]
@@ -52,22 +52,22 @@ class Fold(Config):
     val_ids: tuple[str, ...] = ()
     test_ids: tuple[str, ...] = ()
     counts: Counts
-    """Of the complete corpora, after screening."""
+    """Number of clips of the complete corpora, after screening."""
     published: PublishedCounts | None = None
 
     @property
     def by_id(self) -> bool:
-        """Whether clips are listed, not speakers."""
+        """Whether the fold lists clips instead of speakers."""
         return bool(self.test_ids)
 
     @property
     def tested_corpora(self) -> set[str]:
-        """With a listed speaker or clip in test."""
+        """Corpora with a listed speaker or clip in test."""
         return {speaker.partition("/")[0] for speaker in self.test_speakers} | {i.partition("_")[0] for i in self.test_ids}
 
     @property
     def training_corpora(self) -> set[str]:
-        """With a speaker who trains, of the complete corpora."""
+        """Corpora with a training speaker, if all corpora are complete."""
         held_out = {*self.val_speakers, *self.test_speakers}
         return {corpus for corpus in self.corpora if any(f"{corpus}/{name}" not in held_out for name in CORPORA[corpus].speakers)}
 
@@ -77,7 +77,7 @@ class Fold(Config):
         return LabelsConfig(merge=self.labels.merge, keep=self.labels.keep, missing="error")
 
     def split(self, name: str) -> SplitConfig:
-        """As a split of this name. Lists of clips promise nothing about speakers."""
+        """Config of this fold as a split with this name. Folds with lists of clips are not declared speaker-disjoint."""
         if self.by_id:
             return SplitConfig(
                 name=name, rule="explicit-ids", kind="sample-disjoint", corpora=self.corpora, val_ids=self.val_ids, test_ids=self.test_ids
@@ -94,31 +94,31 @@ class Protocol(Config):
     version: int
     title: str
     source: str
-    """Whose folds they are."""
+    """Publication that the folds are from."""
     validation: str
-    """Where the speakers come from that select the epoch; or what does so instead."""
+    """How the clips that select the epoch are chosen."""
     speakers: Literal["disjoint", "shared"]
-    """`shared`: speakers stand on both sides, and a score may only be compared with others of the same protocol."""
+    """`shared` if speakers are in both train and test; scores are then comparable only within the same protocol."""
     transductive: bool = False
-    """Whether the test part takes part in training, unlabelled."""
+    """Whether the test part is used in training without its labels."""
     folds: tuple[Fold, ...]
     checksum: str
 
     @property
     def corpora(self) -> tuple[str, ...]:
-        """Of all folds."""
+        """Corpora of all folds, sorted."""
         return tuple(sorted({corpus for fold in self.folds for corpus in fold.corpora}))
 
     @property
     def slug(self) -> str:
-        """A name for folders."""
+        """Name of the protocol in folder names."""
         return f"{self.name.replace('/', '-')}-v{self.version}"
 
     def split_name(self, fold: Fold) -> str:
         return f"{self.slug}-{fold.name}"
 
     def choose(self, names: Sequence[str] | None) -> tuple[Fold, ...]:
-        """The folds of these names, in the protocol's order; None takes all.
+        """Folds with these names in the protocol's order; all folds for None.
 
         Raises:
             ConfigError: there is no such fold.
@@ -131,7 +131,7 @@ class Protocol(Config):
 
 
 def checksum(protocol: Mapping[str, object]) -> str:
-    """sha256 of all that a score depends on, of a protocol as plain values: name, version, folds."""
+    """SHA-256 of name, version and folds of a protocol, on which a score depends."""
     return digest_json({key: protocol[key] for key in ("name", "version", "folds")})
 
 
@@ -140,26 +140,27 @@ def read_protocols(path: Path = FILE) -> dict[str, Protocol]:
     """{name: protocol}, in the order of the file.
 
     Raises:
-        ArtefactError: the file is corrupted, or a protocol was changed and kept its checksum.
+        ArtefactError: the file is corrupted, or a protocol does not match its checksum.
     """
     content = read_json(path)
     try:
         protocols = [Protocol.model_validate(item) for item in content["protocols"]]
     except (KeyError, TypeError, ValidationError) as error:
-        raise ArtefactError(f"{path} holds no protocols ({str(error).splitlines()[0]}): install ser again") from None
+        raise ArtefactError(f"{path} is not a file of protocols ({str(error).splitlines()[0]}): install ser again") from None
     for protocol in protocols:
         if checksum(protocol.model_dump(mode="json")) != protocol.checksum:
-            raise ArtefactError(f"{path}: the folds of {protocol.name} are not those of its checksum: install ser again")
+            raise ArtefactError(f"{path}: the folds of {protocol.name} do not match its checksum: install ser again")
     return {protocol.name: protocol for protocol in protocols}
 
 
 def find_protocol(name: str) -> Protocol:
-    """
+    """Find a protocol by name.
+
     Raises:
-        ConfigError: there is none of this name.
+        ConfigError: there is no protocol with this name.
         ArtefactError: as of `read_protocols`.
     """
     protocols = read_protocols()
     if name not in protocols:
-        raise ConfigError(f"there is no protocol {name!r}{suggestion(name, protocols)}; `ser protocol list` names all")
+        raise ConfigError(f"there is no protocol {name!r}{suggestion(name, protocols)}; `ser protocol list` shows all")
     return protocols[name]

@@ -1,4 +1,4 @@
-"""Train, val and test: drawn by speaker, given as lists of speakers or ids, or drawn at random to measure what leakage buys."""
+"""Splits into train, val and test: drawn by speaker, listed explicitly, or drawn at random to measure the effect of leakage."""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
@@ -105,7 +105,7 @@ def classes_of(labels: LabelsConfig) -> tuple[str, ...]:
     """The kept emotions that are not merged into another, in the order of the vocabulary."""
     classes = tuple(str(emotion) for emotion in labels.keep if emotion not in labels.merge)
     if len(classes) < 2:
-        raise DataError(f"labels.keep and labels.merge leave {len(classes)} class(es): a recogniser needs at least two")
+        raise DataError(f"labels.keep and labels.merge leave {len(classes)} class(es): a classifier needs at least two")
     return classes
 
 
@@ -114,7 +114,7 @@ def take_part(manifest: Manifest, config: SplitConfig, labels: LabelsConfig, cla
     present = {utterance.corpus for utterance in manifest}
     absent = [corpus for corpus in config.corpora or () if corpus not in present]
     if absent:
-        raise DataError(f"split.corpora asks for {', '.join(absent)}; the manifest holds {', '.join(sorted(present)) or 'nothing'}")
+        raise DataError(f"split.corpora has {', '.join(absent)}, but the manifest has only {', '.join(sorted(present)) or 'nothing'}")
     chosen = present if config.corpora is None else set(config.corpora)
     index = {emotion: label for label, emotion in enumerate(classes)}
     merge: Mapping[str, str] = {str(source): str(target) for source, target in labels.merge.items()}
@@ -180,17 +180,17 @@ def check_classes(splits: Entries, classes: tuple[str, ...], warnings: list[str]
 
 
 def write_split(folder: Path, split: Split) -> None:
-    """{train,val,test}.csv and leakage.json; the certificate, which makes the set count, is written last."""
+    """Write {train,val,test}.csv and leakage.json. The certificate is written last; a split without it is incomplete."""
     for name in SPLIT_NAMES:
         write_table(folder / f"{name}.csv", COLUMNS, (asdict(entry) for entry in split.splits[name]))
     write_certificate(folder / CERTIFICATE_FILE, split.certificate)
 
 
 def read_split(folder: Path, manifest: Manifest) -> Split:
-    """A stored split, checked against its certificate and the manifest.
+    """Read a stored split and check it against its certificate and the manifest.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no stored split.
         ArtefactError: a file is corrupted.
         LeakageError: the certificate does not hold.
     """
@@ -207,4 +207,4 @@ def read_entries(path: Path) -> tuple[Entry, ...]:
     try:
         return tuple(Entry(r["id"], r["corpus"], r["speaker"], r["emotion"], int(r["label"])) for r in read_table(path, COLUMNS))
     except ValueError as error:
-        raise ArtefactError(f"{path}: a label is no number ({error}): run the extract step again") from None
+        raise ArtefactError(f"{path}: a label is not a number ({error}): run the extract step again") from None

@@ -1,1 +1,1 @@
-"""Whatever changes weights."""
+"""Training of a model: batches, losses, SpecAugment and the training loop."""

@@ -1,4 +1,4 @@
-"""From the feature store to batches: normaliser, dataset, length buckets, sampling."""
+"""Batches from the feature store: normalisation, sampling and length buckets."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,25 +16,25 @@ from ser.models.base import Order, padded_length
 from ser.splits.certificate import Entry
 
 MIN_BUCKETS = 4
-"""Of an epoch, whatever `bucket_clips` asks for."""
+"""Minimum number of buckets of an epoch, for any `bucket_clips`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B utterances, padded with zeros to the longest, and to a multiple of `FRAME_STEP` frames."""
+    """B utterances, padded with zeros to the longest and to a multiple of `FRAME_STEP` frames."""
 
     features: dict[str, Tensor]
     """{name: (B, dim, T)}"""
     lengths: dict[str, Tensor]
-    """{name: (B,)}: real frames."""
+    """{name: (B,) number of real frames}"""
     label: Tensor
     """(B,) index of the class."""
     ids: tuple[str, ...]
     target: Tensor | None = None
-    """(B, C) shares of the classes that are to be learned; None where the label alone is."""
+    """(B, C) target distribution over the classes; None if the target is the label."""
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
+        """Copy of the batch on another device."""
         return Batch(
             features={name: feature.to(device) for name, feature in self.features.items()},
             lengths={name: length.to(device) for name, length in self.lengths.items()},
@@ -46,25 +46,25 @@ class Batch:
 
 @dataclass(frozen=True)
 class Group:
-    """What a dataset reads from the stores of one extractor."""
+    """The part of a dataset that is read from the stores of one extractor."""
 
     stores: Stores
     normaliser: Normaliser
     columns: Mapping[str, tuple[int, int]]
-    """{feature that the model asks for: first column, first after its last}"""
+    """{feature of the model: (first column, column after the last)}"""
     lengths: Order
     """(n,) frames of each utterance."""
 
 
 class SpeechDataset:
-    """The utterances of one split, as normalised batches of the features that a model asks for.
+    """The utterances of one split, as normalised batches of the features of a model.
 
     Args:
-        source: the stores.
+        source: feature stores.
         entries: rows of the split, in any order.
-        names: features, in the order of the model's branches.
-        normalisers: fitted on train.
-        targets: (n, C) shares of the classes, where not the label alone is to be learned.
+        names: features in the order of the model's branches.
+        normalisers: normalisers fitted on train.
+        targets: (n, C) target distributions over the classes; None if the targets are the labels.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class SpeechDataset:
 
     @property
     def lengths(self) -> Order:
-        """(n,) frames by which utterances are sorted into batches; those of the other extractors rise with them."""
+        """(n,) numbers of frames by which utterances are sorted; those of other extractors increase with them."""
         return self.groups[0].lengths
 
     def batch(self, indices: Sequence[int] | Order) -> Batch:
-        """Utterances by their positions in `entries`."""
+        """Build a batch from positions in `entries`."""
         features: dict[str, Tensor] = {}
         lengths: dict[str, Tensor] = {}
         for group in self.groups:
@@ -111,7 +111,7 @@ class SpeechDataset:
         )
 
     def block(self, group: Group, indices: Sequence[int] | Order) -> tuple[Tensor, Tensor]:
-        """All columns of one extractor, normalised: (B, columns, T), and the real frames (B,)."""
+        """Normalised columns of one extractor, (B, columns, T), and the numbers of real frames, (B,)."""
         lengths = group.lengths[indices]
         block = np.zeros((len(indices), padded_length(lengths), group.stores.columns), np.float32)
         for row, index, length in zip(block, indices, lengths, strict=True):
@@ -119,7 +119,7 @@ class SpeechDataset:
         return torch.from_numpy(block).transpose(1, 2), torch.from_numpy(lengths)
 
     def in_order_of_length(self, batch_size: int) -> Iterator[tuple[Order, Batch]]:
-        """Every utterance once, with its positions: for evaluation."""
+        """Yield (positions, batch) with every utterance once, sorted by length, for evaluation."""
         order = np.argsort(self.lengths, kind="stable")
         for start in range(0, len(order), batch_size):
             indices = order[start : start + batch_size]
@@ -130,10 +130,10 @@ Sampler = Literal["shuffle", "class", "corpus-class"]
 
 
 def draw(entries: Sequence[Entry], sampler: Sampler, balance: float, generator: np.random.Generator) -> Order:
-    """Positions for one epoch: a shuffle of all clips, or as many draws with replacement that even out the sampler's groups.
+    """Draw positions for one epoch: a permutation of all clips, or the same number of draws with replacement that balance the groups.
 
-    A group of n clips gets draws in proportion to n^(1 - balance). Of a clip and its augmented copies one version, drawn at random, stands
-    for all: an epoch costs the same with and without copies.
+    A group of n clips is drawn in proportion to n^(1 - balance). Of a clip and its augmented copies one version is drawn at random, so an
+    epoch has the same length with and without copies.
     """
     versions = group_versions(entries)
     if sampler == "shuffle":
@@ -148,7 +148,7 @@ def draw(entries: Sequence[Entry], sampler: Sampler, balance: float, generator: 
 
 
 def group_versions(entries: Iterable[Entry]) -> list[list[int]]:
-    """Positions of each clip and its copies, clips in order of first appearance."""
+    """Positions of each clip and its copies; clips are in order of first appearance."""
     groups: dict[str, list[int]] = {}
     for position, entry in enumerate(entries):
         groups.setdefault(original_id(entry.id), []).append(position)
@@ -158,8 +158,8 @@ def group_versions(entries: Iterable[Entry]) -> list[list[int]]:
 def length_buckets(order: Order, lengths: Order, batch_size: int, bucket_clips: int, generator: np.random.Generator) -> list[Order]:
     """Cut an order into buckets, sort each by length, cut it into batches, and shuffle the batches.
 
-    A bucket holds as many whole batches as fit into `bucket_clips`, at least one, and at most a quarter of the epoch: one bucket for all
-    would make the same batches in every epoch. A last batch of one is joined to its neighbour: batch norm needs more than one.
+    A bucket has as many whole batches as fit into `bucket_clips`, at least one and at most a quarter of the epoch; a single bucket would
+    give the same batches in every epoch. A last batch of one clip is merged with the one before, because batch norm requires more than one.
 
     >>> batches = length_buckets(np.arange(8), np.array([9, 1, 8, 2, 7, 3, 6, 4]), 2, 4, np.random.default_rng(0))
     >>> sorted(sorted(batch.tolist()) for batch in batches)
@@ -178,7 +178,7 @@ def length_buckets(order: Order, lengths: Order, batch_size: int, bucket_clips: 
 
 
 def padding_share(batches: Iterable[Order], lengths: Order) -> float:
-    """Share of the frames of padded batches that is padding.
+    """Share of padding in the frames of padded batches.
 
     >>> padding_share([np.array([0, 1])], np.array([8, 4]))
     0.25

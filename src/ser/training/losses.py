@@ -1,4 +1,4 @@
-"""Training losses: cross entropy and focal loss, both with class weights and label smoothing, and what a mixture of experts adds."""
+"""Training losses: cross entropy and focal loss with class weights and label smoothing, and additional losses of mixtures of experts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from ser.errors import DataError
 from ser.models.base import ModelOutput
 
 SMALLEST = 1e-6
-"""1 - p is kept above this: at p = 1 the power's slope is infinite for a gamma below 1."""
+"""Lower bound of 1 - p, because the derivative of the power is infinite at p = 1 for a gamma below 1."""
 
 
 class FocalLoss(nn.Module):
-    """Focal loss (Lin et al. 2017, equation 5): mean of -w_y (1 - p_y)^gamma log p_y over a batch; gamma 0 is cross entropy.
+    """Focal loss (Lin et al. 2017, equation 5): mean of -w_y (1 - p_y)^gamma log p_y over a batch; gamma 0 gives cross entropy.
 
-    In place of the one class y, a target may be shares q of all classes: then it is the mean of -sum_c q_c w_c (1 - p_c)^gamma log p_c.
-    Label smoothing e makes (1 - e) q_c + e / C of them. The mean divides by the sum of the weights of the targets, as torch's cross
-    entropy does with labels (with shares it divides by B, and class weights would change the step): all shares on one class are its label.
+    A target may also be a distribution q over the classes; then the loss is the mean of -sum_c q_c w_c (1 - p_c)^gamma log p_c. Label
+    smoothing e replaces q_c by (1 - e) q_c + e / C. The mean divides by the sum of the weights of the targets, as torch's cross entropy
+    does for labels, so a distribution with all weight on one class gives the same loss as its label. (torch divides by B then.)
 
     Shape:
         logits (B, C), target (B,) of labels or (B, C) of shares -> scalar
@@ -46,10 +46,10 @@ class FocalLoss(nn.Module):
 
 
 def make_loss(config: TrainConfig, weights: Tensor | None = None) -> nn.Module:
-    """The loss that the config asks for: logits (B, C), target (B,) or, of votes, (B, C) -> scalar.
+    """Build the configured loss: logits (B, C), target (B,) or, for votes, (B, C) -> scalar.
 
     Args:
-        weights: (C,) of `class_weights`, or None where every clip counts the same.
+        weights: (C,) class weights; None for equal weights.
     """
     if config.loss == "focal":
         return FocalLoss(config.focal_gamma, weights, config.label_smoothing)
@@ -60,23 +60,23 @@ def make_loss(config: TrainConfig, weights: Tensor | None = None) -> nn.Module:
 
 @dataclass(frozen=True, slots=True)
 class ExtraLosses:
-    """What a mixture of experts adds to the loss of its logits."""
+    """Weights of the additional losses of a mixture of experts."""
 
     aux_weight: float = 0.0
-    """Of the loss of the auxiliary classifier."""
+    """Weight of the loss of the auxiliary classifier."""
     gate_balance: float = 0.0
-    """Of `gate_imbalance`."""
+    """Weight of `gate_imbalance`."""
 
     @classmethod
     def from_config(cls, config: ModelConfig) -> "ExtraLosses":
-        """Both weights are 0 for a model without experts."""
+        """Weights of a config; both are 0 for a model without experts."""
         if config.name != "ssl_spectral_moe":
             return cls()
         moe = config.ssl_spectral_moe
         return cls(moe.aux_weight if moe.aux_expert else 0.0, moe.gate_balance)
 
     def total(self, loss: nn.Module, output: ModelOutput, target: Tensor) -> Tensor:
-        """The loss of the logits, and what else the config asks for."""
+        """Loss of the logits plus the additional losses."""
         total: Tensor = loss(output.logits, target)
         if output.aux_logits is not None and self.aux_weight:
             total = total + self.aux_weight * loss(output.aux_logits, target)
@@ -86,7 +86,7 @@ class ExtraLosses:
 
 
 def gate_imbalance(gate: Tensor) -> Tensor:
-    """How unevenly a batch uses its experts: 0 where all have equal weight on average, 1 where one has all.
+    """Imbalance of the experts over a batch: 0 if all have equal mean weight, 1 if one expert has all of it.
 
     The squared coefficient of variation of the experts' importance (Shazeer et al. 2017, equation 7), divided by its largest value.
 
@@ -102,10 +102,10 @@ def gate_imbalance(gate: Tensor) -> Tensor:
 
 
 def class_weights(targets: Sequence[int] | Tensor, num_classes: int) -> Tensor:
-    """Weight n / (num_classes * count) of each class, float32 (C,): every class weighs the same in the whole of the training set.
+    """Weight n / (num_classes * count) of each class, float32 (C,): every class has the same total weight in the training set.
 
     Args:
-        targets: n labels, or shares of the classes (n, C), which then add up to the counts.
+        targets: n labels, or distributions over the classes (n, C), which are summed to counts.
 
     Raises:
         DataError: a class has no clip.
@@ -116,5 +116,7 @@ def class_weights(targets: Sequence[int] | Tensor, num_classes: int) -> Tensor:
     targets = torch.as_tensor(targets)
     counts = targets.sum(dim=0) if targets.ndim > 1 else torch.bincount(targets, minlength=num_classes)
     if not bool(counts.all()):
-        raise DataError(f"no clip of class {int(counts.argmin())} to train on: balanced class weights do not exist")
+        raise DataError(
+            f"no clip of class {int(counts.argmin())} to train on: set train.class_weights=none, or leave the class out of labels.keep"
+        )
     return counts.sum() / (num_classes * counts)

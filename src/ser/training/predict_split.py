@@ -1,4 +1,4 @@
-"""A model over a whole dataset: what it says of each of its entries, in their order."""
+"""Predictions of a model for a whole dataset."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ BATCH_SIZE = 64
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model says of n utterances."""
+    """Outputs of a model for n utterances."""
 
     probabilities: NDArray[np.float64]
     """(n, C)"""
@@ -27,7 +27,7 @@ class Outputs:
 
 
 def predict_dataset(model: nn.Module, dataset: SpeechDataset, device: torch.device) -> Outputs:
-    """In eval mode and fp32: the result of an utterance does not depend on its neighbours."""
+    """Predict all utterances in evaluation mode and fp32. Results are in the order of the entries and do not depend on the batches."""
     model.eval()
     parts: list[tuple[Tensor, Tensor | None]] = []
     positions: list[NDArray[np.int64]] = []
@@ -37,7 +37,7 @@ def predict_dataset(model: nn.Module, dataset: SpeechDataset, device: torch.devi
         for indices, batch in dataset.in_order_of_length(BATCH_SIZE):
             moved = batch.to(device)
             output = model(moved.features, moved.lengths)
-            # doubles on the processor: not every device has them
+            # doubles on the CPU, because some devices do not support them
             gate = None if output.gate is None else output.gate.cpu().double()
             parts.append((output.logits.cpu().double().softmax(dim=-1), gate))
             positions.append(indices)

@@ -1,4 +1,4 @@
-"""SpecAugment (Park et al. 2019): random bands of rows and of frames are masked, in training only."""
+"""SpecAugment (Park et al. 2019): masking of random bands of rows and of frames, in training only."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,14 @@ from ser.config import SpecAugmentConfig
 
 
 def spec_augment(feature: Tensor, lengths: Tensor, config: SpecAugmentConfig, generator: torch.Generator | None = None) -> Tensor:
-    """A copy of a batch with masked rows and frames; every utterance draws its own masks.
+    """Return a copy of a batch with masked rows and frames. The masks are drawn for each utterance.
 
-    The masks hold 0, which is the mean of a normalised feature. They lie within the real frames, and padding stays as it was.
+    Masked values are 0, the mean of a normalised feature. Only real frames are masked; padding does not change.
 
     Args:
         feature: (B, dim, T), normalised.
         lengths: (B,) number of real frames.
-        generator: on whatever device; None draws from torch's own.
+        generator: random generator on any device; None for torch's global one.
 
     Shape:
         (B, dim, T) -> (B, dim, T)
@@ -29,7 +29,7 @@ def spec_augment(feature: Tensor, lengths: Tensor, config: SpecAugmentConfig, ge
 
 
 def random_bands(sizes: Tensor, width: int, count: int, share: float, generator: torch.Generator | None) -> Tensor:
-    """`count` bands for each utterance, 0 to `share` of its size wide, anywhere within its size; True inside a band.
+    """Draw `count` bands for each utterance, with widths from 0 to `share` of its size; True inside a band.
 
     Shape:
         sizes (B,) -> (B, width)
@@ -42,7 +42,7 @@ def random_bands(sizes: Tensor, width: int, count: int, share: float, generator:
 
 
 def random_integers(highest: Tensor, generator: torch.Generator | None) -> Tensor:
-    """An integer from 0 to `highest`, both included, for each of its elements."""
+    """Draw an integer from 0 to `highest`, inclusive, for each of its elements."""
     device = highest.device if generator is None else generator.device
     uniform = torch.rand(highest.shape, generator=generator, dtype=torch.float64, device=device).to(highest.device)
     return torch.minimum((uniform * (highest + 1)).long(), highest)

@@ -1,4 +1,4 @@
-"""What a network is to learn from the votes of listeners."""
+"""Training targets from the votes of listeners."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +14,7 @@ from ser.splits.certificate import Entry
 def vote_targets(entries: Iterable[Entry], votes: Votes, classes: Sequence[str], labels: LabelMapping) -> NDArray[np.float32]:
     """What to learn, (n, C): the shares of the answers, of altered copies those of their original.
 
-    A clip without votes, or whose votes all fell on emotions without a class, keeps its label.
+    A clip without votes for any of the classes has its label as target.
     """
     targets = []
     for entry in entries:

@@ -1,4 +1,4 @@
-"""The training history as a file of events for TensorBoard. Needs an extra."""
+"""Export of the training history to TensorBoard, which is an optional dependency."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,23 +13,24 @@ if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
 
 FORMAT = "brain.Event:2"
-"""What a file of events has to begin with."""
+"""Version at the beginning of a file of events."""
 
 
 def check_installed(config: TrackingConfig) -> None:
-    """
+    """Check that TensorBoard is installed if the config uses it.
+
     Raises:
-        ConfigError: TensorBoard is asked for and is not installed.
+        ConfigError: it is not installed.
     """
     if config.tensorboard:
         require("this config", ["tensorboard"], "track", "--set tracking.tensorboard=false")
 
 
 class EventFile:
-    """The scalars of each epoch as a file that TensorBoard reads while it grows.
+    """File with the scalars of each epoch, which TensorBoard can read while it grows.
 
-    A training that goes on begins a new file from its history and removes the old one, so no epoch stands there twice, wherever the first
-    attempt was stopped. Written without torch's SummaryWriter, whose thread prints a traceback of its own where the disk is full.
+    A resumed training writes its history to a new file and removes the old one, so that no epoch is in it twice. torch's SummaryWriter is
+    not used because its thread prints a traceback if the disk is full.
     """
 
     def __init__(self, folder: Path, history: Iterable[Mapping[str, object]]) -> None:
@@ -41,19 +42,19 @@ class EventFile:
             path.unlink()
 
     def add(self, row: Mapping[str, object]) -> None:
-        """One more epoch, a row of history.csv."""
+        """Append an epoch, a row of history.csv."""
         with self.path.open("ab") as file:
             append(file, [scalars(row)])
 
 
 def scalars(row: Mapping[str, object]) -> "Event":
-    """The event of an epoch: every number of the row under its own name, at the step of the epoch's number."""
+    """Event of an epoch: every number of the row under its name, with the epoch as step."""
     values = [{"tag": name, "simple_value": value} for name, value in row.items() if name != "epoch" and value is not None]
     return event(step=row["epoch"], summary={"value": values})
 
 
 def event(**fields: Any) -> "Event":
-    """TensorBoard's message of this moment."""
+    """Build a TensorBoard event with the current time."""
     from tensorboard.compat.proto.event_pb2 import Event
 
     return Event(wall_time=time.time(), **fields)

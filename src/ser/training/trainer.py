@@ -1,4 +1,4 @@
-"""The training loop. Each epoch's randomness comes from (seed, epoch) alone, so a resumed run goes on as if it had never stopped."""
+"""The training loop. The randomness of an epoch depends only on (seed, epoch), so a resumed run continues as if it had not stopped."""
 
 import logging
 import math
@@ -32,18 +32,18 @@ from ser.training.tracking import EventFile
 log = logging.getLogger(__name__)
 
 Header = dict[str, object]
-"""What a checkpoint says of its model besides the weights: plain values and tensors under their names."""
+"""Content of a checkpoint besides the weights: plain values and tensors by name."""
 DeviceFacts = Mapping[str, str | int]
 """Device, precision and threads of a training."""
 
 NOT_COMPARED = {"ser_version", "backbone"}
-"""What may differ between a checkpoint's header and that of the run which goes on: the program's version, and where the backbone's files
-stand. What is in them counts, and stands in `extractors`."""
+"""Keys of the header that may differ in a resumed run: the version of the program and the location of the backbone's files. The content of
+these files is compared through `extractors`."""
 
 
 @dataclass
 class Progress:
-    """Where a training stands after a whole epoch."""
+    """State of a training after a completed epoch."""
 
     epoch: int = 0
     best_epoch: int = 0
@@ -51,15 +51,15 @@ class Progress:
     history: list[HistoryRow] = field(default_factory=list)
 
     def stale(self) -> int:
-        """Epochs since the best one."""
+        """Number of epochs since the best one."""
         return self.epoch - self.best_epoch
 
 
 class Trainer:
-    """One model, one training set, one val set (None where the split leaves no speaker for it: then the last epoch counts as the best).
+    """Trains a model. Without a validation set, the last epoch counts as the best.
 
     Args:
-        model: the network, with fresh weights.
+        model: network with initial weights.
         train_data: the training set.
         val_data: the validation set, or None.
         experiment: the whole config, of which the sections train, specaugment, model and tracking and the seed are used.
@@ -97,10 +97,10 @@ class Trainer:
         self.progress = Progress()
 
     def fit(self, run: Run) -> Progress:
-        """Train until the last epoch or until val UAR has not risen for `patience` epochs; leaves best.pth, last.pth, history.csv.
+        """Train until the last epoch, or until val UAR has not improved for `patience` epochs. Writes best.pth, last.pth and history.csv.
 
         Raises:
-            DataError: the loss is not finite; the last good checkpoint stays.
+            DataError: the loss is not finite; the last checkpoint is kept.
         """
         self.log_start()
         events = EventFile(run.tensorboard, self.progress.history) if self.tensorboard else None
@@ -125,7 +125,7 @@ class Trainer:
         )
 
     def run_epoch(self, run: Run) -> None:
-        """One epoch, its checkpoints and its line of history. Written in this order, a kill at any moment loses one epoch at most."""
+        """Train one epoch, then write its checkpoints and history, in this order: an interruption loses at most one epoch."""
         start = time.monotonic()
         epoch = self.progress.epoch + 1
         train_scores = self.train_epoch(epoch)
@@ -150,7 +150,7 @@ class Trainer:
         log.log(ALIVE, "%s%s", format_row(row, self.config.epochs), "  best" if better else "")
 
     def train_epoch(self, epoch: int) -> TrainingScores:
-        """Update the weights once with every batch of an epoch."""
+        """Update the weights with each batch of an epoch."""
         epoch_seed = self.seed * 100_003 + epoch
         torch.manual_seed(epoch_seed)
         masks = torch.Generator().manual_seed(epoch_seed)
@@ -174,7 +174,7 @@ class Trainer:
         return length_buckets(order, self.train_data.lengths, self.config.batch_size, self.config.bucket_clips, generator)
 
     def step(self, batch: Batch, number: int, masks: torch.Generator) -> tuple[float, Tensor]:
-        """One update of the weights; returns the loss and the predicted classes."""
+        """Update the weights once; return the loss and the predicted classes."""
         moved = self.masked(batch, masks).to(self.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(number)
@@ -194,7 +194,7 @@ class Trainer:
         return value, output.logits.detach().argmax(dim=-1).cpu()
 
     def masked(self, batch: Batch, masks: torch.Generator) -> Batch:
-        """SpecAugment on the features that their family lets be masked; a backbone's frames stay as they are."""
+        """Apply SpecAugment to the features whose family allows it; the frames of a backbone are not masked."""
         features = {
             name: spec_augment(frames, batch.lengths[name], self.specaugment, masks) if name in self.masked_names else frames
             for name, frames in batch.features.items()
@@ -202,7 +202,7 @@ class Trainer:
         return replace(batch, features=features)
 
     def learning_rate(self, step: int) -> float:
-        """Linear warm-up, then half a cosine down to 0 (Loshchilov & Hutter 2017) or constant."""
+        """Learning rate of a step: linear warm-up, then half a cosine down to 0 (Loshchilov & Hutter 2017) or constant."""
         warmup = self.config.warmup_epochs * self.steps_per_epoch
         if step < warmup:
             return self.config.learning_rate * (step + 1) / (warmup + 1)
@@ -212,7 +212,7 @@ class Trainer:
         return self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
 
     def validate(self) -> ValidationScores:
-        """Scores on the validation set, with the present weights."""
+        """Scores of the current weights on the validation set."""
         if self.val_data is None:
             return {"val_loss": None, "val_uar": None, "val_wa": None, "val_macro_f1": None}
         probabilities = predict_dataset(self.model, self.val_data, self.device).probabilities
@@ -227,25 +227,25 @@ class Trainer:
         }
 
     def best_content(self, row: HistoryRow) -> dict[str, object]:
-        """Content of best.pth: all that is needed to predict."""
+        """Content of best.pth: everything necessary for prediction."""
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
         return {**self.header, "epoch": row["epoch"], "val_uar": row["val_uar"], "weights": weights}
 
     def last_content(self) -> dict[str, object]:
-        """Content of last.pth: all that is needed to go on with training."""
+        """Content of last.pth: everything necessary to resume the training."""
         progress = {name: getattr(self.progress, name) for name in ("epoch", "best_epoch", "best_uar", "history")}
         state = {"weights": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "progress": progress}
         return {**self.header, "ran_on": self.ran_on, **state}
 
     def resume(self, run: Run) -> None:
-        """Go on from last.pth; a run that was stopped before its first epoch ended starts anew.
+        """Continue from last.pth. A run that was stopped before the end of its first epoch starts again.
 
         Raises:
             ArtefactError: last.pth is corrupted, or of another network.
-            DataError: it was trained on another split or other features: to go on could let it meet speakers that it has learned in test.
+            DataError: it was trained on another split or other features, so its training speakers could be in the test set.
         """
         if not run.last.exists():
-            log.info("%s has no whole epoch yet: starting from the first", run.folder)
+            log.info("%s has no completed epoch yet: starting from the first", run.folder)
             return
         content = load_checkpoint(run.last)
         differing = header_differences(content, self.header)
@@ -260,21 +260,21 @@ class Trainer:
         log.info("resuming %s after epoch %d", run.folder, self.progress.epoch)
 
     def warn_of_other_hardware(self, before: DeviceFacts) -> None:
-        """Sums in another order, or of fewer bits: no error, but no longer bit for bit the run that was never stopped."""
+        """Log a warning if device, precision or threads differ, because the last bits of the result may then differ."""
         changed = [contrast(key, before[key], now) for key, now in self.ran_on.items() if before.get(key, now) != now]
         if changed:
             log.warning("resuming with another %s: results may differ in the last bits", ", ".join(changed))
 
 
 def header_differences(stored: Mapping[str, object], header: Header) -> list[str]:
-    """In what a checkpoint's header differs from the present one, with both values, except for what `NOT_COMPARED` lists."""
+    """Differences between a checkpoint's header and the current one, with both values, except for the keys in `NOT_COMPARED`."""
     then = flatten({key: stored.get(key) for key in header if key not in NOT_COMPARED})
     now = flatten({key: value for key, value in header.items() if key not in NOT_COMPARED})
     return [contrast(key, then.get(key), now.get(key)) for key in then | now if digest(then.get(key)) != digest(now.get(key))]
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Weight decay on matrices and kernels only: shrinking biases and norms regularises nothing."""
+    """Build the optimiser. Weight decay applies only to matrices and kernels, not to biases and normalisation layers."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
         {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": config.weight_decay},
@@ -290,6 +290,6 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
 
 
 def format_row(row: HistoryRow, epochs: int) -> str:
-    """One epoch as one line of the log."""
+    """Line of the log for one epoch."""
     val = "" if row["val_uar"] is None else f"  val loss {row['val_loss']:.3f} UAR {row['val_uar']:.3f} WA {row['val_wa']:.3f}"
     return f"epoch {row['epoch']}/{epochs}  train loss {row['train_loss']:.3f} UAR {row['train_uar']:.3f}{val}  {row['seconds']:.0f} s"
