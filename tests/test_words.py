@@ -37,7 +37,7 @@ RIDDLES = {
     r"can be believed": "can be trusted",
     r"nothing to hear": "no input",
     r"nobody speaks": "no speech",
-    r"\b(is|are) no (?!longer\b|more\b|other\b|interval\b)": "is not a",
+    r"(?<!here )\b(is|are) no (?!longer\b)": "is not a",
     r"\b(stands|stand) (behind|before|beside|in|on|at)\b": "is",
     r"\btold from\b": "distinguished from, or detected",
     r"\bnot to be had\b": "cannot be downloaded",
@@ -78,8 +78,8 @@ def statements(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """(text, line) of every string: docstrings, messages, and the constant parts of f-strings.
 
-    >>> list(texts(ast.parse('"""Doc."""\\nx = f"{a} is bad"')))
-    [('Doc.', 1), (' is bad', 2)]
+    >>> list(texts(ast.parse('f"{a} is bad"')))
+    [(' is bad', 1)]
     """
     yield from ((node.value, node.lineno) for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
 

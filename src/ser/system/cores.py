@@ -26,7 +26,7 @@ def affinity() -> int:
 
 
 def requested() -> Iterator[int]:
-    """The number in OMP_NUM_THREADS, or the first in a list for nested levels; a value that is no positive number is ignored."""
+    """The number in OMP_NUM_THREADS, or the first in a list for nested levels; a value that is not a positive number is ignored."""
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if first.isdecimal() and int(first) > 0:
         yield int(first)
