@@ -23,7 +23,7 @@ class Outputs:
     gates: NDArray[np.float64] | None
     """(n, E) weights of the experts; None for a model without a gate."""
     attention: ClipsAttention
-    """Of each utterance, without padding; of no name for a model without."""
+    """{name: weights of each utterance, without padding}; empty for a model without attention."""
 
 
 def predict_dataset(model: nn.Module, dataset: SpeechDataset, device: torch.device) -> Outputs:
