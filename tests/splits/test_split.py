@@ -229,7 +229,7 @@ def test_what_cannot_be_split_is_said(config: SplitConfig, labels: LabelsConfig,
     ("manifest", "config", "said"),
     [
         (Manifest([]), SplitConfig(), "nothing to split"),
-        (Manifest(clips("tess", 2, 0)), SplitConfig(corpora=("savee",)), "asks for savee; the manifest holds tess"),
+        (Manifest(clips("tess", 2, 0)), SplitConfig(corpora=("savee",)), "has savee, but the manifest has only tess"),
         (Manifest(clips("savee", 1, 0)), SplitConfig(), "leaves test empty: no corpus here has two speakers .savee/00.*split.rule=random"),
     ],
 )

@@ -90,7 +90,7 @@ class Certificate(Config):
 
 
 def certify(entries: Entries, classes: tuple[str, ...], config: SplitConfig, labels: LabelMapping, manifest: Manifest) -> Certificate:
-    """State the facts of a split. That they keep what the kind declares is the business of `check`."""
+    """Build the certificate of a split. `check` tests whether the facts match the declared kind."""
     return Certificate(
         name=config.name,
         rule=config.rule,
@@ -117,12 +117,12 @@ def rows_digest(rows: Iterable[Entry]) -> str:
 
 
 def config_digest(config: SplitConfig, labels: LabelMapping) -> str:
-    """Of what decides about the rows. What happens to a missing class does not: its rows are the same, or there are none."""
+    """SHA-256 of the settings that determine the rows. `labels.missing` is not one of them."""
     return digest_json({"split": config.model_dump(mode="json"), "labels": labels.mapping.model_dump(mode="json")})
 
 
 def made_from(certificate: Certificate, config: SplitConfig, labels: LabelMapping) -> bool:
-    """Whether a stored split is the one that these configs ask for. If not, the extract step has to run again."""
+    """Whether a stored split was made from these configs. If not, the extract step has to run again."""
     return certificate.config_digest == config_digest(config, labels)
 
 

@@ -31,7 +31,7 @@ def draw_speakers(utterances: Iterable[Utterance], config: SplitConfig, warnings
         homes |= drawn
         missing = [name for name in SPLIT_NAMES if name not in drawn.values()]
         if missing:
-            warnings.append(f"{corpus} has {len(gender_of)} speaker(s): it gives none to {' and '.join(missing)}")
+            warnings.append(f"{corpus} has {len(gender_of)} speaker(s): none of them is in {' and '.join(missing)}")
     return homes
 
 

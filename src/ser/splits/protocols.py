@@ -73,7 +73,7 @@ class Fold(Config):
 
     @property
     def labels_config(self) -> LabelsConfig:
-        """A score over other classes is no score of the protocol: a class that is missing is an error."""
+        """A missing class is an error, because scores over other classes are not comparable with those of the protocol."""
         return LabelsConfig(merge=self.labels.merge, keep=self.labels.keep, missing="error")
 
     def split(self, name: str) -> SplitConfig:

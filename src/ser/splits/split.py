@@ -131,7 +131,7 @@ def take_part(manifest: Manifest, config: SplitConfig, labels: LabelsConfig, cla
 def assign(
     entries: Sequence[Entry], manifest: Manifest, config: SplitConfig, skipped_ids: Collection[str], warnings: list[str]
 ) -> dict[str, str]:
-    """id -> `val` or `test` (or `train`, which every id that is not named gets)."""
+    """{id: `train`, `val` or `test`}; ids that are not in the mapping belong to train."""
     if config.rule == "explicit-ids":
         return explicit_ids(entries, manifest, config, skipped_ids, warnings)
     if config.rule == "random":
