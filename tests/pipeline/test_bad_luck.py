@@ -40,7 +40,7 @@ def store_of(space: Workspace) -> Path:
 def one_line(err: str) -> str:
     """The program's last word, with warnings and finished epochs before it at most."""
     *others, last = err.splitlines()
-    assert all("WARNING" in line or "INFO epoch" in line for line in others), err
+    assert all("WARNING" in line or "NOTE epoch" in line for line in others), err
     assert last.startswith("ser: ")
     return last
 

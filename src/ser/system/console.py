@@ -33,7 +33,7 @@ def set_up_logging(verbosity: int) -> None:
     every file; `QUIET` shows warnings only.
     """
     level = {QUIET: logging.WARNING, 0: ALIVE, 1: logging.INFO}.get(verbosity, logging.DEBUG)
-    logging.addLevelName(ALIVE, "INFO")
+    logging.addLevelName(ALIVE, "NOTE")
     handler: logging.Handler = TerminalHandler() if sys.stderr.isatty() else logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
