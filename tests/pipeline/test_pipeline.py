@@ -32,6 +32,7 @@ from ser.runs.checkpoint import load_checkpoint
 from ser.runs.history import HISTORY_COLUMNS
 from ser.runs.run import Run
 from ser.splits.certificate import make_statistic, read_certificate
+from ser.system.optional import is_installed
 from ser.training.batches import SpeechDataset
 from ser.training.predict_split import predict_dataset
 from workspace import SPEED_ALONE, Row, Workspace, header_of, history_of, metrics_of, rows_of, weights_of
@@ -45,7 +46,8 @@ HISTORY = ["epoch", "train_loss", "train_uar", "val_loss", "val_uar", "val_wa", 
 def test_every_artefact_stands_where_the_layout_says(prepared: Workspace, finished: Run) -> None:
     names = {path.name for path in finished.folder.iterdir() if not path.name.startswith(".")}
     files = {"cfg.json", "best.pth", "last.pth", "history.csv", "test_metrics.json", "confusion_matrix.csv", "predictions.csv"}
-    assert names == files | {"attention.npz", "calibration.json", "split"}
+    by_scikit_learn = {"classification_report.txt"} if is_installed("sklearn") else set()
+    assert names == files | {"attention.npz", "calibration.json", "split"} | by_scikit_learn
     of_split = {"train.csv", "val.csv", "test.csv", "leakage.json"}
     assert {path.name for path in prepared.split.iterdir()} == of_split | {prepared.normaliser.name}
     assert {path.name for path in finished.split.iterdir()} == of_split | {"normaliser.json"}

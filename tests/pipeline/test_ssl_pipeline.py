@@ -25,6 +25,7 @@ from ser.runs.checkpoint import digest, load_checkpoint
 from ser.runs.run import Run
 from ser.splits.certificate import read_certificate
 from ser.system.files import read_json
+from ser.system.optional import is_installed
 from ser.training.batches import SpeechDataset
 from ser.training.predict_split import predict_dataset
 from ser.training.trainer import Trainer
@@ -97,7 +98,8 @@ def test_every_kind_of_backbone_runs_from_audio_to_scores(spectral: Workspace, t
     run = Run(folder)
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     files = {"cfg.json", "best.pth", "last.pth", "history.csv", "test_metrics.json", "confusion_matrix.csv", "predictions.csv"}
-    assert names == files | {"attention.npz", "calibration.json", "split"}
+    by_scikit_learn = {"classification_report.txt"} if is_installed("sklearn") else set()
+    assert names == files | {"attention.npz", "calibration.json", "split"} | by_scikit_learn
     assert len(history_of(run)) == 2
     metrics, rows = metrics_of(run), rows_of(run.predictions)
     assert finite(metrics)

@@ -10,6 +10,7 @@ from ser.corpora.licences import voted_corpora
 from ser.errors import ArtefactError, DataError
 from ser.evaluation.calibration import StoredCalibration, write_calibration
 from ser.evaluation.calibration_fit import calibrate
+from ser.evaluation.classification_report import write_classification_report
 from ser.evaluation.gates import GateSummary, summarise_gates
 from ser.evaluation.perception import Perceived, perceived_scores
 from ser.evaluation.predictions import Predictions, write_predictions
@@ -185,6 +186,7 @@ def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer
         run.attention, {name: part.ids for name, part in predictions.items()}, {name: output.attention for name, output in outputs.items()}
     )
     write_confusion_matrix(run.confusion, test.confusion, loaded.split.classes)
+    write_classification_report(run.classification_report, test)
     write_certificate(run.split / CERTIFICATE_FILE, certificate)
     write_calibration(run.calibration, calibration)
     write_json(run.metrics, scores.to_json())

@@ -56,6 +56,11 @@ class Run:
         return self.folder / "confusion_matrix.csv"
 
     @property
+    def classification_report(self) -> Path:
+        """scikit-learn's report of the test split, where the extra `metrics` is installed."""
+        return self.folder / "classification_report.txt"
+
+    @property
     def split(self) -> Path:
         """The run's copy of its split and certificate."""
         return self.folder / "split"
