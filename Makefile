@@ -54,6 +54,10 @@ test-timing: $(VENV)/.installed-dev
 test-runtime: $(VENV)/.installed-dev
 	scripts/check_runtime.sh $(BIN)/python
 
+# The fast tests with the lowest versions that pyproject.toml allows, but torch, in an environment of its own.
+test-lowest: $(VENV)/.installed-dev
+	scripts/check_lowest.sh $(BIN)/python $(TORCH_INDEX)
+
 lint: $(VENV)/.installed-dev $(JS_TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
