@@ -39,8 +39,9 @@ def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str
     [
         ("predict", "--format", "json", "{clip}", "--model", "{model}"),
         ("predict", "{clip}", "--model", "{model}"),
+        ("info", "{model}"),
     ],
-    ids=["json", "table"],
+    ids=["json", "table", "info"],
 )
 def test_an_exported_model_is_used_without_what_training_needs(command: tuple[str, ...], prepared: Workspace) -> None:
     clip = next(prepared.raw.rglob("*.wav"))

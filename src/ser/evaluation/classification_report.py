@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Protocol, cast
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ser.errors import ConfigError
@@ -20,7 +21,14 @@ class SklearnMetrics(Protocol):
     """The part of `sklearn.metrics` that is used here."""
 
     def classification_report(
-        self, y_true: NDArray, y_pred: NDArray, *, labels: list[int], target_names: list[str], digits: int, zero_division: float
+        self,
+        y_true: NDArray[np.int64],
+        y_pred: NDArray[np.int64],
+        *,
+        labels: list[int],
+        target_names: list[str],
+        digits: int,
+        zero_division: float,
     ) -> str: ...
 
 
