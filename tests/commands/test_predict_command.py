@@ -24,7 +24,7 @@ from ser.export.onnx_file import export_run
 from ser.inference.choose_model import VARIABLE, choose_model
 from ser.inference.formats import FORMATS
 from ser.inference.options import PredictOptions
-from ser.inference.prediction import Prediction
+from ser.inference.prediction import Embedding, Prediction
 from ser.inference.predictor import Predictor
 from ser.reasons import SKIP_REASONS
 from ser.runs.run import Run
@@ -281,16 +281,16 @@ def test_what_was_finished_before_ctrl_c_is_printed(
 ) -> None:
     for name in "abcd":
         shutil.copy(clip, tmp_path / f"{name}.wav")
-    predict = Predictor.predict
+    predict = Predictor.predict_and_embed
     heard: list[Any] = []
 
-    def interrupted(*arguments: Any, **named: Any) -> Prediction:
+    def interrupted(*arguments: Any, **named: Any) -> tuple[Prediction, Embedding]:
         if len(heard) == finished_before:
             raise KeyboardInterrupt
         heard.append(arguments)
         return predict(*arguments, **named)
 
-    monkeypatch.setattr(Predictor, "predict", interrupted)
+    monkeypatch.setattr(Predictor, "predict_and_embed", interrupted)
     answer = ser("predict", "--model", finished.folder, tmp_path, "--format", form)
     assert (answer.code, answer.err) == (130, "ser: stopped by Ctrl-C; what was finished is kept\n")
     readers: dict[str, Callable[[str], list[str]]] = {
@@ -307,13 +307,13 @@ def test_a_table_keeps_rows_and_no_predictions(
 ) -> None:
     for number in range(6):
         shutil.copy(clip, tmp_path / f"{number}.wav")
-    predict, alive = Predictor.predict, []
+    predict, alive = Predictor.predict_and_embed, []
 
-    def counting(*arguments: Any, **named: Any) -> Prediction:
+    def counting(*arguments: Any, **named: Any) -> tuple[Prediction, Embedding]:
         alive.append(sum(type(thing) is Prediction for thing in gc.get_objects()))
         return predict(*arguments, **named)
 
-    monkeypatch.setattr(Predictor, "predict", counting)
+    monkeypatch.setattr(Predictor, "predict_and_embed", counting)
     assert len(printed_rows(ser("predict", "--model", finished.folder, tmp_path).out)) == 6
     assert alive[-1] - alive[0] <= 2
 
@@ -509,3 +509,27 @@ main()
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert err == "ser: stopped by Ctrl-C; what was finished is kept\n"
+
+
+@pytest.mark.parametrize("suffix", ["npy", "csv"])
+def test_embeddings_are_written_beside_the_predictions(finished: Run, tmp_path: Path, ser: Ser, suffix: str) -> None:
+    (tmp_path / "a.wav").write_bytes(b"no audio")
+    tone = 0.3 * np.sin(np.arange(16_000) / 9)
+    soundfile.write(tmp_path / "b.wav", tone, 16_000)
+    file = tmp_path / f"vectors.{suffix}"
+    answer = ser("predict", "-m", finished.folder, tmp_path / "a.wav", tmp_path / "b.wav", "--embedding", file)
+    assert answer.code == 3
+    if suffix == "npy":
+        absent, vector = np.load(file, allow_pickle=False)
+    else:
+        rows = list(csv.reader(file.read_text().splitlines()))
+        assert [row[0] for row in rows] == ["path", str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]
+        absent, vector = (np.array([float(cell or "nan") for cell in row[1:]]) for row in rows[1:])
+    assert np.isnan(absent).all()
+    np.testing.assert_allclose(vector, Predictor.load(finished.folder).embed(tmp_path / "b.wav"), atol=1e-6)
+
+
+@pytest.mark.parametrize("arguments", [["--embedding", "x.txt"], ["--embedding", ""], ["--embedding", "x.npy", "--mic"]])
+def test_a_place_that_takes_no_embedding_is_refused(finished: Run, ser: Ser, arguments: list[str]) -> None:
+    answer = ser("predict", "-m", finished.folder, *([] if "--mic" in arguments else ["a.wav"]), *arguments)
+    assert (answer.code, "--embedding" in answer.err) == (2, True)

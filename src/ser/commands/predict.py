@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from ser.audio.search import find_audio, is_folder
+from ser.commands.embedding_file import EmbeddingFile
 from ser.errors import AudioError, ConfigError, DataError
 from ser.home import expand_home, user_path
 from ser.inference.choose_model import is_model
@@ -37,7 +38,9 @@ Source = str | Path | Outcome
 Paths = Sequence[str]
 
 
-def predict(paths: Paths, options: PredictOptions, form: str | None = None, output: str | None = None) -> None:
+def predict(
+    paths: Paths, options: PredictOptions, form: str | None = None, output: str | None = None, embedding: str | None = None
+) -> None:
     """Print what a model says. Every file is heard, also behind a broken one.
 
     Args:
@@ -45,6 +48,7 @@ def predict(paths: Paths, options: PredictOptions, form: str | None = None, outp
             What is meant several times is heard once.
         form: one of `FORMATS`, or table; None: table, or what the suffix of `output` says.
         output: file that is written instead of standard output.
+        embedding: .npy or .csv file for the embeddings of the recordings, written as well.
 
     Raises:
         ConfigError: no such format, or a table for a file; a file that cannot be written; standard input twice; an empty path; srt of
@@ -58,9 +62,11 @@ def predict(paths: Paths, options: PredictOptions, form: str | None = None, outp
     sources = find_sources(paths, form)
     if file is not None:
         refuse_place(file, "--output")
+    vectors = None if embedding is None else EmbeddingFile(user_path(embedding))
     predictor = Predictor.from_options(options)
     between_lines = file is None and form != TABLE and sys.stdout.isatty()  # a bar between the lines of a terminal would spoil both
-    outcomes = Outcomes(predict_all(predictor, sources, progress=not between_lines))
+    found = predict_all(predictor, sources, progress=not between_lines)
+    outcomes = Outcomes(found if vectors is None else vectors.collect(found))
     if form == TABLE:
         print_outcomes(outcomes, len(sources))
     elif file is not None:
@@ -68,6 +74,8 @@ def predict(paths: Paths, options: PredictOptions, form: str | None = None, outp
     else:
         for text in FORMATS[form](outcomes, predictor.classes):
             write(text)
+    if vectors is not None:
+        vectors.write()
     if outcomes.stopped:
         raise outcomes.stopped
     if outcomes.broken:
@@ -182,7 +190,8 @@ def predict_source(predictor: Predictor, source: Source, track: Tracker | None =
     name = STDIN_NAME if source == STDIN else str(source)
     audio: str | Path | IO[bytes] = standard_input() if source == STDIN else source
     try:
-        return Outcome(name, predictor.predict(audio, track=track))
+        prediction, embedding = predictor.predict_and_embed(audio, track=track)
+        return Outcome(name, prediction, embedding=embedding)
     except AudioError as error:
         return Outcome(name, error=error)
 

@@ -8,10 +8,10 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ser.errors import AudioError
-from ser.inference.prediction import DIGITS, Passage, Prediction, rounded
+from ser.inference.prediction import DIGITS, Embedding, Passage, Prediction, rounded
 from ser.system.tables import neutralise
 from ser.wording import printable
 
@@ -29,6 +29,7 @@ class Outcome:
     name: str
     prediction: Prediction | None = None
     error: AudioError | None = None
+    embedding: Embedding | None = field(default=None, compare=False)
 
 
 def record(outcome: Outcome) -> dict[str, object]:

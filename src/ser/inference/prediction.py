@@ -22,6 +22,8 @@ DIGITS = 6
 ATTENTION_DIGITS = 3
 """After the decimal point, of weights of attention in records: curves are long, and drawn."""
 Floats = NDArray[np.float64]
+Embedding = NDArray[np.float32]
+"""(D,): the mean input of the classifier."""
 Span = tuple[int, int]
 """First sample, and the first behind the last."""
 

@@ -13,7 +13,6 @@ from itertools import islice
 from typing import Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ser.audio.recording import MAX_HOURS, Recording
 from ser.audio.scan import Scan, cut, scan
@@ -26,7 +25,7 @@ from ser.inference.clip_output import ClipOutput
 from ser.inference.load_model import load_model
 from ser.inference.options import PredictOptions
 from ser.inference.plan import Plan, lay_out, weigh
-from ser.inference.prediction import Floats, Model, Passage, Prediction, Span
+from ser.inference.prediction import Embedding, Floats, Model, Passage, Prediction, Span
 from ser.inference.windows import stretches
 from ser.units import samples_to_seconds
 
@@ -40,9 +39,6 @@ LEAST_HOP = 0.1
 BATCH_WINDOWS = 16
 BATCH_VALUES = 1 << 22
 """Samples that are heard at once, at most: 16 MiB, and the copies that the model makes of them."""
-
-Embedding = NDArray[np.float32]
-"""(D,): the mean input of the classifier."""
 
 Advance = Callable[[float], None]
 Tracker = Callable[[str, float], AbstractContextManager[Advance]]

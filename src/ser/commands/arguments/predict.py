@@ -32,6 +32,10 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
     output: Annotated[
         str | None, typer.Option("-o", "--output", metavar="FILE", help="File to write instead of printing.", show_default=False)
     ] = None,
+    embedding: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="File for the embeddings of the recordings, .npy or .csv.", show_default=False),
+    ] = None,
     window: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", help="Length of a window [default: as the model was trained].", show_default=False),
@@ -67,20 +71,22 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
         set_up_logging(verbose)
         from ser.inference.options import PredictOptions
 
-        refuse_empty({"--model": model, "--backbone": backbone, "--output": output})
+        refuse_empty({"--model": model, "--backbone": backbone, "--output": output, "--embedding": embedding})
         options = PredictOptions(model, window, hop, backbone, voice)
         if mic:
             if paths:
                 raise ConfigError("--mic reads the microphone: give no recordings with it")
             if output is not None:
                 raise ConfigError("--output is for recordings: redirect the lines of --mic with > FILE")
+            if embedding is not None:
+                raise ConfigError("--embedding is for recordings, and not for --mic")
             from ser.commands.microphone import predict_microphone
 
             predict_microphone(options, form or "table", seconds)
             return
         if seconds is not None:
             raise ConfigError("--seconds goes with --mic; recordings are processed to their end")
-        predict_paths(paths or [], options, form, output)
+        predict_paths(paths or [], options, form, output, embedding)
 
 
 def start_quickly() -> None:
