@@ -26,6 +26,8 @@ NOT_PATHS = {
 CASES = [
     ("", "config", ["--config=~/absent.yaml"], "absent.yaml"),
     *((name, "config", ["--config=~/absent.yaml"], "absent.yaml") for name in PIPELINE_COMMANDS),
+    ("config show", "config", ["~/absent.yaml"], "absent.yaml"),
+    ("info", "model", ["~/absent"], "absent"),
     ("protocol run", "config", ["ravdess/emobox", "--config=~/absent.yaml"], "absent.yaml"),
     ("report", "run", ["~/absent"], "absent"),
     ("report", "compare", ["--compare", "~/absent", "runs/b"], "absent"),
