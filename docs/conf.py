@@ -1,6 +1,7 @@
 """Settings of the documentation site: `make docs` builds it, without network, and stops at the first broken link or failing cell."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,7 +16,11 @@ from write_reference import write_reference  # noqa: E402 - the scripts are no p
 
 write_reference(HERE / "_generated")
 WORKSPACE.mkdir(parents=True, exist_ok=True)
-os.environ |= {"SER_TUTORIALS": str(WORKSPACE), "COLUMNS": "76", "NO_COLOR": "1", "PYTHONWARNINGS": "ignore"}
+STARTUP = WORKSPACE.parent / "ipython" / "profile_default" / "startup"
+STARTUP.mkdir(parents=True, exist_ok=True)
+shutil.copy(HERE / "tutorials" / "startup.py", STARTUP)
+os.environ |= {"SER_TUTORIALS": str(WORKSPACE), "IPYTHONDIR": str(STARTUP.parents[1])}
+os.environ |= {"COLUMNS": "76", "NO_COLOR": "1", "PYTHONWARNINGS": "ignore"}
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 project = "ser"
@@ -24,6 +29,7 @@ version = release = ser.__version__
 project_copyright = "The ser authors. MIT licence"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+suppress_warnings = ["toc.empty_glob"]
 exclude_patterns = ["_build", "_generated"]
 source_suffix = {".md": "myst-nb"}
 nitpicky = True

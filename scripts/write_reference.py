@@ -67,7 +67,7 @@ def escaped(text: str) -> str:
     """
     parts = text.split("`")
     parts[::2] = [re.sub(r"([<>\[\]*_])", r"\\\1", part) for part in parts[::2]]
-    return "`".join(parts)
+    return re.sub(r"^#", r"\\#", "`".join(parts), flags=re.MULTILINE)
 
 
 def cell(text: str) -> str:
