@@ -39,7 +39,7 @@ myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]
 
 nb_execution_mode = "force"
-nb_execution_timeout = 180
+nb_execution_timeout = 900  # seconds a cell; ends a hang, and a busy machine needs many times what an idle one does
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_merge_streams = True
