@@ -29,7 +29,6 @@ version = release = ser.__version__
 project_copyright = "The ser authors. MIT licence"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-suppress_warnings = ["toc.empty_glob"]
 exclude_patterns = ["_build", "_generated"]
 source_suffix = {".md": "myst-nb"}
 nitpicky = True
