@@ -210,7 +210,7 @@ def test_other_alterations_get_another_store_and_the_originals_stay(tree: Path) 
 
 def test_without_the_library_it_says_what_to_install(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "audiomentations", None)
-    with pytest.raises(ConfigError, match=r"pip install 'ser\[augment\]'"):
+    with pytest.raises(ConfigError, match=r"pip install '.*\[augment\]'"):
         transform(configure(tree, **LIBRARY))
     assert len(transform(configure(tree, copies=0))) == 1
 

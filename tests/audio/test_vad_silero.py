@@ -379,7 +379,7 @@ def test_without_the_extra_energy_tells_and_says_so(monkeypatch: pytest.MonkeyPa
     with caplog.at_level(logging.INFO):
         assert detector("auto") is None
     assert caplog.messages == [f"speech is detected by its energy: silero is not installed: {install_hint('voice')}"]
-    with pytest.raises(ConfigError, match=r"pip install 'ser\[voice\]'"):
+    with pytest.raises(ConfigError, match=r"pip install '.*\[voice\]'"):
         detector("silero")
     assert detector("energy") is None
 
