@@ -175,11 +175,10 @@ class Predictor:
             AudioError: a file cannot be used and `on_error` is `raise`.
             ValueError: another value of `on_error`; `paths` is a single path.
 
-        Example:
-            ```python
+        Example::
+
             for path, result in zip(paths, predictor.predict_many(paths)):
                 print(path, result.reason if isinstance(result, ser.AudioError) else result.emotion)
-            ```
         """
         if on_error not in {"yield", "raise"}:
             raise ValueError(f'on_error={on_error!r}: give "yield" or "raise"')
