@@ -128,7 +128,7 @@ def load_run(path: str | os.PathLike[str]) -> Run:
 def train(config: ExperimentConfig | str | os.PathLike[str], run_name: str | None = None, resume: bool = False) -> Run:
     """Run the whole pipeline, as `ser --config` does: extract, transform, load and train. Steps that are up to date are quick.
 
-    Tables are printed, and progress is shown on terminals and in notebooks. May be called from any thread. Several trainings at once need
+    Tables are printed, and progress is shown on terminals. May be called from any thread. Several trainings at once need
     different folders: `project.processed_dir` for their data, unless it is complete already, and `run_name`.
 
     Args:

@@ -43,9 +43,10 @@ def extract(config: ExperimentConfig) -> Census:
     project = config.project
     with exclusive_lock(paths.lock_file(project)):
         remove_leftovers(paths.split_folder(config))
+        votes = find_votes(project)  # first, because it is quick: an error in the table is not reported after minutes
         files = find_files(Path(project.raw_dir), project.corpora)
         foresee_split(files, config)
-        census, votes = index_corpora(files, config)
+        census = index_corpora(files, config)
         write_manifest_and_votes(project, census.manifest, votes)
         split = make_split(census.manifest, config.split, config.labels, skipped_ids(census.skipped))
         write_split(paths.split_folder(config), split)
@@ -56,9 +57,11 @@ def extract(config: ExperimentConfig) -> Census:
 
 def index(config: ExperimentConfig) -> None:
     """The manifest alone, for whoever brings splits of his own; errors as of `extract`."""
-    with exclusive_lock(paths.lock_file(config.project)):
-        census, votes = index_corpora(find_files(Path(config.project.raw_dir), config.project.corpora), config)
-        write_manifest_and_votes(config.project, census.manifest, votes)
+    project = config.project
+    with exclusive_lock(paths.lock_file(project)):
+        votes = find_votes(project)
+        census = index_corpora(find_files(Path(project.raw_dir), project.corpora), config)
+        write_manifest_and_votes(project, census.manifest, votes)
 
 
 def foresee_split(files: Sequence[Found], config: ExperimentConfig) -> Divided:
@@ -73,17 +76,16 @@ def foresee_split(files: Sequence[Found], config: ExperimentConfig) -> Divided:
     return divide(names, config.split, config.labels)
 
 
-def index_corpora(files: Sequence[Found], config: ExperimentConfig) -> tuple[Census, Votes]:
-    """What is in these files. skipped.csv is written in any case, so that it can tell why nothing else was."""
+def index_corpora(files: Sequence[Found], config: ExperimentConfig) -> Census:
+    """Decode and screen these files. skipped.csv is written in any case, so that it can explain why nothing else was."""
     project = config.project
     remove_leftovers(paths.processed(project))
-    votes = find_votes(project)  # first, because it is quick: what is wrong with the table is not said after minutes
     census = take_census(files, config)
     write_skipped(paths.skipped_file(project), census.skipped)
     for line in summary(census):
         say(line)
     check_census(census, project.max_unreadable)
-    return census, votes
+    return census
 
 
 def write_manifest_and_votes(project: ProjectConfig, manifest: Manifest, votes: Votes) -> None:
