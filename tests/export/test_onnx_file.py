@@ -252,7 +252,7 @@ def test_a_run_without_calibration_says_the_same_as_its_exported_file(
     assert exported.calibration == trained.calibration
     assert (exported.calibration.temperature, exported.calibration.threshold) == (None, None)
     assert [record.message.split(": ")[1] for record in caplog.records] == 2 * [
-        "probabilities are the model's own, and no answer is unknown"
+        "probabilities are not calibrated, and no answer is unknown"
     ]
     clips = clips_of(prepared)[:3]
     for spoken, said in zip(exported.infer_clips(clips), trained.infer_clips(clips), strict=True):

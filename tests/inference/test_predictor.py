@@ -500,7 +500,7 @@ def test_the_example_in_the_documentation_runs(
     space: dict[str, Any] = {"samples": tone(1, 200)}
     exec(example if kind == "run" else example.replace('"runs/NAME"', '"model.onnx"'), space)
     assert space["prediction"].emotion in {*space["predictor"].classes, UNKNOWN}
-    assert "spectral most of all to what is said at" in capsys.readouterr().out
+    assert "spectral attends most at" in capsys.readouterr().out
 
 
 def test_the_page_names_every_field_and_format() -> None:

@@ -38,7 +38,7 @@ def choose_model(options: PredictOptions) -> Path:
         if not os.path.exists(named):  # noqa: PTH110 - Path's raises where a name is too long
             raise ConfigError(f"{VARIABLE} names {printable(named)}, which does not exist")
         return Path(named)
-    run = newest_run(RUNS) or newest_run(DEMO_RUNS)
+    run = newest_run(RUNS)
     if run is None:
         what = f"no --model, and no finished run in ./{RUNS}"
         demo = newest_run(DEMO_RUNS)
