@@ -37,6 +37,7 @@ CASES = [
     ("export", "web", ["runs/a", "--web=~/full"], "full holds other.txt"),
     ("export", "runtime", ["runs/a", "--web=page", "--runtime=~/absent.tgz"], "absent.tgz"),
     ("predict", "paths", ["~/absent/*.wav"], "absent/*.wav matches no audio file"),
+    ("predict", "embedding", ["x.wav", "--embedding=~/folder.npy"], "folder.npy is a folder"),
     ("predict", "output", ["x.wav", "--output=~/folder.onnx", "--format=csv"], "folder.onnx is a folder"),
     ("predict", "model", ["x.wav", "--model=~/absent.onnx"], "absent.onnx does not exist"),
     ("serve", "model", ["~/absent.onnx"], "absent.onnx does not exist"),
@@ -52,6 +53,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home folder; the working directory is another one, and empty."""
     folder = tmp_path / "home"
     (folder / "folder.onnx").mkdir(parents=True)
+    (folder / "folder.npy").mkdir()
     (folder / "full").mkdir()
     for name in ("full/other.txt", "file"):
         (folder / name).write_text("")
