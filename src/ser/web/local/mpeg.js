@@ -30,8 +30,7 @@ export function identifyMpeg(source, start) {
   if (layer === 2) throw new PredictionError("unsupported-codec", "MPEG layer II");
   if (layer === 0 && second & 0x10) throw new PredictionError("unsupported-codec", "AAC");
   const [version, rate] = [(second >> 3) & 3, (third >> 2) & 3];
-  if (layer !== 1 || version === 1 || third >> 4 === 15 || rate === 3)
-    throw new PredictionError("not-audio", "not a known audio format");
+  if (layer !== 1 || version === 1 || third >> 4 === 15 || rate === 3) throw new PredictionError("not-audio", "not a known audio format");
   const shift = version === 3 ? 0 : version === 2 ? 1 : 2;
   const channels = fourth >> 6 === 3 ? 1 : 2;
   return { name: "mp3", rate: RATES[rate] >> shift, channels, promised: promisedSamples(source, start, shift ? 576 : 1152) };
