@@ -9,6 +9,13 @@ from rich.console import Console
 from ser.system import progress
 
 
+class Screen(io.StringIO):
+    """A terminal that remembers what was written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock whose hands the test moves: its only entry is the time in seconds."""
@@ -65,7 +72,7 @@ def test_nothing_to_do_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize(("unit", "speed"), [("clips", "25 clips/s"), (progress.AUDIO, "25.0 x real time")])
 def test_a_terminal_gets_a_bar_with_the_speed(clock: list[float], monkeypatch: pytest.MonkeyPatch, unit: str, speed: str) -> None:
-    screen = io.StringIO()
+    screen = Screen()
     console = Console(file=screen, force_terminal=True, width=100)
     monkeypatch.setattr("ser.system.progress.Console", lambda stderr: console)
     with progress.track("transform", 50, unit) as advance:
@@ -82,7 +89,7 @@ def test_the_bar_tells_the_time_left_however_rarely_the_work_moves_on(
     clock: list[float], monkeypatch: pytest.MonkeyPatch, unit: str, steps: int, left: str
 ) -> None:
     """What stands there at the end is drawn in any case."""
-    screen = io.StringIO()
+    screen = Screen()
     monkeypatch.setattr("ser.system.progress.Console", lambda stderr: Console(file=screen, force_terminal=True, width=120))
     with progress.track("transform ssl", 100, unit) as advance:
         for _ in range(steps):
@@ -91,9 +98,19 @@ def test_the_bar_tells_the_time_left_however_rarely_the_work_moves_on(
     assert left in screen.getvalue()
 
 
+def test_colour_that_is_forced_makes_no_terminal_of_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the cells of a notebook."""
+    pipe = io.StringIO()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("ser.system.progress.Console", lambda stderr: Console(file=pipe))
+    with progress.track("extract", 2, "files") as advance:
+        advance(2)
+    assert pipe.getvalue() == ""
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_an_exception_in_the_work_passes_through(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
-    console = Console(file=io.StringIO(), force_terminal=terminal)
+    console = Console(file=Screen(), force_terminal=terminal)
     monkeypatch.setattr("ser.system.progress.Console", lambda stderr: console)
     with pytest.raises(ZeroDivisionError), progress.track("transform", 2, "clips"):
         raise ZeroDivisionError

@@ -28,7 +28,8 @@ Advance = Callable[[float], None]
 def track(description: str, total: float, unit: str) -> Iterator[Advance]:
     """Show progress during the block; yield a function that advances it by a number of units. The speed is shown as well."""
     console = Console(stderr=True)
-    is_drawn = console.is_terminal and not console.is_dumb_terminal
+    # rich takes FORCE_COLOR, which notebooks set for their cells, for a terminal; a bar there would leave its control codes in the text.
+    is_drawn = console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
     with bar(console, description, total, unit) if is_drawn else lines(description, total, unit) as advance:
         yield advance
 
