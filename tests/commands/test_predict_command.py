@@ -136,7 +136,7 @@ def test_a_file_has_the_rows_of_broken_recordings_too(finished: Run, folder: Pat
 
 def test_a_checkpoint_is_no_model_but_its_folder_is(finished: Run, clip: Path, ser: Ser) -> None:
     answer = ser("predict", "--model", finished.best, clip)
-    assert (answer.code, answer.err) == (3, f"ser: {finished.best} is a checkpoint: give its folder, {finished.folder}\n")
+    assert (answer.code, answer.err) == (3, f"ser: {finished.best} is a checkpoint: give the folder of the run, {finished.folder}\n")
 
 
 @pytest.mark.parametrize("pattern", ["calls [2024]/*.wav", "calls [2024]/**/*.wav", "calls [[]2024]/*.wav", "calls ?2024?/*", "c*/[a].wav"])
@@ -321,7 +321,7 @@ def test_a_table_keeps_rows_and_no_predictions(
 def test_a_recording_in_the_place_of_the_model_is_told(clip: Path, ser: Ser) -> None:
     answer = ser("predict", "--model", clip, clip)
     assert answer.code == 3
-    assert "is no model: give the folder of a run" in answer.err
+    assert "is not a model: give the folder of a run" in answer.err
 
 
 def test_many_files_move_a_progress_on(

@@ -332,7 +332,7 @@ def test_a_head_hears_no_recording_and_says_what_is_missing(head: Exported) -> N
     assert head.facts.backbone
     assert head.facts.backbone["where"] == "absent"
     for call in (lambda: head.infer(noise(8_000), RATE), lambda: list(head.run([noise(8_000)]))):
-        with pytest.raises(ConfigError, match=r"the backbone is not inside \(wavlm, .*\)") as error:
+        with pytest.raises(ConfigError, match=r"the file does not contain its backbone \(wavlm, .*\)") as error:
             call()
         assert "\n" not in str(error.value)
 
@@ -398,7 +398,7 @@ def test_the_command_writes_model_and_head(finished: Run, ser: Ser) -> None:
         assert answer.code == 0, answer.err
         assert name in answer.out
         (finished.folder / name).unlink()
-    assert "the backbone is not inside" in answer.out
+    assert "the file does not contain its backbone" in answer.out
 
 
 def test_a_backbone_that_has_moved_is_found_where_one_says(finished: Run, ser: Ser, tmp_path: Path) -> None:

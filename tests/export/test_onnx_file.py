@@ -362,7 +362,7 @@ def test_the_command_writes_into_the_folder_of_the_run(finished: Run, tmp_path: 
         (["{run}", "--out", "model.pth"], 2, "ends in .onnx"),
         (["{folder}/nothing"], 3, "is no finished run"),
         (["{run}/best.pth"], 2, "best.pth is a file: give the folder of a run"),
-        (["{run}", "--backbone", "/nope"], 2, "best.pth has no speech backbone"),
+        (["{run}", "--backbone", "/nope"], 2, "without a speech backbone: leave --backbone out"),
     ],
 )
 def test_the_command_refuses_in_one_line(finished: Run, tmp_path: Path, command: Any, arguments: list[str], code: int, words: str) -> None:

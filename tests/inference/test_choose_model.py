@@ -53,10 +53,10 @@ def train_again(run: Path) -> None:
 
 
 SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
-    "of other weights": (train_again, "is not of the weights of best.pth"),
-    "of a run that does not tell": (lambda run: write_json(run / "test_metrics.json", {}), "is not of the weights of best.pth"),
-    "empty": (lambda run: (run / "model.onnx").write_bytes(b""), "is not of the weights of best.pth"),
-    "cut": (lambda run: (run / "model.onnx").write_bytes((run / "model.onnx").read_bytes()[:-100]), "is no model exported"),
+    "of other weights": (train_again, "was not exported from the weights in best.pth"),
+    "of a run that does not tell": (lambda run: write_json(run / "test_metrics.json", {}), "was not exported from the weights in best.pth"),
+    "empty": (lambda run: (run / "model.onnx").write_bytes(b""), "was not exported from the weights in best.pth"),
+    "cut": (lambda run: (run / "model.onnx").write_bytes((run / "model.onnx").read_bytes()[:-100]), "is not a model exported"),
     "damaged": (lambda run: flip(run / "model.onnx", 1000), "is corrupted (checksum mismatch)"),
 }
 
@@ -70,7 +70,7 @@ def test_an_exported_model_that_is_not_the_run_is_told_and_passed_over(capsys: p
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2
     assert said[0].startswith(f"ser: {ONNX} {words}")
-    assert said[0].endswith(": the run itself answers")
+    assert said[0].endswith(": the run is used instead")
 
 
 def test_the_weights_are_told_without_loading_the_model(exported: Path, finished: Run, tmp_path: Path) -> None:

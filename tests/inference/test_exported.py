@@ -75,7 +75,7 @@ def test_a_flipped_bit_in_the_digest_itself_is_found(path: Path) -> None:
 def test_a_cut_file_is_refused(path: Path, tmp_path: Path, kept: int) -> None:
     cut = tmp_path / "model.onnx"
     cut.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ArtefactError, match=r"is corrupted|is no model exported by this program"):
+    with pytest.raises(ArtefactError, match=r"is corrupted|is not a model exported by this program"):
         Exported.load(cut)
 
 
@@ -94,12 +94,12 @@ def foreign(**metadata: str) -> bytes:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (foreign(), "is no model exported by this program"),
-        (b"RIFF", "is no model exported by this program"),
+        (foreign(), "is not a model exported by this program"),
+        (b"RIFF", "is not a model exported by this program"),
         (seal(b"garbage " + UNSEALED), "cannot be loaded by onnxruntime"),
-        (seal(foreign(seal=UNSEALED.decode())), "does not describe its model"),
-        (seal(foreign(seal=UNSEALED.decode(), format="1", classes="{")), "does not describe its model"),
-        (seal(foreign(seal=UNSEALED.decode(), format="2")), "has format 2, this version reads up to 1: update ser"),
+        (seal(foreign(seal=UNSEALED.decode())), "cannot be read by this version: export the model again"),
+        (seal(foreign(seal=UNSEALED.decode(), format="1", classes="{")), "cannot be read by this version: export the model again"),
+        (seal(foreign(seal=UNSEALED.decode(), format="2")), "has format 2, this version reads formats up to 1: update ser"),
     ],
 )
 def test_any_other_file_is_refused_in_one_line(tmp_path: Path, content: bytes, words: str) -> None:
@@ -134,7 +134,7 @@ def test_too_little_memory_to_hear_is_said(path: Path, error: Exception) -> None
 
     model = Exported.load(path)
     model.session = cast(Session, Full())
-    with pytest.raises(DataError, match="out of memory: hear shorter clips"):
+    with pytest.raises(DataError, match="out of memory: use shorter clips"):
         model.infer(np.ones(1000, np.float32), 16_000)
 
 
@@ -211,7 +211,7 @@ def test_what_is_no_number_is_no_answer(path: Path) -> None:
             return [np.full_like(output, np.nan) for output in real.run(*arguments)]
 
     model.session = cast(Session, Overflowing())
-    with pytest.raises(AudioError, match="not-finite: the model's own numbers"):
+    with pytest.raises(AudioError, match="not-finite: a value inside the model"):
         model.infer(np.ones(1000, np.float32), 16_000)
 
 

@@ -387,7 +387,7 @@ def test_a_window_is_what_the_model_was_trained_on(duration: float | None, given
 @pytest.mark.parametrize(
     ("window", "hop", "words"),
     [
-        (2.5, None, "would not hear the rest"),
+        (2.5, None, "would ignore the rest"),
         (0.3, None, "at least 0.5 s"),
         (-1, None, "at least"),
         (float("nan"), None, "at least"),
@@ -405,23 +405,23 @@ def test_a_window_that_cannot_be_is_refused(window: float, hop: float | None, wo
 def test_a_window_is_a_day_at_most(window: float, hop: float | None) -> None:
     whole = Pitch(audio=AudioConfig(duration=None))
     assert Predictor(whole, 86_400).predict(tone(1, 200), RATE).emotion == "low"
-    with pytest.raises(ConfigError, match=r"at most a day|to 8 s, the window"):
+    with pytest.raises(ConfigError, match=r"at most a day|to 8 s, the length of the window"):
         Predictor(whole, window, hop)
 
 
 def test_a_head_alone_is_refused_before_anything_is_heard(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Exported, "missing", "the backbone is not inside")
-    with pytest.raises(ConfigError, match=r"model\.onnx: the backbone is not inside"):
+    monkeypatch.setattr(Exported, "missing", "the file does not contain its backbone")
+    with pytest.raises(ConfigError, match=r"model\.onnx: the file does not contain its backbone"):
         load_model(exported, None)
 
 
 def test_what_is_no_model_is_told(tmp_path: Path, exported: Path) -> None:
     (tmp_path / "x.wav").touch()
     (tmp_path / "x.onnx").write_bytes(b"hello")
-    with pytest.raises(DataError, match=r"no folder of a trained run: it has no best\.pth"):
+    with pytest.raises(DataError, match=r"is not the folder of a trained run: it has no best\.pth"):
         Predictor.load(tmp_path)
     for name in ("x.wav", "absent"):
-        with pytest.raises(DataError, match="no model: give the folder of a run"):
+        with pytest.raises(DataError, match="is not a model: give the folder of a run"):
             Predictor.load(tmp_path / name)
     with pytest.raises(DataError, match="does not exist"):
         Predictor.load(tmp_path / "absent.onnx")

@@ -288,10 +288,10 @@ def test_a_checkpoint_that_lacks_a_part_is_refused_in_one_line(finished: Run, tm
 @pytest.mark.parametrize(
     ("part", "value", "message"),
     [
-        ("model", {"name": "a later one"}, "does not describe its model as this version"),
-        ("audio", {"sampling_rate": 16_000, "dither": 1}, "does not describe its model as this version"),
-        ("extractors", {"spectral": {"name": "spectral"}}, "does not describe its model as this version"),
-        ("normalisers", {}, "does not describe its model as this version"),
+        ("model", {"name": "a later one"}, "cannot be read by this version"),
+        ("audio", {"sampling_rate": 16_000, "dither": 1}, "cannot be read by this version"),
+        ("extractors", {"spectral": {"name": "spectral"}}, "cannot be read by this version"),
+        ("normalisers", {}, "cannot be read by this version"),
         ("classes", ["neutral", "happy"], "does not match the network of this version"),
     ],
 )

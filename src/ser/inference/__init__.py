@@ -1,1 +1,1 @@
-"""A trained model and a recording become an answer."""
+"""Predict the emotion in a recording with a trained model."""

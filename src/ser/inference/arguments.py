@@ -1,4 +1,4 @@
-"""What a Python program may give as a recording: checked before anything is decoded, with advice in every error."""
+"""The arguments that a Python program passes as a recording, checked before anything is decoded; every error says what to pass instead."""
 
 import inspect
 import io
@@ -17,7 +17,7 @@ from ser.audio.spool import recording_of
 from ser.home import user_path
 
 Audio = str | os.PathLike[str] | IO[bytes] | NDArray[np.generic]
-"""The path of a file, a stream of the bytes of one, or samples: (samples,) or (samples, channels)."""
+"""The path of a file, a binary stream with the content of one, or samples: (samples,) or (samples, channels)."""
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def advice(audio: object) -> str:
     elif hasattr(audio, "numpy"):
         text = "give samples as a numpy array, for example with .numpy()"
     elif inspect.iscoroutinefunction(getattr(audio, "read", None)):
-        text = "its read() is asynchronous; give the file behind it (.file), or io.BytesIO(await upload.read())"
+        text = "its read() is asynchronous; give its underlying file (.file), or io.BytesIO(await upload.read())"
     elif isinstance(audio, io.TextIOBase):
         text = 'it is opened as text; open it with mode "rb"'
     return text

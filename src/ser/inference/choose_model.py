@@ -1,4 +1,4 @@
-"""Which model is meant where none is named: that of $SER_MODEL, or the newest below ./runs."""
+"""The default model: the one named by $SER_MODEL, or the newest finished run in ./runs."""
 
 import os
 import sys
@@ -16,19 +16,19 @@ from ser.wording import printable
 VARIABLE = "SER_MODEL"
 RUNS = Path("runs")
 DEMO_RUNS = Path("demo/runs")
-"""Where `ser demo` trains."""
+"""The folder of the run that `ser demo` trains."""
 EXPORTED = "model.onnx"
-"""Where `ser export` writes the model of a run."""
+"""The file that `ser export` writes into the folder of a run."""
 
 
 def choose_model(options: PredictOptions) -> Path:
-    """A folder of a run or an exported file. What was found below ./runs, and not named, is told on standard error.
+    """Choose the folder of a run or an exported file. A model that was found in ./runs is named on standard error.
 
     Args:
-        options: a model that they name goes before all; with a backbone, the run is taken and not its exported model.
+        options: a model named here takes precedence; with a backbone, the run is used and not its exported model.
 
     Raises:
-        ConfigError: there is none, or none where $SER_MODEL says.
+        ConfigError: there is no such model, or $SER_MODEL names a path that does not exist.
     """
     if options.model is not None:
         return Path(options.model)
@@ -51,21 +51,22 @@ def choose_model(options: PredictOptions) -> Path:
 
 
 def newest_run(root: Path) -> Run | None:
-    """The run directly below `root` that was finished last: with weights and with scores, which are written at the end."""
+    """The run in `root` that finished last: it has weights, and scores, which are written at the end."""
     runs = [Run(path.parent) for path in root.glob("*/best.pth")]
     finished = [run for run in runs if run.metrics.is_file()]
     return max(finished, key=lambda run: run.metrics.stat().st_mtime_ns, default=None)
 
 
 def fastest(run: Run) -> Path:
-    """Its exported model, which starts in a fraction of the time: if it is there, whole, of the run's own weights, and can be used."""
+    """The run's exported model, which loads in a fraction of the time, if it exists, is intact, has the run's own weights, and can be
+    used."""
     exported = run.folder / EXPORTED
     if not exported.is_file():
         return run.folder
     try:
         refuse_other(run, exported)
     except (ArtefactError, OSError) as error:
-        print(f"ser: {error}: the run itself answers", file=sys.stderr)
+        print(f"ser: {error}: the run is used instead", file=sys.stderr)
         return run.folder
     return exported
 
@@ -73,16 +74,16 @@ def fastest(run: Run) -> Path:
 def refuse_other(run: Run, exported: Path) -> None:
     """
     Raises:
-        ArtefactError: the exported model is of other weights than the run, or damaged; or the run does not tell its weights.
+        ArtefactError: the exported model has other weights than the run, or is corrupted; or the run does not record its weights.
     """
     scores = read_json(run.metrics)
     weights = scores.get("weights") if isinstance(scores, dict) else None
     if weights is None or weights_of(exported) != weights:
-        raise ArtefactError(f"{exported} is not of the weights of {run.best.name}")
+        raise ArtefactError(f"{exported} was not exported from the weights in {run.best.name}")
     with exported.open("rb") as file:
         check_seal(exported, file)
 
 
 def is_model(path: Path) -> bool:
-    """Whether a path that should be audio is a model."""
+    """Whether a path that was given as a recording is a model."""
     return path.suffix == ".onnx" or os.path.isfile(Run(path).best)  # noqa: PTH113 - Path's raises where a name is too long

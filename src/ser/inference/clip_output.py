@@ -1,4 +1,4 @@
-"""What a model gives for one clip, whatever file the model came from."""
+"""The output of a model for one clip, the same for checkpoints and exported files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,16 +15,16 @@ class ClipOutput:
     """The output of a model for one clip: C classes, D units, T' time steps of an attention."""
 
     probabilities: NDArray[np.float64]
-    """(C,), summing to 1, in the order of the model's classes. Calibrated, but for those of a `Recogniser`, which knows no calibration."""
+    """(C,) probabilities that sum to 1, in the order of the model's classes. Calibrated, except those of a `Recogniser`."""
     embedding: NDArray[np.float32]
-    """(D,): the input of the classifier."""
+    """(D,) input of the classifier."""
     attention: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """{name: (T',)} weights that sum to 1; empty for a model without. The names are the network's own: `spectral` of a spectral_crnn, which
-    has one attention over all its features, and each expert of an ssl_spectral_moe. Step k reaches from k / rate to (k + 1) / rate seconds
-    from the start of the prepared waveform."""
+    """{name: (T',)} weights that sum to 1; empty for a model without attention. The names are the network's own: `spectral` in a
+    spectral_crnn, which has one attention over all its features, and the name of each expert in an ssl_spectral_moe. Step k covers k / rate
+    to (k + 1) / rate seconds from the start of the prepared waveform."""
     attention_rate: Mapping[str, float] = field(default_factory=dict)
     """{name: steps a second, in hertz}"""
     gates: Mapping[str, float] = field(default_factory=dict)
     """{expert: weight}, summing to 1; empty for a model without a gate."""
     start: float = 0.0
-    """Seconds from the start of the clip to that of the prepared waveform; negative where this begins with zeros."""
+    """Seconds from the start of the clip to that of the prepared waveform; negative if the waveform was padded at its start."""

@@ -1,4 +1,4 @@
-"""What an exported model says of itself: the metadata of its file."""
+"""The metadata of an exported model."""
 
 import json
 from collections.abc import Mapping
@@ -11,65 +11,65 @@ from ser.evaluation.calibration import Calibration
 from ser.inference.seal import UNSEALED
 
 FORMAT = 1
-"""Of metadata, inputs and outputs."""
+"""Version of the metadata, inputs and outputs."""
 
 
 class BackboneFacts(TypedDict):
-    """The frozen speech backbone of a model: what names it for good (`kind`, and hub model and revision or checksums), and its frames."""
+    """The frozen speech backbone of a model: its identity (`kind`, and hub model and revision, or checksums) and its frames."""
 
     where: Literal["inside", "absent"]
-    """Absent from the file, which takes the frames of that backbone instead."""
+    """Whether the file does not contain the backbone and takes its frames as an input."""
     kind: str
     model_id: NotRequired[str]
     revision: NotRequired[str]
     sha256: NotRequired[dict[str, str]]
-    """{file: digest}"""
+    """{file: checksum}"""
     layers: list[int]
-    """Its hidden states, side by side in a frame."""
+    """The hidden states that are concatenated in a frame."""
     sample_rate: int
     """Hz"""
     frame_rate: float
     """Hz"""
     time_pool: int
-    """Frames of its own that are averaged into one."""
+    """The number of the backbone's frames that are averaged into one."""
     trained_in: str
-    """Precision of the frames of the training."""
+    """Precision of the frames during training."""
     licence: str | None
-    """None where its files name none."""
+    """Licence of the backbone; None if its files name none."""
 
 
 @dataclass(frozen=True)
 class ExportedFacts:
-    """The metadata of an exported model, each field under its own name; what is no text is JSON."""
+    """The metadata of an exported model, one entry for each field; values that are not text are written as JSON."""
 
     format: int
     classes: tuple[str, ...]
-    """What it tells apart, in the order of the probabilities."""
+    """The emotions that the model distinguishes, in the order of the probabilities."""
     sample_rate: int
-    """Hz, of the waveforms that the graph takes."""
+    """Sample rate of the graph's input, in hertz."""
     audio: AudioConfig
-    """How a clip is prepared for it."""
+    """The preparation of a clip for the model."""
     family: str
     features: tuple[str, ...]
-    """Names of what the network sees, in the order of its branches."""
+    """Names of the network's input features, in the order of its branches."""
     precision: str
-    """Of the weights: fp32, or int8 of those that were rounded."""
+    """Precision of the weights: fp32, or int8 if the large ones were quantised."""
     calibration: Calibration
-    """The temperature is already in the graph; the threshold is for whoever answers."""
+    """The temperature is already applied in the graph; the threshold has to be applied by the caller."""
     attention_rate: dict[str, float]
-    """{name: Hz}"""
+    """{name: steps a second, in hertz}"""
     corpora: tuple[str, ...]
-    """That it was trained on."""
+    """The corpora that the model was trained on."""
     licence: str
-    """What they mean for whoever uses the model, in one sentence."""
+    """The terms of the corpora's licences for a user of the model, in one sentence."""
     certificate: str
-    """Digest of the split that it was trained on."""
+    """Digest of the split that the model was trained on."""
     weights: str
     """Digest of the checkpoint's weights."""
     version: str
-    """Of the program that wrote the file."""
+    """Version of the program that wrote the file."""
     backbone: BackboneFacts | None = None
-    """None: the model has no speech backbone."""
+    """None for a model without a speech backbone."""
 
     def metadata(self) -> dict[str, str]:
         values = {**vars(self), "audio": self.audio.model_dump(mode="json"), "calibration": self.calibration.model_dump(mode="json")}
@@ -80,11 +80,11 @@ class ExportedFacts:
     def read(cls, metadata: Mapping[str, str]) -> Self:
         """
         Raises:
-            ArtefactError: a newer version wrote it.
-            KeyError, TypeError, ValueError: something is missing, or not what this version knows.
+            ArtefactError: a newer version wrote the file.
+            KeyError, TypeError, ValueError: a field is missing or cannot be read.
         """
         if int(metadata["format"]) > FORMAT:
-            raise ArtefactError(f"the model has format {metadata['format']}, this version reads up to {FORMAT}: update ser")
+            raise ArtefactError(f"the model has format {metadata['format']}, this version reads formats up to {FORMAT}: update ser")
         return cls(
             format=int(metadata["format"]),
             classes=tuple(json.loads(metadata["classes"])),

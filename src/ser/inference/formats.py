@@ -1,7 +1,8 @@
-"""Predictions as text: JSON, JSON lines, CSV, RTTM, SubRip. Each is made as the recordings are heard, so a long list needs no memory.
+"""Predictions as text: JSON, JSON lines, CSV, RTTM, SubRip. Each is written while the recordings are predicted, so a long list takes no
+more memory than a short one.
 
-Names are those of the files with control characters, and bytes that are no UTF-8, escaped. JSON is strict; CSV cells that a spreadsheet
-would run as a formula are neutralised.
+In file names, control characters and bytes that are not UTF-8 are escaped. JSON is strict; CSV cells that a spreadsheet would run as a
+formula are neutralised.
 """
 
 import csv
@@ -19,12 +20,12 @@ PREDICTED = (
     "emotion", "confidence", "probabilities", "seconds", "speech_seconds", "sample_rate", "channels", "container", "warnings", "voice",
     "segments", "timeline", "attention",
 )  # fmt: skip
-"""Keys of a record that are None where there is no prediction."""
+"""Keys of a record that are None if there is no prediction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one recording: a prediction, or the reason why there is none."""
+    """The result for one recording: a prediction, or the reason why there is none."""
 
     name: str
     prediction: Prediction | None = None
@@ -33,7 +34,7 @@ class Outcome:
 
 
 def record(outcome: Outcome) -> dict[str, object]:
-    """One recording for JSON. The keys are always the same; what is not known is None."""
+    """The record of one recording for JSON. The keys are always the same; unknown values are None."""
     prediction, error = outcome.prediction, outcome.error
     predicted = dict.fromkeys(PREDICTED) if prediction is None else prediction.to_dict()
     return {
@@ -49,7 +50,7 @@ def dump(outcome: Outcome) -> str:
 
 
 def as_json(outcomes: Iterable[Outcome], _classes: Sequence[str]) -> Iterator[str]:
-    """One array; a recording a line."""
+    """One JSON array, with one recording on each line."""
     before = "[\n"
     for outcome in outcomes:
         yield before + dump(outcome)
@@ -58,7 +59,7 @@ def as_json(outcomes: Iterable[Outcome], _classes: Sequence[str]) -> Iterator[st
 
 
 def as_jsonl(outcomes: Iterable[Outcome], _classes: Sequence[str]) -> Iterator[str]:
-    """One object a line, as soon as it is known."""
+    """One JSON object on each line, written as soon as it is known."""
     return (dump(outcome) + "\n" for outcome in outcomes)
 
 
@@ -76,8 +77,8 @@ def as_csv(outcomes: Iterable[Outcome], classes: Sequence[str]) -> Iterator[str]
 
 
 def as_timeline_csv(outcomes: Iterable[Outcome], classes: Sequence[str]) -> Iterator[str]:
-    """One row for each cell of each timeline, for a spreadsheet or a plot. A recording without cells has one row: without speech it is
-    `unknown` from start to end, and one that cannot be used has its reason.
+    """One row for each cell of each timeline, for a spreadsheet or a plot. A recording without cells has one row: `unknown` from start to
+    end if it has no speech, or the reason why it cannot be used.
     """
     yield csv_row(["path", "start", "end", "emotion", "confidence", *(f"p_{name}" for name in classes), "reason"])
     for outcome in outcomes:
@@ -103,8 +104,8 @@ def csv_row(cells: Sequence[object]) -> str:
 
 
 def as_rttm(outcomes: Iterable[Outcome], _classes: Sequence[str]) -> Iterator[str]:
-    """The segments as NIST's RTTM (Rich Transcription 2009, appendix A): SPEAKER lines, which programs for diarisation read, with the
-    emotion in the place of a speaker's name. White space in a file's name becomes `_`.
+    """The segments as NIST's RTTM (Rich Transcription 2009, appendix A): SPEAKER lines, which diarisation tools read, with the emotion
+    in place of the speaker's name. White space in a file's name becomes `_`.
     """
     for outcome in outcomes:
         name = "_".join(printable(outcome.name).split()) or "_"
@@ -114,7 +115,7 @@ def as_rttm(outcomes: Iterable[Outcome], _classes: Sequence[str]) -> Iterator[st
 
 
 def as_srt(outcomes: Iterable[Outcome], _classes: Sequence[str]) -> Iterator[str]:
-    """The segments as subtitles (SubRip), which a player shows over the recording."""
+    """The segments as subtitles (SubRip), which video players display over the recording."""
     for outcome in outcomes:
         for number, segment in enumerate(outcome.prediction.segments if outcome.prediction else (), start=1):
             yield f"{number}\n{clock(segment.start)} --> {clock(segment.end)}\n{segment.emotion} {100 * segment.confidence:.0f} %\n\n"

@@ -1,4 +1,4 @@
-"""Predictions while the sound still comes: for the last seconds, every hop, with smoothed probabilities."""
+"""Live predictions: an answer for the last seconds every hop, with smoothed probabilities."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from ser.inference.predictor import Predictor
 from ser.units import seconds_to_samples
 
 HALF_LIFE = 0.5
-"""Seconds after which an answer counts half in the smoothed probabilities."""
+"""Seconds after which the weight of an answer in the smoothed probabilities has halved."""
 NO_SPEECH = "no-speech"
 
 
 class Source(Protocol):
-    """Where the sound comes from."""
+    """A source of blocks of samples."""
 
     @property
     def sample_rate(self) -> int:
@@ -36,24 +36,24 @@ class LiveAnswer:
 
     moment: Moment
     level: float
-    """dBFS of what is new; minus infinity for digital silence."""
+    """Level of the new samples in dBFS; minus infinity for digital silence."""
     prediction: Prediction | None
-    """Of the last window alone; None if there is none."""
+    """Prediction for the last window alone; None if there is none."""
     reason: str | None
-    """Why there is no emotion: too-short, silent or no-speech."""
+    """The reason why there is no prediction: too-short, silent or no-speech."""
     emotion: str | None
-    """What the smoothed probabilities answer; None if there is nothing to answer for."""
+    """The emotion by the smoothed probabilities; None without speech."""
     probabilities: Mapping[str, float] | None
     """Smoothed."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Codes of `ser.reasons`."""
+        """Reason codes (`ser.reasons`)."""
         return () if self.prediction is None else tuple(code for code in self.prediction.warnings if code != NO_SPEECH)
 
 
 def predict_live(predictor: Predictor, source: Source, hop: float, seconds: float | None = None) -> Iterator[LiveAnswer]:
-    """An answer every hop, and one for the end; errors as of `Microphone.blocks`."""
+    """Yield an answer every hop, and one at the end. Raises the errors of `Microphone.blocks`."""
     blocks, rate = source.blocks(), source.sample_rate
     if seconds is not None:
         blocks = limited(blocks, seconds_to_samples(seconds, rate))
@@ -76,7 +76,7 @@ def predict_live(predictor: Predictor, source: Source, hop: float, seconds: floa
 
 
 def predict_moment(predictor: Predictor, samples: Waveform, rate: int) -> tuple[Prediction | None, str | None]:
-    """The prediction for these samples, and why they have no emotion, if they have none."""
+    """The prediction for these samples, or the reason why there is none."""
     try:
         prediction = predictor.predict(samples, rate)
     except AudioError as error:

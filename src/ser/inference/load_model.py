@@ -1,4 +1,4 @@
-"""The model of a run's folder, or of an exported file."""
+"""Load the model of a run folder, or an exported file."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,17 +15,17 @@ CHECKPOINT = ".pth"
 
 
 def load_model(path: Path, backbone: str | None) -> Model:
-    """Errors as of `ser.inference.predictor.Predictor.load`."""
+    """Raises the errors of `ser.inference.predictor.Predictor.load`."""
     if path.is_dir():
         return TrainedRun(path, backbone)
     if path.suffix == CHECKPOINT and (path.parent / "best.pth").is_file():
-        raise DataError(f"{path} is a checkpoint: give its folder, {path.parent}")
+        raise DataError(f"{path} is a checkpoint: give the folder of the run, {path.parent}")
     if path.suffix != EXPORTED:
-        raise DataError(f"{path} is no model: give the folder of a run, or an exported {EXPORTED} file")
+        raise DataError(f"{path} is not a model: give the folder of a run, or an exported {EXPORTED} file")
     if not path.is_file():
         raise DataError(f"{path} does not exist")
     if backbone is not None:
-        raise ConfigError(f"{path} is an exported model: its backbone, if it has one, is inside")
+        raise ConfigError(f"{path} is an exported model, which contains its backbone, if it has one: leave the backbone out")
     from ser.inference.exported import Exported
 
     exported = Exported.load(path)
@@ -35,16 +35,16 @@ def load_model(path: Path, backbone: str | None) -> Model:
 
 
 class TrainedRun:
-    """The model of a run's folder, with what was calibrated for it."""
+    """The model of a run folder with its calibration."""
 
     def __init__(self, folder: Path, backbone: str | None = None) -> None:
-        """Errors as of `ser.inference.predictor.Predictor.load`."""
+        """Raises the errors of `ser.inference.predictor.Predictor.load`."""
         from ser.inference.recogniser import Recogniser
         from ser.runs.run import Run
 
         run = Run(folder)
         if not run.best.is_file():
-            raise DataError(f"{folder} is no folder of a trained run: it has no {run.best.name}")
+            raise DataError(f"{folder} is not the folder of a trained run: it has no {run.best.name}")
         self.recogniser = Recogniser.load(run.best, backbone)
         self.calibration = calibration_of(run.calibration, self.recogniser.weights)
         self.classes, self.audio = self.recogniser.classes, self.recogniser.audio

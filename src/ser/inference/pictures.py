@@ -1,4 +1,4 @@
-"""A prediction as a picture: bars for the probabilities and a timeline, as HTML for notebooks or drawn with matplotlib."""
+"""Draw a prediction: bars for the probabilities and a timeline, as HTML for notebooks or with matplotlib."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -23,19 +23,19 @@ COLOURS = {
     "disgust": "#6f9c3d",
     "surprise": "#e07b39",
 }
-"""Legible on white and on black."""
+"""A colour for each emotion, legible on white and on black."""
 OTHER_COLOUR = "#7a7a7a"
-"""Of `unknown`, and of a class that is not in the table."""
+"""The colour of `unknown`, and of a class that is not in the table."""
 WIDTH = 440
-"""Pixels of the drawing."""
+"""Width of the drawing in pixels."""
 LABELS = 90
-"""Pixels on the left for the names of the classes."""
+"""Width of the column with the names of the classes, in pixels."""
 VALUES = 60
-"""Pixels on the right for the percentages."""
+"""Width of the column with the percentages, in pixels."""
 ROW = 20
-"""Pixels from one bar to the next."""
+"""Distance from one bar to the next in pixels."""
 MOST_STRETCHES = 500
-"""In the HTML of a timeline; notebooks are saved with it."""
+"""The highest number of segments in the HTML of a timeline, which is saved in the notebook."""
 
 
 def colour(emotion: str) -> str:
@@ -43,11 +43,11 @@ def colour(emotion: str) -> str:
 
 
 def as_html(title: str, probabilities: Mapping[str, float], stretches: Sequence[Stretch], seconds: float) -> str:
-    """An inline SVG below a title; no script and no style sheet. Text has the colour of the page, so dark pages work as well.
+    """An inline SVG below a title, without script and style sheet. Text has the colour of the page, so it is legible on dark pages.
 
     Args:
-        stretches: shown as a timeline if there is more than one.
-        seconds: length of the timeline.
+        stretches: segments; shown as a timeline if there is more than one.
+        seconds: duration of the timeline.
     """
     rows = sorted(probabilities.items(), key=lambda item: -item[1])
     shapes = [bar(number, name, share) for number, (name, share) in enumerate(rows)]
@@ -61,7 +61,7 @@ def as_html(title: str, probabilities: Mapping[str, float], stretches: Sequence[
 
 
 def bar(number: int, name: str, share: float) -> str:
-    """One row: the name, a bar, and the percentage."""
+    """One row with the name, a bar, and the percentage."""
     top, length = number * ROW, share * (WIDTH - LABELS - VALUES)
     return (
         f'<text x="{LABELS - 8}" y="{top + 14}" text-anchor="end">{escape(name)}</text>'
@@ -71,7 +71,7 @@ def bar(number: int, name: str, share: float) -> str:
 
 
 def timeline(stretches: Sequence[Stretch], seconds: float, top: int) -> str:
-    """The first `MOST_STRETCHES` stretches on a line of time; each shows its emotion and times when the pointer is over it."""
+    """The first `MOST_STRETCHES` segments on a time axis; a tooltip shows the emotion and times of each."""
     scale = (WIDTH - LABELS - VALUES) / seconds
     parts = [f'<text x="{LABELS - 8}" y="{top + 14}" text-anchor="end">timeline</text>']
     for start, end, emotion in stretches[:MOST_STRETCHES]:

@@ -1,4 +1,4 @@
-"""Which regions of a recording are given to a model, and for which stretches of time there is an answer."""
+"""Choose the regions of a recording that a model gets, and the cells of the timeline that get an answer."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -15,30 +15,30 @@ from ser.inference.windows import cell_edges, smooth, window_starts
 from ser.units import seconds_to_samples
 
 Hops = NDArray[np.bool_]
-"""(hops,) which are loud, or speech."""
+"""(hops,) whether each is loud, or speech."""
 
 LEAST_SPEECH = 0.2
-"""Seconds of speech that a window, or a cell of the timeline, needs to be answered; half of it if that is less."""
+"""Seconds of speech that a window or a cell of the timeline must hold to get an answer; half its length if that is shorter."""
 MARGIN_HOPS = 4
-"""Around what is loud in a long recording, so that the model's own trim finds there what it would find in the whole."""
+"""Seconds added around the loud part of a long recording, so that the model's own trim gives the same result as on the whole recording."""
 VOICE_MARGIN_HOPS = 16
-"""Around what silero calls speech: a quarter of a second, which the trim leaves before half of the clips of the corpora."""
+"""Seconds added around the speech found by silero: the trim leaves this much before half of the clips of the corpora."""
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A stretch of a recording, in samples."""
+    """A part of a recording, in samples."""
 
     first: int
     end: int
-    """The first sample behind it."""
+    """The first sample after it."""
 
     @property
     def length(self) -> int:
         return self.end - self.first
 
     def widened(self, margin: int) -> Self:
-        """By so many samples on both sides, also beyond the recording."""
+        """The region, longer by so many samples on both sides, also beyond the recording."""
         return replace(self, first=self.first - margin, end=self.end + margin)
 
     def contains(self, other: "Region") -> bool:
@@ -49,23 +49,22 @@ class Region:
         return Region(min(self.first, other.first), max(self.end, other.end))
 
     def clipped(self, other: "Region") -> "Region":
-        """The part of it inside another."""
+        """The part of the region that is inside another."""
         return Region(max(self.first, other.first), min(self.end, other.end))
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What of a recording is inferred, and for which stretches of time there will be an answer. All numbers are samples of the
-    recording."""
+    """The regions of a recording that are inferred, and the cells that get an answer. All positions are samples of the recording."""
 
     regions: list[Region]
-    """Each is a clip for the model, in the order of their starts, and all of one length."""
+    """The clips for the model, in the order of their starts, all of one length."""
     edges: NDArray[np.int64]
-    """(cells + 1,)"""
+    """(cells + 1,) edges of the cells."""
     speech: NDArray[np.int64]
     """(cells,) hops of speech in each."""
     least: Floats
-    """(cells,) hops of speech for which each is answered."""
+    """(cells,) hops of speech that each needs to get an answer."""
     speech_in_regions: list[int]
     """Hops of speech in each region."""
 
@@ -75,8 +74,8 @@ class Plan:
 
 
 def lay_out(found: Scan, audio: AudioConfig, window_seconds: float, hop_seconds: float) -> Plan:
-    """One region where that is enough: a recording no longer than a window, one with little to hear in it (`short_region`), and one
-    without speech, of which the loudest window is taken. Else the windows that hold speech."""
+    """Plan one region where that is enough: for a recording no longer than a window, for one with little sound (`short_region`), and for
+    one without speech, of which the loudest window is used. Otherwise plan the windows that hold speech."""
     window, hop = (seconds_to_samples(seconds, found.sample_rate) for seconds in (window_seconds, hop_seconds))
     loud = find_speech(frame_power(found.energy, found.hop), audio.trim_top_db)
     speech = loud if found.voiced is None else found.voiced
@@ -102,8 +101,9 @@ def lay_out(found: Scan, audio: AudioConfig, window_seconds: float, hop_seconds:
 
 
 def short_region(loud: Hops, speech: Hops, window: int, found: Scan) -> Region | None:
-    """What is loud, if that is no longer than a window and holds all speech; else what is speech, if that is no longer. With a margin that
-    the model's own trim cuts. Loud sounds outside of which there is speech are a door that slams."""
+    """The loud part, if it is no longer than a window and holds all speech; otherwise the speech, if that is no longer than a window. Both
+    with a margin that the model's own trim cuts. If there is speech outside the loud part, the loud sound is a slamming door or the
+    like."""
     needed = bounds(speech if speech.any() else loud, found)
     for hops, margin in ((loud, MARGIN_HOPS), (speech, VOICE_MARGIN_HOPS)):
         region = bounds(hops, found)
@@ -113,7 +113,7 @@ def short_region(loud: Hops, speech: Hops, window: int, found: Scan) -> Region |
 
 
 def bounds(hops: Hops, found: Scan) -> Region:
-    """From the first of these hops to the last; of none of them, the whole recording."""
+    """The region from the first of these hops to the last; the whole recording if there are none."""
     chosen = np.flatnonzero(hops)
     if not len(chosen):
         return Region(0, found.num_samples)
@@ -121,7 +121,7 @@ def bounds(hops: Hops, found: Scan) -> Region:
 
 
 def least_hops(hops: Floats) -> Floats:
-    """Of speech, for stretches of so many hops; at least one.
+    """The hops of speech that stretches of so many hops need; at least one.
 
     >>> least_hops(np.array([300.0, 20.0, 1.0])).tolist()
     [12.5, 10.0, 1.0]
@@ -130,32 +130,32 @@ def least_hops(hops: Floats) -> Floats:
 
 
 def one_region(region: Region, speech: Hops, found: Scan) -> Plan:
-    """With one cell, from the first speech to the last, that is always answered."""
+    """A plan with one cell, from the first speech to the last, that always gets an answer."""
     cell = bounds(speech, found)
     return Plan([region], np.array([cell.first, cell.end]), np.array([np.count_nonzero(speech)]), np.ones(1), [1])
 
 
 def speech_starts(starts: NDArray[np.int64], window: int, speech: Hops, hop: int) -> list[int]:
-    """Of the windows that hold enough speech; if none does, of the one with most."""
+    """A plan of the windows that hold enough speech; if none does, of the one with the most."""
     enough = hops_within(starts, window, speech, hop) >= least_hops(np.array(window / hop))
     chosen: list[int] = starts[enough].tolist()
     return chosen or [fullest_start(starts, window, speech, hop)]
 
 
 def fullest_start(starts: NDArray[np.int64], window: int, speech: Hops, hop: int) -> int:
-    """Of the window with most speech."""
+    """A plan of the window with the most speech."""
     return int(starts[hops_within(starts, window, speech, hop).argmax()])
 
 
 def hops_within(starts: NDArray[np.int64], window: int, speech: Hops, hop: int) -> NDArray[np.int64]:
-    """Of speech, in each window."""
+    """Hops of speech in each window."""
     before = np.concatenate([[0], np.cumsum(speech)])
     return np.asarray(before[np.minimum((starts + window) // hop, len(speech))] - before[starts // hop])
 
 
 def weigh(probabilities: Floats, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
-    """The probabilities for each cell, (cells, C), and its hops of speech, (cells,): 0 for a cell that is not answered. At least one is
-    answered if anybody speaks."""
+    """The probabilities for each cell, (cells, C), and its hops of speech, (cells,): 0 for a cell without an answer. At least one
+    cell has an answer if there is speech."""
     if len(plan.speech) == 1:
         return probabilities, plan.speech
     answers, covered = smooth(probabilities, [region.first for region in plan.regions], plan.regions[0].length, plan.edges)

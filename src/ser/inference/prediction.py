@@ -1,4 +1,4 @@
-"""The contract of a trained model, and what is predicted for a recording with one."""
+"""The protocol of a trained model, and its prediction for a recording."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DIGITS = 6
-"""After the decimal point, of probabilities and seconds in records."""
+"""Decimal places of probabilities and seconds in records."""
 ATTENTION_DIGITS = 3
-"""After the decimal point, of weights of attention in records: curves are long, and drawn."""
+"""Decimal places of attention weights in records, whose curves are long."""
 Floats = NDArray[np.float64]
 Embedding = NDArray[np.float32]
-"""(D,): the mean input of the classifier."""
+"""(D,) mean input of the classifier."""
 Span = tuple[int, int]
-"""First sample, and the first behind the last."""
+"""First sample, and the first after the last."""
 
 
 class Model(Protocol):
-    """A trained model, from whatever file."""
+    """A trained model, from a checkpoint or an exported file."""
 
     @property
     def classes(self) -> tuple[str, ...]: ...
@@ -39,15 +39,15 @@ class Model(Protocol):
 
     @property
     def calibration(self) -> Calibration:
-        """Its threshold is that of the calibrated confidence, below which the answer is `unknown`."""
+        """Its threshold is a calibrated confidence; below it the answer is `unknown`."""
 
     def infer_clips(self, clips: Sequence[Clip]) -> Sequence[ClipOutput]:
-        """Outputs in the order of the clips, with calibrated probabilities; that of one does not depend on the others."""
+        """The outputs, with calibrated probabilities, in the order of the clips. No output depends on the other clips."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A stretch of time with one answer."""
+    """A part of a recording with one answer."""
 
     start: float
     end: float
@@ -60,7 +60,7 @@ class Passage:
     """{class: calibrated probability}"""
 
     def to_dict(self) -> dict[str, object]:
-        """For JSON: `start`, `end`, `emotion`, `confidence`, `probabilities`, rounded to 6 digits."""
+        """The record for JSON: `start`, `end`, `emotion`, `confidence`, `probabilities`, rounded to 6 digits."""
         return {
             "start": round(self.start, DIGITS),
             "end": round(self.end, DIGITS),
@@ -88,24 +88,25 @@ class Prediction:
     confidence: float
     """The highest of the probabilities."""
     probabilities: Mapping[str, float]
-    """{class: calibrated probability}. Of a long recording their mean over the timeline, each cell weighted by the speech in it."""
+    """{class: calibrated probability}. For a long recording the mean over the timeline, each cell weighted by the speech in it."""
     seconds: float
     speech_seconds: float
     sample_rate: int
-    """Hz, of the recording."""
+    """Sample rate of the recording, in hertz."""
     channels: int
     container: str | None
     """wav, aiff, flac, ogg, opus or mp3; None for samples that come from no file."""
     warnings: tuple[str, ...]
-    """Codes of `ser.reasons`."""
+    """Reason codes (`ser.reasons`)."""
     voice: str
-    """Which detector told speech from silence: silero, or energy."""
+    """The speech detector that was used: silero or energy."""
     timeline: tuple[Passage, ...]
-    """Cells of one hop each, without those that hold no speech. One cell if the recording was heard whole; none if nobody speaks in it."""
+    """Cells of one hop each, without those that hold no speech. One cell if the recording was predicted as a whole; none if it has no
+    speech."""
     segments: tuple[Passage, ...]
     """Neighbouring cells with the same answer as one, with the mean of their probabilities."""
     attention: Mapping[str, Attention]
-    """Where the model listened: a curve for each attention that it has; empty for a model without."""
+    """A curve for each attention of the model; empty for a model without attention."""
 
     def __repr__(self) -> str:
         return f"<Prediction {self.title}, {len(self.segments)} segment{'' if len(self.segments) == 1 else 's'}>"

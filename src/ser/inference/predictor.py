@@ -1,8 +1,8 @@
-"""What a trained model says of any recording: one answer for the whole, and one for each stretch of time (docs/predict.md).
+"""Predict a recording of any length: one answer for the whole, and one for each stretch of time (docs/predict.md).
 
-A recording is screened as the clips of the corpora are, and may be of any length. One no longer than the window is heard whole. In a longer
-one, speech is told from silence (`ser.audio.vad_silero`, `ser.audio.vad_energy`), windows without speech are skipped, and what the
-others say is smoothed (`ser.inference.windows`).
+A recording is screened as the clips of the corpora are, and may be of any length. One that is no longer than the window is predicted as a
+whole. In a longer one, speech is detected (`ser.audio.vad_silero`, `ser.audio.vad_energy`), windows without speech are skipped, and the
+probabilities of the others are smoothed (`ser.inference.windows`).
 """
 
 import os
@@ -38,11 +38,11 @@ LEAST_HOP = 0.1
 """Seconds."""
 BATCH_WINDOWS = 16
 BATCH_VALUES = 1 << 22
-"""Samples that are heard at once, at most: 16 MiB, and the copies that the model makes of them."""
+"""The highest number of samples that are inferred at once: 16 MiB, and the copies that the model makes of them."""
 
 Advance = Callable[[float], None]
 Tracker = Callable[[str, float], AbstractContextManager[Advance]]
-"""As `ser.system.progress.track` with seconds of audio for its unit."""
+"""A function like `ser.system.progress.track`, with seconds of audio as its unit."""
 
 
 class Predictor:
@@ -52,7 +52,7 @@ class Predictor:
 
     Attributes:
         classes: the emotions that the model distinguishes, in the order of the probabilities.
-        window: seconds that are given to the model at once.
+        window: length of a window in seconds.
         hop: seconds from one window to the next.
 
     Example:
@@ -64,29 +64,31 @@ class Predictor:
     """
 
     options: PredictOptions | None = None
-    """How it was loaded; None if it was made from a model in memory."""
+    """The options it was loaded with; None if it was made from a model in memory."""
 
     def __init__(self, model: Model, window: float | None = None, hop: float | None = None, voice: Voice = "auto") -> None:
         """
         Args:
-            window: seconds that are heard at once; None: what the model was trained on, or 8 s if that was whole clips.
+            window: length of a window in seconds; None: the length that the model was trained on, or 8 s if that was whole clips.
             hop: seconds from one window to the next; None: half a window.
-            voice: who tells speech from silence: silero, energy, or auto, which is silero where the extra `voice` is installed.
+            voice: the speech detector: silero, energy, or auto, which is silero where the extra `voice` is installed.
 
         Raises:
-            ConfigError: the window is shorter than half a second, or longer than what the model hears of a clip or than a day; the hop is
-                shorter than 0.1 s or longer than the window; silero was asked for and is not installed.
+            ConfigError: the window is shorter than half a second, or longer than the model's limit or a day; the hop is shorter than 0.1 s
+                or longer than the window; silero is chosen and not installed.
         """
         most = model.audio.duration
         self.model, self.classes, self.silero = model, model.classes, detector(voice)
         self.window = window if window is not None else most or WHOLE_WINDOW
         self.hop = hop if hop is not None else self.window / 2
         if most is not None and self.window > most:
-            raise ConfigError(f"a window of {self.window:g} s: this model hears {most:g} s of a clip, and would not hear the rest")
+            raise ConfigError(f"a window of {self.window:g} s is too long: this model uses {most:g} s of a clip, and would ignore the rest")
         if not min(LEAST_WINDOW, most or LEAST_WINDOW) <= self.window <= 3600 * MAX_HOURS:
-            raise ConfigError(f"a window of {self.window:g} s: give at least {LEAST_WINDOW:g} s and at most a day")
+            raise ConfigError(f"a window of {self.window:g} s is not possible: use at least {LEAST_WINDOW:g} s and at most a day")
         if not LEAST_HOP <= self.hop <= self.window:
-            raise ConfigError(f"a hop of {self.hop:g} s: give {LEAST_HOP:g} s to {self.window:g} s, the window")
+            raise ConfigError(
+                f"a hop of {self.hop:g} s is not possible: use {LEAST_HOP:g} s to {self.window:g} s, the length of the window"
+            )
 
     @classmethod
     def load(
@@ -101,18 +103,18 @@ class Predictor:
 
         Args:
             path: folder of a run, or a file written by `ser export` (which uses onnxruntime and not torch). `~` is the home folder.
-            backbone: as of `ser.inference.recogniser.Recogniser.load`; of a run alone.
+            backbone: see `ser.inference.recogniser.Recogniser.load`; only for a run.
 
         Raises:
-            DataError: there is no such model; a backbone's files are not to be had.
-            ArtefactError: it is corrupted, or of another version.
+            DataError: there is no such model; the files of a backbone cannot be downloaded.
+            ArtefactError: it is corrupted, or written by another version.
             ConfigError: window, hop or backbone do not fit it, or something that it needs is not installed.
         """
         return cls.from_options(PredictOptions(os.fspath(path), window, hop, backbone, voice))
 
     @classmethod
     def from_options(cls, options: PredictOptions) -> Self:
-        """As `load`, and:
+        """Load the model that the options name, or the default one. Raises the errors of `load`, and:
 
         Raises:
             ConfigError: no model is named, and none is found.
@@ -123,7 +125,7 @@ class Predictor:
         return predictor
 
     def __reduce__(self) -> tuple[Callable[[PredictOptions], Self], tuple[PredictOptions]]:
-        """A pickle holds the path of the model, not the weights."""
+        """A pickle holds the path of the model, not its weights."""
         if self.options is None:
             raise TypeError("only a predictor loaded from a path can be pickled: use ser.load")
         return type(self).from_options, (self.options,)
@@ -136,8 +138,8 @@ class Predictor:
         """Predict the emotion in one recording.
 
         Args:
-            audio: the path of a file, a stream of the bytes of one, or samples: (samples,) or (samples, channels), floating point with full
-                scale 1 or signed integers.
+            audio: the path of a file, a binary stream with the content of one, or samples: (samples,) or (samples, channels), floating
+                point with full scale 1 or signed integers.
             sample_rate: of samples, in hertz; the rate of a file is read from the file.
             track: shows progress in seconds of audio, as `ser.system.progress.track` does.
 
@@ -169,7 +171,7 @@ class Predictor:
             on_error: what to do with a file that cannot be used: `yield` its error in place of a prediction and go on, or `raise` it.
 
         Returns:
-            For each path, in order, its prediction or its error.
+            An iterator over the predictions or errors, in the order of the paths.
 
         Raises:
             AudioError: a file cannot be used and `on_error` is `raise`.
@@ -204,9 +206,9 @@ class Predictor:
         speech, each weighted by the speech in it.
 
         Args:
-            audio: as of `predict`.
-            sample_rate: as of `predict`.
-            track: as of `predict`.
+            audio: see `predict`.
+            sample_rate: see `predict`.
+            track: see `predict`.
 
         Returns:
             (D,) float32; D depends on the model. A run and its exported file give the same within 1e-5 of the values.
@@ -214,7 +216,7 @@ class Predictor:
         Raises:
             AudioError: the recording cannot be used; `reason` is the code.
             DataError: out of memory.
-            ValueError: as of `predict`.
+            ValueError: see `predict`.
 
         Example:
             ```python
@@ -224,7 +226,7 @@ class Predictor:
         return self.predict_and_embed(audio, sample_rate, track)[1]
 
     def predict_and_embed(self, audio: Audio, sample_rate: int | None = None, track: Tracker | None = None) -> tuple[Prediction, Embedding]:
-        """The results of `predict` and `embed`, for the time of one of them."""
+        """The results of both `predict` and `embed`, in the time of one of them."""
         with open_audio(audio, sample_rate) as recording:
             return self.infer_recording(recording, track)
 
@@ -233,7 +235,7 @@ class Predictor:
         return self.infer_recording(recording, track)[0]
 
     def infer_recording(self, recording: Recording, track: Tracker | None = None) -> tuple[Prediction, Embedding]:
-        """As `predict_and_embed`."""
+        """See `predict_and_embed`."""
         scanned = scan(recording, self.silero)
         plan = lay_out(scanned, self.model.audio, self.window, self.hop)
         rows, curves, mean = [], Curves(scanned.seconds), MeanEmbedding()
@@ -245,7 +247,7 @@ class Predictor:
         return self.prediction(scanned, plan, np.stack(rows), curves.attention()), mean.mean()
 
     def prediction(self, scanned: Scan, plan: Plan, rows: Floats, attention: dict[str, Attention]) -> Prediction:
-        """From the probabilities of the regions of a plan, (regions, C)."""
+        """Make the prediction from the probabilities of a plan's regions, (regions, C)."""
         answers, speech = weigh(rows, plan)
         answered = np.flatnonzero(speech).tolist()
         whole = answers[0] if len(answers) == 1 else np.average(answers[answered], axis=0, weights=speech[answered])
@@ -268,11 +270,11 @@ class Predictor:
         )
 
     def infer_spans(self, recording: Recording, scanned: Scan, spans: Sequence[Span], track: Tracker) -> Iterator[ClipOutput]:
-        """The outputs of the model for each span, in their order."""
+        """Infer each span; the outputs are in the order of the spans."""
         pieces = cut(recording, scanned, spans)
         longest = max(last - first for first, last in spans)
         size = max(1, min(BATCH_WINDOWS, BATCH_VALUES // longest))
-        if len(spans) <= size:  # over before there is progress to show
+        if len(spans) <= size:  # done before there is progress to show
             track = untracked
         with track("predict", sum(last - first for first, last in spans) / scanned.sample_rate) as advance:
             while batch := [(piece, scanned.sample_rate) for piece in islice(pieces, size)]:
@@ -287,7 +289,7 @@ class Predictor:
         return dict(zip(self.classes, probabilities.tolist(), strict=True))
 
     def passage(self, seconds: Floats, answers: Floats, first: int, last: int) -> Passage:
-        """Cells from `first` to before `last`, as one. Of probabilities that all answer alike, the mean answers so too."""
+        """The cells from `first` to before `last` as one segment. If all have the same likeliest class, so has the mean."""
         lengths = np.diff(seconds[first : last + 1])
         mean = answers[first] if last - first == 1 else np.average(answers[first:last], axis=0, weights=lengths)
         return Passage(float(seconds[first]), float(seconds[last]), self.answer(mean), float(mean.max()), self.by_class(mean))
@@ -313,14 +315,14 @@ class MeanEmbedding:
 
 
 class Curves:
-    """Collects the attention of every window of a recording."""
+    """Accumulates the attention of every window of a recording."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.by_name: dict[str, Curve] = {}
 
     def add(self, output: ClipOutput, window: tuple[float, float]) -> None:
-        """`window` in seconds of the recording."""
+        """Add one output; `window` is in seconds of the recording."""
         for name, weights in output.attention.items():
             rate = output.attention_rate[name]
             curve = self.by_name.setdefault(name, Curve(self.seconds, rate))
@@ -332,5 +334,5 @@ class Curves:
 
 @contextmanager
 def untracked(*_: object) -> Iterator[Advance]:
-    """Progress that nobody sees."""
+    """Progress that is not displayed."""
     yield lambda _: None

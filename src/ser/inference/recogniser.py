@@ -1,7 +1,7 @@
-"""A trained model rebuilt from its checkpoint alone: decoded samples in, probabilities out, and between them all that one may want to see.
+"""A trained model rebuilt from its checkpoint alone: decoded samples in, probabilities and every intermediate result out.
 
-The chain is that of the transform step and of the datasets, so a clip is heard here as it was in training: prepared, described by the same
-extractors, rounded as the stores round, normalised, and shown to the network in fp32.
+The processing is that of the transform step and of the datasets, so a clip is treated as in training: it is prepared, its features are
+computed by the same extractors, rounded as in the stores, normalised, and passed to the network in fp32.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,37 +32,37 @@ from ser.system.device import choose_device, repeat_exactly
 from ser.system.memory import memory_errors
 
 BATCH_SIZE = 16
-"""Five seconds of all hidden states of a backbone are some megabytes."""
+"""The highest number of clips in a batch: five seconds of all hidden states of a backbone are some megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClipTrace:
-    """One clip on its way through a recogniser, and what came out. The names are those of the features."""
+    """The intermediate and final results of a recogniser for one clip. The names are those of the features."""
 
     stages: Stages
     features: Mapping[str, Frames]
-    """{name: (frames, dim)} as a store holds them."""
+    """{name: (frames, dim)} as in a store."""
     normalised: Mapping[str, Frames]
-    """{name: (frames, dim)} as the network sees them."""
+    """{name: (frames, dim)} as the network gets them."""
     frame_rate: Mapping[str, float]
-    """{name: Hz} of both."""
+    """{name: frames a second, in hertz} of both."""
     output: ClipOutput
     """Its probabilities are not calibrated."""
 
 
 @dataclass(frozen=True)
 class FeatureInput:
-    """One extractor, set up as it was for the store that the model was trained on."""
+    """One extractor, with the settings of the store that the model was trained on."""
 
     extractor: FeatureExtractor
     store: StoreSpec
     normaliser: Normaliser
 
     def compute(self, waveforms: Sequence[Waveform]) -> Iterator[tuple[dict[str, Frames], dict[str, Frames]]]:
-        """The features of each clip, (frames, dim), as stored and normalised.
+        """Compute the features of each clip, (frames, dim), as stored and normalised.
 
         Raises:
-            ClipError: those of one cannot be stored.
+            ClipError: the features of a clip cannot be stored.
         """
         for frames in self.extractor.extract(waveforms):
             stored = frames.astype(self.store.dtype).astype(np.float32)
@@ -75,15 +75,16 @@ class FeatureInput:
 
 
 class Recogniser:
-    """A trained model that hears decoded audio.
+    """A trained model that predicts decoded audio.
 
     Attributes:
-        classes: what it tells apart, in the order of the probabilities.
-        audio: how a clip is prepared.
-        features: names of what the network sees, in the order of its branches or experts.
-        corpora: that it was trained on.
-        certificate: digest of the split that it was trained on.
-        weights: their digest, as the run's test_metrics.json and calibration.json have it; empty for a model that comes from no checkpoint.
+        classes: the emotions that the model distinguishes, in the order of the probabilities.
+        audio: the preparation of a clip.
+        features: names of the network's input features, in the order of its branches or experts.
+        corpora: the corpora that the model was trained on.
+        certificate: digest of the split that the model was trained on.
+        weights: digest of the weights, as in the run's test_metrics.json and calibration.json; empty for a model that comes from no
+            checkpoint.
     """
 
     weights = ""
@@ -96,21 +97,22 @@ class Recogniser:
 
     @classmethod
     def load(cls, path: Path, backbone: str | None = None, device: Device = "auto") -> Self:
-        """The model of a checkpoint, best.pth of a run.
+        """Load the model of a checkpoint, such as best.pth of a run.
 
         Args:
-            backbone: folder or hub model, for a model with the feature ssl; None: where the checkpoint says that it stood.
+            backbone: folder or hub model, for a model with the feature ssl; None: the place that is recorded in the checkpoint.
 
         Raises:
-            ArtefactError: damaged, not one of ours, or made by a version whose features or network were others.
-            ConfigError: the backbone is not the one that the model was trained with, or nobody says where it is, or the model has none;
-                transformers is not installed; no such device here.
-            DataError: the backbone's files are corrupted, or neither here nor to be had.
+            ArtefactError: the checkpoint is corrupted, not written by this program, or written by a version with other features or
+                networks.
+            ConfigError: the backbone is not the one that the model was trained with, or its place is not known, or the model has none;
+                transformers is not installed; the device is not available.
+            DataError: the backbone's files are corrupted, or missing and cannot be downloaded.
         """
         content = load_checkpoint(path)
         header = read_header(path, content)
         if backbone is not None and not any_backbone(header.model.features):
-            raise ConfigError(f"{path} has no speech backbone: a model of {', '.join(header.model.features)} takes no --backbone")
+            raise ConfigError(f"{path} is a model of {', '.join(header.model.features)} without a speech backbone: leave --backbone out")
         repeat_exactly()
         torch_device = choose_device(TrainConfig(device=device))
         with fitting(path):
@@ -126,7 +128,7 @@ class Recogniser:
         return recogniser
 
     def infer(self, samples: NDArray[np.float32], sample_rate: int) -> ClipOutput:
-        """One clip: at least one sample, all finite (`ser.audio.screening` tells); errors as of `trace_clips`.
+        """Infer one clip of at least one sample, all finite (`ser.audio.screening` checks this). Raises the errors of `trace_clips`.
 
         Shape:
             samples (samples,) or (samples, channels); full scale is 1
@@ -134,24 +136,24 @@ class Recogniser:
         return self.infer_clips([(samples, sample_rate)])[0]
 
     def infer_clips(self, clips: Sequence[Clip]) -> list[ClipOutput]:
-        """As `trace_clips`, of which only the outputs are kept."""
+        """Like `trace_clips`, but only the outputs are kept."""
         return [trace.output for trace in self.trace_clips(clips)]
 
     def trace(self, samples: NDArray[np.float32], sample_rate: int) -> ClipTrace:
-        """As `infer`, with all that one may want to see on the way."""
+        """Like `infer`, with all intermediate results."""
         return self.trace_clips([(samples, sample_rate)])[0]
 
     def trace_clips(self, clips: Sequence[Clip]) -> list[ClipTrace]:
-        """Clips in the order given. Those of similar length share a batch; the output of one does not depend on the others.
+        """Trace clips, in the order given. Clips of similar length share a batch, and no output depends on the other clips.
 
-        Everything about every clip is kept, which fills the memory: give a few dozen at a time.
+        All intermediate results are kept in memory: pass a few dozen clips at a time.
 
         Raises:
-            ClipError: a backbone gave numbers for one, whose index it has, that cannot be stored.
+            ClipError: the frames of a clip cannot be stored; it has the index of the clip.
             DataError: out of memory.
         """
         traces: dict[int, ClipTrace] = {}
-        with memory_errors("hear fewer clips at once, or shorter ones", detail=True):
+        with memory_errors("use fewer clips at once, or shorter ones", detail=True):
             stages = [prepare(np.asarray(samples, np.float32), rate, self.audio) for samples, rate in clips]
             for batch in batches_by_length([len(stage.prepared) for stage in stages], most_clips=BATCH_SIZE):
                 try:
@@ -161,7 +163,7 @@ class Recogniser:
         return [traces[index] for index in range(len(stages))]
 
     def trace_batch(self, stages: Sequence[Stages]) -> Iterator[ClipTrace]:
-        """Prepared clips, all at once; errors as of `trace_clips`."""
+        """Trace prepared clips in one batch. Raises the errors of `trace_clips`."""
         features: list[dict[str, Frames]] = [{} for _ in stages]
         normalised: list[dict[str, Frames]] = [{} for _ in stages]
         for source in self.inputs:
@@ -179,7 +181,7 @@ class Recogniser:
             )
 
     def outputs(self, output: ModelOutput) -> Iterator[ClipOutput]:
-        """One for each clip of a batch."""
+        """One output for each clip of a batch."""
         probabilities = output.logits.cpu().double().softmax(dim=-1).numpy()
         embedding = output.embedding.cpu().numpy()
         gates = np.empty((len(probabilities), 0)) if output.gate is None else output.gate.cpu().double().numpy()
@@ -188,14 +190,14 @@ class Recogniser:
             yield ClipOutput(
                 probabilities=probabilities[clip],
                 embedding=embedding[clip],
-                # padding has the weight 0, and stands at the end
+                # padding has the weight 0 and is at the end
                 attention={name: np.trim_zeros(weights[clip], "b") for name, weights in attention.items()},
                 attention_rate=output.attention_rate,
                 gates=dict(zip(self.features, gates[clip].tolist(), strict=False)),
             )
 
     def forward(self, clips: Sequence[Mapping[str, Frames]]) -> ModelOutput:
-        """What the network says of normalised features."""
+        """The output of the network for normalised features."""
         features, lengths = {}, {}
         for name in self.features:
             frames = [clip[name] for clip in clips]
@@ -210,11 +212,11 @@ class Recogniser:
 def refuse_broken(path: Path, model: nn.Module) -> None:
     """
     Raises:
-        ArtefactError: a weight is not finite: so would be every probability.
+        ArtefactError: a weight is not finite, so no probability would be.
     """
     for name, weights in model.state_dict().items():
         if not torch.isfinite(weights).all():
-            raise ArtefactError(f"{path} is corrupted: {name} holds numbers that are not finite")
+            raise ArtefactError(f"{path} is corrupted: {name} has values that are not finite")
 
 
 def chosen(features: Mapping[str, Frames], names: Sequence[str]) -> dict[str, Frames]:

@@ -1,6 +1,6 @@
-"""The digest that an exported model holds of itself, so that a flipped bit is found before the model is used.
+"""The checksum that an exported model contains of itself, so that a flipped bit is found before the model is used.
 
-It is a sha256 over the file with 64 zeros in the digest's place.
+It is a sha256 over the file with 64 zeros in the place of the checksum.
 """
 
 import hashlib
@@ -14,30 +14,30 @@ from ser.errors import ArtefactError
 UNSEALED = b"sha256:" + b"0" * 64
 SEAL = re.compile(rb"sha256:([0-9a-f]{64})")
 WEIGHTS = re.compile(rb"\n\x07weights\x12@([0-9a-f]{64})")
-"""As an ONNX file has the entry of that name among its metadata."""
+"""The bytes of the metadata entry with that name in an ONNX file."""
 END = 1 << 20
-"""Bytes at the end of a file, where its metadata stand: behind all that was learned."""
+"""Bytes at the end of a file that hold its metadata, after the weights."""
 PIECE = 1 << 20
-"""Bytes that are read at once."""
+"""Bytes that are read at a time."""
 
 
 def seal(content: bytes) -> bytes:
-    """The bytes of a model with their own digest in the place that `ExportedFacts.metadata` left for it."""
+    """The bytes of a model with their checksum in the place that `ExportedFacts.metadata` left for it."""
     return content.replace(UNSEALED, b"sha256:" + hashlib.sha256(content).hexdigest().encode(), 1)
 
 
 def check_seal(path: Path, file: IO[bytes]) -> None:
     """
     Args:
-        file: `path`, open; it is read in pieces, for a backbone has hundreds of megabytes.
+        file: `path`, open; it is read in pieces, because a backbone has hundreds of megabytes.
 
     Raises:
-        ArtefactError: the file is not as it was written, or was not written by this program.
+        ArtefactError: the file was changed after it was written, or was not written by this program.
     """
     start, content = end_of(file)
     match = SEAL.search(content)
     if match is None:
-        raise ArtefactError(f"{path} is no model exported by this program, or only a part of one")
+        raise ArtefactError(f"{path} is not a model exported by this program, or only a part of one")
     digest, left = hashlib.sha256(), start
     file.seek(0)
     while left and (piece := file.read(min(left, PIECE))):
@@ -49,14 +49,14 @@ def check_seal(path: Path, file: IO[bytes]) -> None:
 
 
 def end_of(file: IO[bytes]) -> tuple[int, bytes]:
-    """Where the last `END` bytes begin, and they themselves."""
+    """The offset of the last `END` bytes, and the bytes."""
     start = max(0, file.seek(0, os.SEEK_END) - END)
     file.seek(start)
     return start, file.read()
 
 
 def weights_of(path: Path) -> str | None:
-    """Digest of the weights that an exported file says it holds, found in a millisecond and not checked; None of any other file."""
+    """Digest of the weights as recorded in an exported file, read in a millisecond and not checked; None for any other file."""
     try:
         with path.open("rb") as file:
             match = WEIGHTS.search(end_of(file)[1])

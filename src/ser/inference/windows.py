@@ -1,9 +1,9 @@
 """Overlapping windows over a long recording, and one smoothed answer for each stretch of time.
 
-A model was trained on clips of some seconds, so it hears a long recording in windows of that length, one every `hop`. The recording is cut
-into cells, one hop long. What holds for a cell is the mean over all windows that reach over its centre, each weighted by how near that lies
-to the window's own centre (1 there, 0 at its ends): the triangular kernel of overlap-add. With a hop of half a window these are two windows
-with equal weight, so a single odd window does not turn an answer by itself.
+A model was trained on clips of some seconds, so a long recording is inferred in windows of that length, one every `hop`. The recording is
+divided into cells, one hop long. The answer for a cell is the mean over all windows that cover its centre, each weighted by how near that
+is to the window's own centre (1 there, 0 at its ends): the triangular kernel of overlap-add. With a hop of half a window these are two
+windows with equal weight, so a single outlier does not change an answer by itself.
 
 All lengths are in samples.
 """
@@ -18,7 +18,8 @@ Floats = NDArray[np.float64]
 
 
 def window_starts(length: int, window: int, hop: int) -> list[int]:
-    """Where windows begin: every hop, and the last one so that it ends with the recording. One window where a recording is no longer.
+    """The starts of the windows: every hop, and the last so that it ends with the recording. One window if a recording is no longer than
+    that.
 
     >>> window_starts(10, 4, 2), window_starts(11, 4, 2), window_starts(3, 4, 2)
     ([0, 2, 4, 6], [0, 2, 4, 6, 7], [0])
@@ -30,7 +31,7 @@ def window_starts(length: int, window: int, hop: int) -> list[int]:
 
 
 def cell_edges(length: int, hop: int) -> NDArray[np.int64]:
-    """Where cells begin and end; the last may be shorter than a hop.
+    """The edges of the cells; the last cell may be shorter than a hop.
 
     Shape:
         (cells + 1,)
@@ -42,10 +43,10 @@ def cell_edges(length: int, hop: int) -> NDArray[np.int64]:
 
 
 def smooth(probabilities: Floats, starts: Sequence[int], window: int, edges: NDArray[np.int64]) -> tuple[Floats, NDArray[np.bool_]]:
-    """The answer for each cell, and whether a window reaches over its centre. Windows that were not heard are left out of the arguments.
+    """The probabilities of each cell, and whether a window covers its centre. The arguments hold only windows that were inferred.
 
     Shape:
-        probabilities (windows, C), edges (cells + 1,) -> (cells, C), zero where no window is; (cells,)
+        probabilities (windows, C), edges (cells + 1,) -> (cells, C), zero where there is no window; (cells,)
 
     >>> mean, heard = smooth(np.array([[1.0, 0.0], [0.0, 1.0]]), [0, 2], 4, cell_edges(8, 2))
     >>> mean.tolist(), heard.tolist()
@@ -64,7 +65,7 @@ def smooth(probabilities: Floats, starts: Sequence[int], window: int, edges: NDA
 
 
 def stretches(answers: Sequence[str | None]) -> list[tuple[int, int]]:
-    """Neighbouring cells with the same answer, as (first, behind the last); those without one (None) are left out.
+    """Neighbouring cells with the same answer, as (first, after the last); cells without one (None) are left out.
 
     >>> stretches(["sad", "sad", None, "sad", "happy"])
     [(0, 2), (3, 4), (4, 5)]
