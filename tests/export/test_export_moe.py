@@ -283,7 +283,7 @@ def test_batch_and_length_are_dynamic(model: Exported, head: Exported) -> None:
 @pytest.mark.parametrize(
     ("card", "licence", "words"),
     [
-        ("---\nlanguage: en\nlicense: mit\n---\n# A model\n", "mit", " The backbone inside has the licence mit."),
+        ("---\nlanguage: en\nlicense: mit\n---\n# A model\n", "mit", " The backbone in the file has the licence mit."),
         ("---\nlanguage: en\n---\nlicense: mit\n", None, ""),
         ("# A model\n", None, ""),
         (None, None, ""),
@@ -356,7 +356,7 @@ def test_a_run_without_a_backbone_has_no_head(tmp_path: Path, monkeypatch: pytes
     original = untrained(names=("mel",))
     original.recogniser.inputs = original.recogniser.inputs[:1]
     monkeypatch.setattr(export, "read_original", lambda *_: original)
-    with pytest.raises(ConfigError, match="there is no head to export by itself"):
+    with pytest.raises(ConfigError, match="without a backbone: leave --head-only out"):
         export_run(Run(tmp_path), tmp_path / "head.onnx", head_only=True)
 
 
@@ -365,9 +365,9 @@ def test_a_run_without_a_backbone_has_no_head(tmp_path: Path, monkeypatch: pytes
 
 def test_a_file_that_would_be_too_large_is_not_begun(original: Original, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "MOST_BYTES", 1_000)
-    with pytest.raises(ConfigError, match=r"an \.onnx file holds 2: --int8 makes it a quarter, --head-only leaves the backbone out"):
+    with pytest.raises(ConfigError, match=r"an \.onnx file holds at most 2: --int8 makes it a quarter, --head-only leaves the backbone out"):
         build(original, int8=False)
-    with pytest.raises(ConfigError, match=r"an \.onnx file holds 2: --head-only leaves the backbone out"):
+    with pytest.raises(ConfigError, match=r"an \.onnx file holds at most 2: --head-only leaves the backbone out"):
         build(original, int8=True)
 
 
@@ -375,7 +375,7 @@ def test_a_backbone_that_nobody_has_written_as_nodes_is_refused_with_the_way_out
     original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ser.export.graph.layers.ACTIVATIONS", {})
-    with pytest.raises(ConfigError, match=r"cannot be written as a graph: no node was written for GELU.*; --head-only"):
+    with pytest.raises(ConfigError, match=r"cannot be written as a graph: no node is implemented for GELU.*; --head-only"):
         build(original, int8=False)
 
 
@@ -384,7 +384,7 @@ def test_a_backbone_whose_parts_have_other_names_is_refused_with_the_way_out(ori
     assert original.backbone
     extractor: Any = original.backbone.extractor
     monkeypatch.delattr(extractor.network.model, "feature_extractor")
-    with pytest.raises(ConfigError, match=r"does not know it as transformers \d.* has it \(.*feature_extractor.*\); --head-only") as error:
+    with pytest.raises(ConfigError, match=r"cannot read its parts as transformers \d.* names them \(.*feature_extractor.*\); --head-only") as error:
         build(original, int8=False)
     assert "\n" not in str(error.value)
 

@@ -124,7 +124,7 @@ def test_a_folder_with_anything_else_stays_as_it_is(model: Path, tmp_path: Path,
     folder.mkdir()
     for name, text in content.items():
         (folder / name).write_text(text)
-    with pytest.raises(ConfigError, match="is no part of a page"):
+    with pytest.raises(ConfigError, match="is not part of a page"):
         write_page(model, folder, RUNTIME)
     assert names(folder) == set(content)
 
@@ -143,11 +143,11 @@ def test_a_folder_or_a_link_to_one_inside_a_page_is_not_lost(model: Path, tmp_pa
     folder = tmp_path / "page"
     write_page(model, folder, RUNTIME)
     (folder / below / "mine").symlink_to(tmp_path, target_is_directory=True)
-    with pytest.raises(ConfigError, match="mine, which is no part"):
+    with pytest.raises(ConfigError, match="mine, which is not part"):
         write_page(model, folder, RUNTIME)
     (folder / below / "mine").unlink()
     (folder / below / "mine").mkdir()
-    with pytest.raises(ConfigError, match="mine, which is no part"):
+    with pytest.raises(ConfigError, match="mine, which is not part"):
         write_page(model, folder, RUNTIME)
 
 
@@ -244,7 +244,7 @@ def test_a_file_is_no_folder_for_a_page(model: Path, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["--runtime", "somewhere"], "--runtime goes with --web"),
-        (["--web", "page", "--head-only"], "a page needs a whole model"),
+        (["--web", "page", "--head-only"], "a page needs the whole model"),
         (["--web", "page", "--int8"], "is exported already"),
         (["--web", "page", "--runtime", "nowhere"], "--runtime nowhere does not exist"),
     ],

@@ -171,5 +171,5 @@ def test_weights_of_8_bits_give_almost_the_same_frames(kind: str) -> None:
     ],
 )
 def test_what_nobody_has_written_as_nodes_is_refused(tmp_path: Path, kind: str, shape: dict[str, Any]) -> None:
-    with pytest.raises(NotExportable, match="no node was written for"):
+    with pytest.raises(NotExportable, match="no node is implemented for"):
         session_of(input_of(save_backbone(tmp_path, kind, **shape)))

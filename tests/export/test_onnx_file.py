@@ -261,7 +261,7 @@ def test_a_run_without_calibration_says_the_same_as_its_exported_file(
 
 def test_the_licence_is_of_all_corpora_that_a_model_was_fitted_to(finished: Run, tmp_path: Path) -> None:
     assert made_with(finished, ["tess"]) == ("crema", "ravdess", "savee", "tess"), "val holds the other three"
-    with pytest.raises(DataError, match="which licences the model carries"):
+    with pytest.raises(DataError, match="is needed to list the licences of the corpora"):
         made_with(Run(tmp_path), ["crema"])
 
 
@@ -309,7 +309,7 @@ def test_a_file_that_does_not_agree_is_not_written(finished: Run, tmp_path: Path
     old = tmp_path / "model.onnx"
     old.write_text("of yesterday")
     monkeypatch.setattr(ser.export.graph.spectral_crnn, "GRU_GATES", (0, 1, 2))
-    with pytest.raises(ArtefactError, match="is not written: it differs from the model by"):
+    with pytest.raises(ArtefactError, match="was not written: a probability differs from the model's by"):
         export_run(finished, old)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["of yesterday"]
 
@@ -321,7 +321,7 @@ def test_a_difference_that_is_no_number_is_refused(finished: Run, tmp_path: Path
 
 
 def test_a_run_that_is_not_finished_is_refused(finished: Run, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"is no finished run: it holds no best\.pth"):
+    with pytest.raises(DataError, match=r"is not a finished run: it has no best\.pth"):
         export_run(partial_copy(finished, tmp_path, without=["best.pth"]), tmp_path / "model.onnx")
 
 
@@ -360,7 +360,7 @@ def test_the_command_writes_into_the_folder_of_the_run(finished: Run, tmp_path: 
     ("arguments", "code", "words"),
     [
         (["{run}", "--out", "model.pth"], 2, "ends in .onnx"),
-        (["{folder}/nothing"], 3, "is no finished run"),
+        (["{folder}/nothing"], 3, "is not a finished run"),
         (["{run}/best.pth"], 2, "best.pth is a file: give the folder of a run"),
         (["{run}", "--backbone", "/nope"], 2, "without a speech backbone: leave --backbone out"),
     ],

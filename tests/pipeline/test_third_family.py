@@ -109,7 +109,7 @@ def test_the_plan_the_doctor_the_report_and_the_figures_show_it(crnn: tuple[Work
 def test_an_export_says_that_nobody_wrote_its_nodes(crnn: tuple[Workspace, Run], ser: Ser) -> None:
     answer = ser("export", crnn[1].folder)
     assert answer.code == 2
-    assert "no nodes were written for energy" in answer.err
+    assert "no nodes are implemented for energy" in answer.err
 
 
 def test_a_checkpoint_of_a_family_that_is_gone_is_refused(crnn: tuple[Workspace, Run], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,1 @@
-"""A trained model for a program that is not ser."""
+"""Export a trained model for programs other than ser."""

@@ -1,4 +1,4 @@
-"""A run's model as one .onnx file that hears prepared waveforms and is tried before it counts."""
+"""Export the model of a run as one .onnx file from prepared waveforms to probabilities, compared with the original before it is written."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -25,40 +25,38 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 TOLERANCE = 1e-4
-"""Between the probabilities of torch and those of the file, in fp32."""
+"""The largest difference allowed between the probabilities of torch and those of the file, in fp32."""
 TOLERANCE_INT8 = 0.1
-"""The same with rounded weights: what it costs is measured in scores, and this finds a file that is broken."""
+"""The same with quantised weights. It only detects a broken file; the loss of accuracy is measured in scores."""
 WAY_OUT = "--head-only writes the model without it"
 MOST_BYTES = 2**31 - 2**24
-"""Of weights: a file of more than 2 GiB is no protobuf, and what else it holds is small."""
+"""The highest number of bytes of weights: protobuf files are limited to 2 GiB, and the rest of the file is small."""
 
 
 def export_run(run: Run, out: Path, *, int8: bool = False, backbone: str | None = None, head_only: bool = False) -> Exported:
-    """Write the model of a finished run to `out`, atomically, and give it back as it was read from there.
+    """Write the model of a finished run to `out`, atomically, and load it from there.
 
     Args:
         int8: weights in 8 bits, a quarter of their size.
         backbone: folder or hub model, for a run with one that has moved.
-        head_only: without the backbone; the file takes its frames.
+        head_only: leave the backbone out; the file takes its frames as an input.
 
     Raises:
-        ConfigError: the extra `export` is not installed; the backbone is not there, cannot be written as a graph or is too large; or a
-            head alone was asked for of a model that has no backbone.
-        DataError: the folder is no finished run.
-        ArtefactError: the checkpoint or the calibration is corrupted, or onnxruntime gives other answers than torch.
+        ConfigError: the extra `export` is not installed; the backbone is missing, cannot be written as a graph or is too large; or
+            `head_only` is set for a model without a backbone.
+        DataError: the folder is not a finished run.
+        ArtefactError: the checkpoint or the calibration is corrupted, or the outputs of onnxruntime differ from those of torch.
     """
     refuse_without_libraries()
     original = read_original(run, backbone)
     if head_only and original.backbone is None:
-        raise ConfigError(f"{run.folder} holds a {original.family} without a backbone: there is no head to export by itself")
+        raise ConfigError(f"{run.folder} holds a {original.family} without a backbone: leave --head-only out")
     content = seal(build(original, int8, head_only).SerializeToString())
     exported = Exported.parse(out, content)
     tolerance = TOLERANCE_INT8 if int8 else TOLERANCE
     difference = largest_difference(exported, original)
-    if not difference <= tolerance:  # also where it is no number
-        raise ArtefactError(
-            f"{out} is not written: it differs from the model by {difference:.1e} in a probability, {tolerance:g} is allowed"
-        )
+    if not difference <= tolerance:  # also if it is not a number
+        raise ArtefactError(f"{out} was not written: a probability differs from the model's by {difference:.1e}, more than {tolerance:g}")
     with atomic_write(out) as file:
         file.write(content)
     return exported
@@ -69,7 +67,7 @@ def refuse_without_libraries() -> None:
 
 
 def build(original: Original, int8: bool, head_only: bool = False) -> "ModelProto":
-    """The graph from waveforms to calibrated probabilities, with its metadata, checked by onnx; errors as of `export_run`."""
+    """The graph from waveforms to calibrated probabilities, with its metadata, checked by onnx. Raises the errors of `export_run`."""
     from onnx import checker
 
     graph = Graph(int8)
@@ -88,7 +86,7 @@ def build(original: Original, int8: bool, head_only: bool = False) -> "ModelProt
 
 
 def add_model(graph: Graph, original: Original, head_only: bool) -> NetworkNodes:
-    """Features and network; errors as of `export_run`."""
+    """Add the features and the network. Raises the errors of `export_run`."""
     features: dict[str, Feature] = {}
     names, least = original.recogniser.features, getattr(original.network, "time_pool", 1)
     for source in original.recogniser.inputs:
@@ -104,10 +102,10 @@ def add_model(graph: Graph, original: Original, head_only: bool) -> NetworkNodes
             if source is not original.backbone:
                 raise
             raise ConfigError(f"the backbone cannot be written as a graph: {error}; {WAY_OUT}") from None
-        except AttributeError as error:  # the parts of a backbone are found by the names that transformers gives them
+        except AttributeError as error:  # the parts of a backbone are found by their names in transformers
             if source is not original.backbone:
                 raise
-            known = f"ser {__version__} does not know it as transformers {version('transformers')} has it ({error})"
+            known = f"ser {__version__} cannot read its parts as transformers {version('transformers')} names them ({error})"
             raise ConfigError(f"the backbone cannot be written as a graph: {known}; {WAY_OUT}") from error
     return NETWORKS[original.family](graph, original.network, {name: features[name] for name in names})
 
@@ -115,16 +113,16 @@ def add_model(graph: Graph, original: Original, head_only: bool) -> NetworkNodes
 def refuse_too_large(graph: Graph, head_only: bool) -> None:
     """
     Raises:
-        ConfigError: no file can hold so much.
+        ConfigError: the weights are too large for a file.
     """
     if graph.bytes > MOST_BYTES:
         smaller = "" if graph.int8 else "--int8 makes it a quarter, "
         advice = "" if head_only else f": {smaller}--head-only leaves the backbone out"
-        raise ConfigError(f"the model has {graph.bytes / 1e9:.1f} GB of weights, and an .onnx file holds 2{advice}")
+        raise ConfigError(f"the model has {graph.bytes / 1e9:.1f} GB of weights, and an .onnx file holds at most 2{advice}")
 
 
 def inputs_of(original: Original, head_only: bool) -> list[Port]:
-    """Of the graph: waveforms if something in it hears them, and instead of a backbone its frames."""
+    """The inputs of the graph: waveforms if a part of it uses them, and the frames of a backbone that is left out."""
     ports = []
     if not head_only or len(original.recogniser.features) > 1:
         ports = [Port(INPUTS[0], np.float32, ("clips", "samples")), Port(INPUTS[1], np.int64, ("clips",))]
@@ -166,7 +164,7 @@ def facts_of(original: Original, int8: bool, head_only: bool = False) -> Exporte
 
 
 def licence_of(backbone: BackboneFacts | None) -> str:
-    """Of the backbone inside, one more sentence, if it tells."""
+    """The licence of the backbone in the file, as one more sentence, if it is known."""
     if backbone is None or backbone["where"] != "inside" or backbone["licence"] is None:
         return ""
-    return f" The backbone inside has the licence {backbone['licence']}."
+    return f" The backbone in the file has the licence {backbone['licence']}."

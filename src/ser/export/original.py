@@ -1,4 +1,4 @@
-"""What is exported: the model of a finished run as torch has it, all in fp32, with its calibration."""
+"""The original of an export: the torch model of a finished run, in fp32, with its calibration."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -19,26 +19,26 @@ from ser.splits.split import CERTIFICATE_FILE
 
 @dataclass(frozen=True)
 class Original:
-    """A trained model, ready to be written as a graph."""
+    """A trained model that can be written as a graph."""
 
     family: str
     recogniser: Recogniser
     calibration: Calibration
     made_with: tuple[str, ...]
-    """Corpora whose licences it carries."""
+    """The corpora whose licences apply to the model."""
 
     @property
     def network(self) -> Any:
-        """Of torch; its layers are found by their names."""
+        """The network in torch; its layers are found by their names."""
         return self.recogniser.model
 
     @property
     def backbone(self) -> FeatureInput | None:
-        """The input that a speech backbone computes, if there is one."""
+        """The input that is computed by a speech backbone, if there is one."""
         return next((source for source in self.recogniser.inputs if family_of_input(source).runs_backbone), None)
 
     def backbone_facts(self, inside: bool) -> BackboneFacts | None:
-        """None for a model without."""
+        """None for a model without a backbone."""
         source = self.backbone
         facts = family_of_input(source).backbone_facts(source.extractor, source.store) if source else None
         return None if facts is None else cast(BackboneFacts, {"where": "inside" if inside else "absent", **facts})
@@ -54,12 +54,12 @@ def read_original(run: Run, backbone: str | None = None) -> Original:
         backbone: folder or hub model, for a run with one that has moved.
 
     Raises:
-        ConfigError: the backbone is not the one that the model was trained with, or nobody says where it is.
-        DataError: the folder is no finished run.
+        ConfigError: the backbone is not the one that the model was trained with, or its place is not known.
+        DataError: the folder is not a finished run.
         ArtefactError: the checkpoint or the calibration is corrupted.
     """
     if not run.best.is_file():
-        raise DataError(f"{run.folder} is no finished run: it holds no {run.best.name}")
+        raise DataError(f"{run.folder} is not a finished run: it has no {run.best.name}")
     family = read_header(run.best, load_checkpoint(run.best)).model.name
     recogniser = Recogniser.load(run.best, backbone, device="cpu")
     recogniser.inputs = tuple(map(in_fp32, recogniser.inputs))
@@ -67,15 +67,16 @@ def read_original(run: Run, backbone: str | None = None) -> Original:
 
 
 def in_fp32(source: FeatureInput) -> FeatureInput:
-    """A graph computes in fp32, also where the features of the training were computed in bf16."""
+    """A graph computes in fp32, even if the features of the training were computed in bf16."""
     extractor = family_of_input(source).exact(source.extractor)
     return source if extractor is source.extractor else replace(source, extractor=extractor)
 
 
 def made_with(run: Run, trained_on: Iterable[str]) -> tuple[str, ...]:
-    """The corpora whose licences the model carries: of train, and of val, to which epoch, temperature and threshold were fitted."""
+    """The corpora whose licences apply to the model: those of train, and those of val, on which epoch, temperature and threshold were
+    chosen."""
     path = run.split / CERTIFICATE_FILE
     if not path.is_file():
-        raise DataError(f"{path} does not exist: without it nobody knows which licences the model carries")
+        raise DataError(f"{path} does not exist: it is needed to list the licences of the corpora")
     speakers = read_certificate(path).splits["val"].speakers
     return tuple(sorted({*trained_on, *(speaker.partition("/")[0] for speaker in speakers)}))

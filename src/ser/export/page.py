@@ -1,7 +1,8 @@
-"""A folder with a page that hears recordings in the browser: the model runs there in WebAssembly, and no recording leaves the machine.
+"""Write a folder with a page that predicts recordings in the browser: the model runs there in WebAssembly, and no recording leaves the
+machine.
 
-The page is the one of the service, with another `predictor.js`. Everything that it needs lies in the folder, so it may be moved to any web
-server, and asks no other.
+The page is that of the service with another `predictor.js`. Everything it needs is in the folder, so the folder can be copied to any web
+server, and the page requests nothing from elsewhere.
 """
 
 import hashlib
@@ -26,33 +27,33 @@ from ser.system.optional import package_folder
 PAGE = Path(__file__).parent.parent / "web"
 SUFFIXES = (".html", ".css", ".js", ".svg")
 ELSEWHERE = ("service.js", "docs.css")
-"""Of the page's files: what the service alone needs."""
+"""Files that only the service needs."""
 PREDICTOR = {"local.js": "predictor.js"}
 MODULE = b'<script type="module"'
-"""How the page loads its code."""
+"""The element that loads the page's code."""
 HINT = b'<script defer src="local/opened.js"></script>\n'
-"""Opened as a file, a page may load a script, and no module: the script says so."""
+"""A page that is opened from the disk may load a script but no module: this script says so."""
 FACTS = "model.json"
 RUNTIME = "onnxruntime"
 LARGE = (".onnx", ".wasm")
-"""What the page asks for with its digest, so that no browser takes an older one that it has kept."""
+"""Files that the page requests with their checksum, so that no browser uses an older copy from its cache."""
 LOCK = "lock"
 NOTICES = ("LICENSE", "ThirdPartyNotices.txt")
-"""Of onnxruntime and of what is linked into it. Its package for browsers lacks them, the one for Python has them."""
+"""Licences of onnxruntime and of the code linked into it. Its npm package lacks them, its Python package has them."""
 
 
 def write_page(model: Path, folder: Path, runtime: Mapping[str, bytes], voice: Voice = "auto") -> int:
-    """Write the page of an exported model, or put it in the place of an older one; returns its bytes.
+    """Write the page of an exported model, or replace an older page, and return its size in bytes.
 
     Args:
         model: the .onnx file.
-        folder: appears only when the page is whole.
-        runtime: as of `ser.export.browser_runtime.read_runtime`.
-        voice: who tells speech from silence in the page, as of `Predictor`.
+        folder: created when the page is complete.
+        runtime: see `ser.export.browser_runtime.read_runtime`.
+        voice: the speech detector of the page, see `Predictor`.
 
     Raises:
-        ArtefactError: the model is corrupted, or none of ours.
-        ConfigError: onnxruntime is not installed; the model is no whole one; `folder` holds something else than such a page.
+        ArtefactError: the model is corrupted, or not written by this program.
+        ConfigError: onnxruntime is not installed; the model lacks its backbone; `folder` holds something other than such a page.
     """
     refuse_other_content(folder)
     exported = Exported.load(model)
@@ -69,7 +70,7 @@ def write_page(model: Path, folder: Path, runtime: Mapping[str, bytes], voice: V
 
 
 def page_files(page: Path) -> dict[str, bytes]:
-    """{name: content} of what stands in every page."""
+    """{name: content} of the files that are in every page."""
     found = (path for path in sorted(page.rglob("*")) if path.suffix in SUFFIXES)
     named = {path.relative_to(page).as_posix(): path for path in found}
     content = {PREDICTOR.get(name, name): path.read_bytes() for name, path in named.items() if name not in ELSEWHERE}
@@ -77,7 +78,7 @@ def page_files(page: Path) -> dict[str, bytes]:
 
 
 def runtime_files(runtime: Mapping[str, bytes]) -> dict[str, bytes]:
-    """onnxruntime, with its licence and those of what is linked into it."""
+    """onnxruntime, with its licence and those of the code linked into it."""
     folder = package_folder("onnxruntime")
     assert folder is not None
     notices = [path for path in (folder / name for name in NOTICES) if path.is_file()]
@@ -86,13 +87,13 @@ def runtime_files(runtime: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def silero_files() -> dict[str, bytes]:
-    """The network that knows a voice, with its licence."""
+    """The network that detects speech, with its licence."""
     licences = [path.read_binary() for path in distribution("silero-vad").files or () if path.name == "LICENSE"]
     return {"silero/silero.onnx": find_file().read_bytes(), "silero/LICENSE.txt": b"\n".join(licences)}
 
 
 def digests(content: Mapping[str, bytes]) -> dict[str, str]:
-    """{name: digest} of what is large.
+    """{name: checksum} of the large files.
 
     >>> digests({"model.onnx": b"", "index.html": b""})
     {'model.onnx': 'e3b0c44298fc1c14'}
@@ -101,7 +102,7 @@ def digests(content: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def facts_of(exported: Exported, predictor: Predictor) -> dict[str, object]:
-    """What the page has to know of the model; the lengths are those that `ser predict` takes."""
+    """The description of the model for the page; window and hop are those of `ser predict`."""
     return {
         "classes": exported.classes,
         "licence": exported.licence,
@@ -120,16 +121,16 @@ def facts_of(exported: Exported, predictor: Predictor) -> dict[str, object]:
 def refuse_head(model: Path, exported: Exported) -> None:
     """
     Raises:
-        ConfigError: the model cannot hear a recording by itself.
+        ConfigError: the model lacks its backbone.
     """
     if exported.missing:
-        raise ConfigError(f"{model} is a head alone, and a page needs a whole model: {exported.missing}")
+        raise ConfigError(f"{model} was exported with --head-only, and a page needs the whole model: {exported.missing}")
 
 
 def refuse_other_content(folder: Path) -> None:
     """
     Raises:
-        ConfigError: `folder` is there, and holds something else than a page written here.
+        ConfigError: `folder` exists and holds something other than a page written by this program.
     """
     if not folder.exists():
         return
@@ -138,16 +139,16 @@ def refuse_other_content(folder: Path) -> None:
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not is_filled_folder(path)}
     others = sorted(found - known_files(folder / FACTS))
     if others:
-        raise ConfigError(f"--web {folder} holds {others[0]}, which is no part of a page written here: move it, or give another folder")
+        raise ConfigError(f"--web {folder} holds {others[0]}, which is not part of a page written by ser: move it, or give another folder")
 
 
 def is_filled_folder(path: Path) -> bool:
-    """No link to one: that, and an empty folder, are somebody's own."""
+    """Whether it is a page, and not a link to one or an empty folder, which belong to the user."""
     return path.is_dir() and not path.is_symlink() and any(path.iterdir())
 
 
 def known_files(facts: Path) -> set[str]:
-    """That an older page says it consists of; none if it is no page."""
+    """The files that an older page lists as its own; none if it is not a page."""
     try:
         return {name for name in json.loads(facts.read_bytes())["files"] if isinstance(name, str)}
     except (OSError, ValueError, KeyError, TypeError):
@@ -156,10 +157,10 @@ def known_files(facts: Path) -> set[str]:
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """A new folder, which takes the place of `folder` when the block has ended well.
+    """Yield a new folder, which replaces `folder` if the block ends without an error.
 
     Raises:
-        ConfigError: nothing can be put beside `folder`.
+        ConfigError: the parent of `folder` cannot be written.
     """
     folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -177,7 +178,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def workshop_beside(folder: Path) -> "tempfile.TemporaryDirectory[str]":
-    """Errors as of `whole_folder`."""
+    """Raises the errors of `whole_folder`."""
     try:
         return tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent)
     except PermissionError:
@@ -185,7 +186,7 @@ def workshop_beside(folder: Path) -> "tempfile.TemporaryDirectory[str]":
 
 
 def put_in_place(new: Path, folder: Path, old: Path) -> None:
-    """What was at `folder` goes to `old`, and comes back if anything interrupts."""
+    """Move `folder` to `old`, and back if the block is interrupted."""
     try:
         if folder.exists():
             folder.rename(old)
@@ -201,7 +202,7 @@ def bring_back(old: Path, folder: Path) -> None:
 
 
 def clear(leftover: Path, folder: Path) -> None:
-    """What a killed export left beside `folder`; a living one holds its lock."""
+    """Remove what killed exports left beside `folder`; a running one holds its lock."""
     if not (leftover / LOCK).is_file():
         return
     with suppress(LockedError), exclusive_lock(leftover / LOCK):
@@ -210,7 +211,7 @@ def clear(leftover: Path, folder: Path) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """To the disk, before the folder takes its name."""
+    """Flush the files to the disk, before the folder gets its name."""
     path.parent.mkdir(exist_ok=True)
     with path.open("xb") as file:
         file.write(content)

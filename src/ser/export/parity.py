@@ -1,4 +1,4 @@
-"""Whether the outputs of an exported model are those of its original, on waveforms that every model can take."""
+"""Compare the outputs of an exported model with those of its original, on waveforms that every model accepts."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,12 @@ from ser.inference.exported import Exported
 from ser.units import seconds_to_samples
 
 TRIED_SECONDS = (0.02, 0.1, 0.73, 2.4, 5.1)
-"""Of the waveforms that a file is tried with: less than one step, about a syllable, a word, a sentence, the longest in training."""
+"""Durations of the test waveforms in seconds: less than one step, about a syllable, a word, a sentence, the longest in training."""
 
 
 def largest_difference(exported: Exported, original: Original) -> float:
-    """Between the calibrated probabilities of torch and those of the file, each clip alone and all together."""
+    """The largest difference between the calibrated probabilities of torch and those of the file, for each clip alone and all in a
+    batch."""
     waveforms = trial_waveforms(original.recogniser.audio.sampling_rate)
     expected = original.calibration.apply(np.stack([output.probabilities for output in by_torch(original, waveforms)]))
     together = by_file(exported, original, waveforms)
@@ -25,25 +26,25 @@ def largest_difference(exported: Exported, original: Original) -> float:
 
 
 def by_torch(original: Original, waveforms: Sequence[Waveform]) -> list[ClipOutput]:
-    """The outputs of torch for prepared waveforms, not yet calibrated."""
+    """The outputs of torch for prepared waveforms, not calibrated."""
     rate = original.recogniser.audio.sampling_rate
     stages = [Stages(waveform, rate, waveform, waveform, waveform, waveform) for waveform in waveforms]
     return [trace.output for trace in original.recogniser.trace_batch(stages)]
 
 
 def by_file(exported: Exported, original: Original, waveforms: Sequence[Waveform]) -> list[ClipOutput]:
-    """The outputs of the file; a head alone takes the frames of the original's backbone."""
+    """The outputs of the file; without a backbone it gets the frames of the original's."""
     return list(exported.run(waveforms, None if exported.missing is None else backbone_frames(original, waveforms)))
 
 
 def backbone_frames(original: Original, waveforms: Sequence[Waveform]) -> list[Frames]:
-    """Each (frames, states x dim), as a head takes them."""
+    """The backbone's frames for each waveform, (frames, states x dim)."""
     assert original.backbone is not None
     return original.backbone.extractor.extract(waveforms)
 
 
 def trial_waveforms(sample_rate: int) -> list[Waveform]:
-    """Noise that swells and fades over 60 dB like syllables do, each with some digital silence in its middle."""
+    """Noise with syllable-like swells of 60 dB, each with some digital silence in its middle."""
     generator = np.random.default_rng(0)
     waveforms = []
     for seconds in TRIED_SECONDS:

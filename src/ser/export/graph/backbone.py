@@ -1,7 +1,7 @@
-"""`ser.features.backbone` as nodes of a graph: every clip of a batch by itself, cut to its own length, as in training.
+"""`ser.features.backbone` as nodes of a graph: every clip of a batch alone, cut to its own length, as in training.
 
-Group norm, convolutions and the log-mel's floor would see the padding of a batch, so a loop takes the clips one after the other. On a
-processor this costs nothing: a batch saves no time there.
+Group norm, convolutions and the log-mel's floor would be affected by the padding of a batch, so a loop processes the clips one after the
+other. On a CPU this costs nothing, because a batch saves no time there.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ def add_backbone(
         waveforms (B, samples), lengths (B,) -> {the one name: (B, T, states x dim)}
 
     Raises:
-        NotExportable: something in the backbone.
+        NotExportable: a part of the backbone has no nodes.
     """
     extractor = source.extractor
     assert isinstance(extractor, BackboneExtractor)
@@ -48,7 +48,7 @@ def add_backbone(
 
 
 def add_frames(graph: Graph, source: "FeatureInput", frames: str, lengths: str) -> dict[str, Feature]:
-    """Instead of a backbone: its frames, whatever stands behind the end of a clip.
+    """Add the input that replaces a backbone: its frames, with any values after the end of a clip.
 
     Shape:
         frames (B, T, states x dim), lengths (B,)
@@ -59,14 +59,14 @@ def add_frames(graph: Graph, source: "FeatureInput", frames: str, lengths: str) 
 
 
 def whole_frames(graph: Graph, lengths: str, backbone: Backbone) -> str:
-    """As many samples of each clip, (B,), as make whole frames, and at least one frame."""
+    """The number of samples of each clip, (B,), that make whole frames, at least one."""
     least, frame = graph.constant(backbone.min_samples), graph.constant(backbone.frame_samples)
     longer = graph.add("Max", graph.add("Sub", lengths, least), graph.constant(0))
     return graph.add("Add", graph.add("Mul", graph.add("Div", longer, frame), frame), least)
 
 
 def steps_of(graph: Graph, used: str, backbone: Backbone, pool: int) -> Steps:
-    """The frames of clips of `used` samples, (B,), behind `add_pooled`."""
+    """The number of frames after `add_pooled` of clips with `used` samples, (B,)."""
     further = graph.add("Div", graph.add("Sub", used, graph.constant(backbone.min_samples)), graph.constant(backbone.frame_samples))
     lengths = rounded_up(graph, graph.add("Add", further, graph.constant(1)), pool)
     return Steps.from_lengths(graph, graph.add("ReduceMax", lengths, keepdims=0), lengths)
@@ -78,7 +78,7 @@ def rounded_up(graph: Graph, value: str, by: int) -> str:
 
 
 def add_stretches(graph: Graph, extractor: BackboneExtractor, clip: str, length: str) -> str:
-    """What the backbone takes at once; of a longer clip one stretch after the other, and their frames end to end.
+    """The frames of a clip; a clip longer than the backbone's limit is processed in stretches, and their frames are concatenated.
 
     Shape:
         (samples,), samples -> (frames, states x dim)

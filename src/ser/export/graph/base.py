@@ -1,4 +1,4 @@
-"""Nodes, constants and weights of an ONNX graph, named as they come."""
+"""Build an ONNX graph from nodes, constants and weights with generated names."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 OPSET = 20
-"""The first with an exact GELU, which onnxruntime knows since 1.17."""
+"""The first opset with an exact GELU, which onnxruntime supports since 1.17."""
 IR_VERSION = 9
-"""That of `OPSET`."""
+"""The version of the file format that belongs to `OPSET`."""
 INT8_LIMIT = 127
 SINGLE = 1
-"""ONNX's number of the type fp32."""
+"""Number of the type fp32 in ONNX."""
 INT32 = 6
-"""Of int32."""
+"""Number of the type int32."""
 HALF = 10
-"""Of fp16."""
+"""Number of the type fp16."""
 
 Module: TypeAlias = Any
-"""A module of transformers or torch whose parts no type names: one of several classes with parts of the same names."""
+"""A module of transformers or torch: one of several classes whose parts have the same names, so no type describes it."""
 Attribute: TypeAlias = "int | float | str | Sequence[int] | Body"
-"""What an operator is set to; a `Body` is each turn of a `Loop`."""
+"""The value of an operator's attribute; a `Body` is one iteration of a `Loop`."""
 
 
 class NotExportable(ConfigError):
-    """Something in a network that nobody has written as nodes."""
+    """A part of a network for which no nodes are implemented."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class Port:
     name: str
     dtype: type[np.generic]
     shape: Sequence[str | int] | None
-    """Sizes, and names of sizes that differ from call to call; None: not even how many axes."""
+    """Sizes, and names of sizes that vary from call to call; None if the number of axes is not known."""
 
 
 @dataclass(frozen=True)
 class Body:
-    """A graph inside a graph, which may use every value that stands before it in the outer one."""
+    """A graph inside a graph, which may use every value that precedes it in the outer one."""
 
     nodes: Sequence[Node]
     inputs: Sequence[Port]
@@ -66,10 +66,10 @@ class Body:
 
 
 class Graph:
-    """An ONNX graph as it grows. Values are known by their names.
+    """A builder of an ONNX graph. Values are referred to by their names.
 
     Args:
-        int8: weights are kept in 8 bits; they are turned into fp32 when the file is loaded, and computed with as such.
+        int8: whether weights are stored in 8 bits; they are converted to fp32 when the file is loaded.
     """
 
     def __init__(self, int8: bool = False) -> None:
@@ -81,17 +81,17 @@ class Graph:
 
     @property
     def bytes(self) -> int:
-        """Of all constants: next to nothing of the file is anything else."""
+        """Total size of all constants, which make up almost the whole file."""
         return sum(constant.nbytes for constant in self.constants.values())
 
     def inside(self) -> Self:
-        """An empty graph for the body of a loop: its constants stand in the outermost one, and no name is given twice."""
+        """An empty graph for the body of a loop: its constants are in the outermost graph, and all names are unique."""
         inner = type(self)(self.int8)
         inner.constants, inner.numbers, inner.outermost = self.constants, self.numbers, self.outermost
         return inner
 
     def add(self, kind: str, *inputs: str, output: str | None = None, **attributes: Attribute) -> str:
-        """An operator with one output, whose name is returned: `output`, where the whole graph gives it out, or one that is new."""
+        """Add an operator with one output and return its name: `output`, for an output of the whole graph, or a new name."""
         output = output or self.name(kind)
         self.nodes.append(Node(kind, inputs, output, attributes))
         return output
@@ -100,10 +100,10 @@ class Graph:
         return f"{kind.lower()}_{next(self.numbers)}"
 
     def each(self, end: str, turn: Callable[["Graph", str], str]) -> str:
-        """What `turn(graph, number)` adds for 0, 1, ... end - 1, one turn after the other.
+        """Add a loop of the nodes that `turn(graph, number)` adds for 0, 1, ... end - 1.
 
         Shape:
-            each turn (...), all alike -> (end, ...)
+            each iteration (...), all of one shape -> (end, ...)
         """
         inner, number, again = self.inside(), self.name("number"), self.name("again")
         value, still = turn(inner, number), inner.add("Identity", again)
@@ -121,24 +121,26 @@ class Graph:
         return self.constant(value, np.float32)
 
     def weight(self, value: NDArray[np.float32], axis: int) -> str:
-        """What was learned: fp32, or 8 bits with a scale for each slice along `axis`, the largest of which is 127."""
+        """Add weights: fp32, or 8 bits with a scale for each slice along `axis`, whose largest value becomes 127."""
         if not self.int8:
             return self.number(value)
         others = tuple(other for other in range(value.ndim) if other != axis)
         scale = np.maximum(np.abs(value).max(axis=others, keepdims=True), np.finfo(np.float32).tiny * INT8_LIMIT) / INT8_LIMIT
         rounded = self.constant(np.rint(value / scale), np.int8)
-        return self.outermost.add("DequantizeLinear", rounded, self.number(scale.ravel()), axis=axis)  # once, not in every turn of a loop
+        return self.outermost.add(
+            "DequantizeLinear", rounded, self.number(scale.ravel()), axis=axis
+        )  # once, not in every iteration of a loop
 
     def size(self, value: str, axis: int) -> str:
-        """How long a value is along an axis: a number."""
+        """The size of a value along an axis, a number."""
         return self.add("Gather", self.add("Shape", value), self.constant(axis))
 
     def no_longer(self, lengths: str, batch: str) -> str:
-        """Of clips that end with their batch, whatever is said of them: lengths (B,), batch (B, T, ...) -> (B,)."""
+        """Lengths limited to the size of their batch: lengths (B,), batch (B, T, ...) -> (B,)."""
         return self.add("Min", lengths, self.size(batch, 1))
 
     def reshape(self, value: str, shape: Sequence[int]) -> str:
-        """0 keeps a size, -1 takes what is left."""
+        """Add a reshape; 0 keeps a size, -1 is the remaining size."""
         return self.add("Reshape", value, self.constant(shape))
 
     def unsqueeze(self, value: str, *axes: int) -> str:
@@ -148,11 +150,11 @@ class Graph:
         return self.add("Squeeze", value, self.constant([axis]))
 
     def slice(self, value: str, start: str, end: str, axis: int) -> str:
-        """From number `start` on, up to number `end` or as far as there is something."""
+        """The slice from index `start` to before index `end`, or to the end of the value."""
         return self.add("Slice", value, self.unsqueeze(start, 0), self.unsqueeze(end, 0), self.constant([axis]))
 
     def fill(self, value: str, missing: str, axis: int, axes: int) -> str:
-        """As many zeros as the number `missing` says behind the end of `axis`, one of a value's `axes`."""
+        """Append `missing` zeros, a number in the graph, at the end of `axis`, one of a value's `axes`."""
         none = self.constant([0])
         pads = [self.unsqueeze(missing, 0) if place == axes + axis else none for place in range(2 * axes)]
         return self.add("Pad", value, self.add("Concat", *pads, axis=0))
@@ -162,7 +164,7 @@ class Graph:
         return self.add("Range", self.constant(0), end, self.constant(1))
 
     def before(self, lengths: str, end: str) -> str:
-        """True on what is real, as `ser.models.pooling.frame_mask` tells.
+        """True for valid frames, like `ser.models.pooling.frame_mask`.
 
         Shape:
             lengths (B,), end a number -> (B, end)
@@ -170,7 +172,7 @@ class Graph:
         return self.add("Less", self.count(end), self.unsqueeze(lengths, 1))
 
     def build(self, name: str, inputs: Sequence[Port], outputs: Sequence[Port], metadata: Mapping[str, str]) -> "ModelProto":
-        """The whole as a model."""
+        """The finished model."""
         from onnx import helper, numpy_helper
 
         constants = [numpy_helper.from_array(value, key) for key, value in self.constants.items()]
@@ -182,7 +184,7 @@ class Graph:
 
 
 def graph_proto(name: str, body: Body, constants: Sequence["TensorProto"] = ()) -> "GraphProto":
-    """Nodes as onnx has them."""
+    """The nodes as objects of onnx."""
     from onnx import helper
 
     inputs, outputs = ([value_info(port) for port in ports] for ports in (body.inputs, body.outputs))
@@ -199,7 +201,7 @@ def node_proto(node: Node) -> "NodeProto":
 
 
 def value_info(port: Port) -> "ValueInfoProto":
-    """A port as onnx has it."""
+    """A port as an object of onnx."""
     from onnx import helper
 
     return helper.make_tensor_value_info(port.name, helper.np_dtype_to_tensor_dtype(np.dtype(port.dtype)), port.shape)
@@ -214,7 +216,7 @@ class Steps:
     lengths: str
     """(B,)"""
     real: str
-    """(B, T) true where a clip has not ended."""
+    """(B, T) true for valid frames."""
 
     @classmethod
     def from_lengths(cls, graph: Graph, count: str, lengths: str) -> "Steps":
@@ -226,7 +228,7 @@ class Steps:
         return Steps.from_lengths(graph, graph.add("Div", self.count, factor), lengths)
 
     def mask(self, graph: Graph, *axes: int) -> str:
-        """1 on what is real, else 0, with further axes of size 1."""
+        """1 for valid frames and 0 for padding, with further axes of size 1."""
         return graph.unsqueeze(graph.add("Cast", self.real, to=SINGLE), *axes)
 
 
@@ -241,7 +243,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class NetworkNodes:
-    """The outputs of a network's nodes, as `ser.models.base.ModelOutput`."""
+    """The outputs of a network's nodes, like `ser.models.base.ModelOutput`."""
 
     logits: str
     """(B, C)"""

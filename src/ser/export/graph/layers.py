@@ -1,4 +1,4 @@
-"""Layers that several networks are made of, as nodes of a graph, for inference: dropout is gone."""
+"""Layers that several networks share, as nodes of a graph, for inference: without dropout."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ def add_product(graph: Graph, x: str, weight: Array, bias: Array | None) -> str:
 
 
 def add_norm(graph: Graph, norm: "nn.LayerNorm", x: str) -> str:
-    """Over the last axis."""
+    """Add a layer norm over the last axis."""
     size = norm.normalized_shape[-1]
     scale = np.ones(size) if norm.weight is None else numbers(norm.weight)
     bias = np.zeros(size) if norm.bias is None else numbers(norm.bias)
@@ -47,7 +47,7 @@ def add_norm(graph: Graph, norm: "nn.LayerNorm", x: str) -> str:
 def add_convolution(graph: Graph, layer: "nn.Conv1d", x: str, behind: int | None = None) -> str:
     """
     Args:
-        behind: zeros behind the end, where they are not as many as before the start.
+        behind: zeros after the end, if their number differs from those before the start.
 
     Shape:
         (B, in, T) -> (B, out, T')
@@ -66,15 +66,15 @@ def add_convolution(graph: Graph, layer: "nn.Conv1d", x: str, behind: int | None
 
 
 def swap(graph: Graph, x: str) -> str:
-    """(B, T, dim) to (B, dim, T), or back."""
+    """Transpose (B, T, dim) to (B, dim, T), or back."""
     return graph.add("Transpose", x, perm=[0, 2, 1])
 
 
 def add_sequence(graph: Graph, layers: Iterable[Module], x: str) -> str:
-    """What stands in an `nn.Sequential`.
+    """Add the layers of an `nn.Sequential`.
 
     Raises:
-        NotExportable: a layer of another kind.
+        NotExportable: no nodes are implemented for a layer.
     """
     for layer in layers:
         match type(layer).__name__:
@@ -92,11 +92,11 @@ def add_sequence(graph: Graph, layers: Iterable[Module], x: str) -> str:
 def add_activation(graph: Graph, activation: Module, x: str) -> str:
     """
     Raises:
-        NotExportable: one that no node was written for.
+        NotExportable: no node is implemented for it.
     """
     name = type(activation).__name__
     if name not in ACTIVATIONS:
-        raise NotExportable(f"no node was written for {name}")
+        raise NotExportable(f"no node is implemented for {name}")
     return graph.add(ACTIVATIONS[name], x)
 
 
@@ -125,13 +125,13 @@ def add_attention(graph: Graph, x: str, products: dict[str, Product], heads: int
 
 
 def products_of(attention: Module) -> dict[str, Product]:
-    """As transformers names them in all its speech encoders."""
+    """Names of the projections in all speech encoders of transformers."""
     linear = {"query": attention.q_proj, "key": attention.k_proj, "value": attention.v_proj, "out": attention.out_proj}
     return {name: (numbers(layer.weight), None if layer.bias is None else numbers(layer.bias)) for name, layer in linear.items()}
 
 
 def add_transformer(graph: Graph, encoder: "nn.TransformerEncoder", x: str, steps: Steps) -> str:
-    """Layers with the norm first; padding is hidden: (B, T, dim) -> (B, T, dim)."""
+    """Layers with the norm first, with padding masked: (B, T, dim) -> (B, T, dim)."""
     hidden = graph.unsqueeze(graph.add("Where", steps.real, graph.number(0), graph.number(-np.inf)), 1, 2)
     layers: list[Module] = list(encoder.layers)
     for layer in layers:
@@ -146,14 +146,14 @@ def add_transformer(graph: Graph, encoder: "nn.TransformerEncoder", x: str, step
 
 
 def add_pooling(graph: Graph, pooling: "AttentionPooling", sequence: str, steps: Steps) -> tuple[str, str]:
-    """As `ser.models.pooling.AttentionPooling`: (B, T, D) -> (B, D), (B, T)."""
+    """Like `ser.models.pooling.AttentionPooling`: (B, T, D) -> (B, D), (B, T)."""
     scores = graph.squeeze(add_sequence(graph, pooling.score, sequence), 2)
     weights = graph.add("Softmax", graph.add("Where", steps.real, scores, graph.number(-np.inf)), axis=-1)
     return weighted_mean(graph, weights, sequence), weights
 
 
 def add_statistics(graph: Graph, pooling: "AttentiveStatistics", sequence: str, steps: Steps) -> tuple[str, str]:
-    """As `ser.models.pooling.AttentiveStatistics`: (B, T, D) -> (B, 2 D), (B, T)."""
+    """Like `ser.models.pooling.AttentiveStatistics`: (B, T, D) -> (B, 2 D), (B, T)."""
     from ser.models.pooling import MIN_VARIANCE
 
     mean, weights = add_pooling(graph, pooling.attention, sequence, steps)

@@ -1,4 +1,4 @@
-"""Which file writes the nodes of which network, and of which family of features."""
+"""The functions that add the nodes of each network and of each feature family."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -16,28 +16,30 @@ if TYPE_CHECKING:
 AddNetwork = Callable[[Graph, Module, Mapping[str, Feature]], NetworkNodes]
 """(graph, model of the family, {name: normalised feature}) -> outputs of the network"""
 NETWORKS: Mapping[str, AddNetwork] = {"spectral_crnn": add_spectral_crnn, "ssl_spectral_moe": add_ssl_spectral_moe}
-"""{model family: what writes its network}"""
+"""{model family: function that adds its network}"""
 
 AddFeatures = Callable[[Graph, "FeatureInput", Sequence[str], str, str, int], dict[str, Feature]]
-"""As `add_input`."""
+"""See `add_input`."""
 FEATURES: Mapping[str, AddFeatures] = {SPECTRAL: add_spectral, SSL: add_backbone}
-"""{family of features: what writes its extractor}"""
+"""{feature family: function that adds its extractor}"""
 
 
 def add_input(graph: Graph, source: "FeatureInput", names: Sequence[str], waveforms: str, lengths: str, least: int) -> dict[str, Feature]:
-    """Features of one extractor.
+    """Add the features of one extractor.
 
     Args:
-        names: those that the network takes.
-        least: frames of a batch, where the network needs more than one.
+        names: the features that the network takes.
+        least: the number of frames that the network needs at least.
 
     Shape:
         waveforms (B, samples), lengths (B,) -> {name: (B, T, dim)}
 
     Raises:
-        NotExportable: nobody has written the extractor as nodes, or something in a backbone.
+        NotExportable: no nodes are implemented for the extractor, or for a part of a backbone.
     """
     family = source.extractor.name
     if family not in FEATURES:
-        raise NotExportable(f"no nodes were written for {', '.join(names)}: a model with features of the family {family} is not exported")
+        raise NotExportable(
+            f"no nodes are implemented for {', '.join(names)}: a model with features of the family {family} cannot be exported"
+        )
     return FEATURES[family](graph, source, names, waveforms, lengths, least)

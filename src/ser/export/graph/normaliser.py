@@ -1,4 +1,4 @@
-"""What stands between the features of a clip and the network: the store's rounding and the normaliser."""
+"""The steps between the features of a clip and the network: the store's rounding and the normaliser."""
 
 from ser.export.graph.base import HALF, SINGLE, Graph
 from ser.features.normaliser import Normaliser
@@ -6,7 +6,7 @@ from ser.features.store import StoreSpec
 
 
 def add_normaliser(graph: Graph, feature: str, store: StoreSpec, normaliser: Normaliser, name: str) -> str:
-    """Rounded as the store rounds, then as `Normaliser.apply`: (B, T, dim) -> (B, T, dim)."""
+    """Round like the store, then normalise like `Normaliser.apply`: (B, T, dim) -> (B, T, dim)."""
     if store.dtype == "float16":
         feature = graph.add("Cast", graph.add("Cast", feature, to=HALF), to=SINGLE)
     columns = slice(*store.features[name])

@@ -1,9 +1,9 @@
 """`ser.features.spectral` as nodes of a graph: padded waveforms in, normalised features out.
 
-The Fourier transform of n samples is two matrix products (Cooley and Tukey 1965, with two factors near the root of n) and a twist between
-them, in fp32: on a processor a third of the time of one product with the whole Fourier matrix, and a tenth of that of ONNX's own operator
-in onnxruntime. What fp32 loses against `SpectralExtractor`, which transforms quiet frames in double precision, is some 1e-2 dB in bands
-75 dB below their frame.
+The Fourier transform of n samples is two matrix products (Cooley and Tukey 1965, with two factors near the root of n) and a twiddle factor
+between them, in fp32: on a CPU this takes a third of the time of one product with the whole Fourier matrix, and a tenth of that of ONNX's
+own operator in onnxruntime. Compared with `SpectralExtractor`, which transforms quiet frames in double precision, fp32 loses some 1e-2 dB
+in bands 75 dB below their frame.
 """
 
 import math
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ser.inference.recogniser import FeatureInput
 
 DECIBELS = 10 / math.log(10)
-"""Times the natural logarithm of a power."""
+"""Decibels of a power are this times its natural logarithm."""
 
 
 def add_spectral(
@@ -30,7 +30,7 @@ def add_spectral(
 ) -> dict[str, Feature]:
     """
     Args:
-        least: frames of a batch, so that the network's pooling leaves one step.
+        least: the number of frames that a batch has at least, so that the network's pooling leaves one step.
 
     Shape:
         waveforms (B, samples), lengths (B,) -> {name: (B, T, dim)}
@@ -45,7 +45,7 @@ def add_spectral(
 def add_features(graph: Graph, frames: str, names: Sequence[str], extractor: SpectralExtractor) -> dict[str, str]:
     """
     Shape:
-        frames (B, T, ...) of n_fft samples each -> {name: (B, T, dim)}, some that are only on the way to others among them
+        frames (B, T, ...) of n_fft samples each -> {name: (B, T, dim)}, including intermediate features
     """
     config = extractor.config
     power, bins = add_power(graph, frames, config.n_fft)
@@ -64,19 +64,19 @@ def add_features(graph: Graph, frames: str, names: Sequence[str], extractor: Spe
 
 
 def clean(graph: Graph, waveforms: str, lengths: str) -> str:
-    """Zeros behind the end of every clip, whatever the batch holds there: (B, samples)."""
+    """Replace all samples after the end of each clip by zeros: (B, samples)."""
     return graph.add("Where", graph.before(lengths, graph.size(waveforms, 1)), waveforms, graph.number(0))
 
 
 def add_frames(graph: Graph, waveforms: str, lengths: str, n_fft: int, hop_length: int, least: int) -> tuple[str, Steps]:
-    """Frames centred on every `hop_length`-th sample, with zeros around a clip.
+    """Frames centred on every `hop_length`-th sample, with zeros before and after a clip.
 
     Shape:
-        waveforms (B, samples), lengths (B,) -> frames (B, T, blocks, samples of a block), and how many each clip has
+        waveforms (B, samples), lengths (B,) -> frames (B, T, blocks, samples of a block), and the number of frames of each clip
     """
     samples, hop, one = graph.size(waveforms, 1), graph.constant(hop_length), graph.constant(1)
     count = graph.add("Max", graph.add("Add", graph.add("Div", samples, hop), one), graph.constant(least))
-    # as many zeros behind as the last frame reaches
+    # as many zeros after the end as the last frame covers
     reach = graph.add("Add", graph.add("Mul", graph.add("Sub", count, one), hop), graph.constant(n_fft - n_fft // 2))
     behind = graph.unsqueeze(graph.add("Sub", reach, samples), 0)
     padded = graph.add("Pad", waveforms, graph.add("Concat", graph.constant([0, n_fft // 2, 0]), behind, axis=0))
@@ -85,12 +85,12 @@ def add_frames(graph: Graph, waveforms: str, lengths: str, n_fft: int, hop_lengt
 
 
 def add_windows(graph: Graph, padded: str, count: str, n_fft: int, hop_length: int) -> str:
-    """The first `count` stretches of `n_fft` samples, each `hop_length` after the one before.
+    """The first `count` frames of `n_fft` samples, one every `hop_length` samples.
 
     Shape:
         (B, samples) -> (B, count, blocks, samples of a block)
     """
-    # each is some whole blocks, and so is the way to the next one
+    # a frame is a number of whole blocks, and so is the hop
     block = math.gcd(n_fft, hop_length)
     blocks = graph.reshape(padded, [0, -1, block])
     first = graph.add("Mul", graph.unsqueeze(graph.count(count), 1), graph.constant(hop_length // block))
@@ -98,11 +98,11 @@ def add_windows(graph: Graph, padded: str, count: str, n_fft: int, hop_length: i
 
 
 def add_power(graph: Graph, frames: str, n_fft: int) -> tuple[str, NDArray[np.int64]]:
-    """Squared magnitude of the transform under a Hann window, and which frequency each column is; some frequencies stand there twice.
+    """Squared magnitude of the transform under a Hann window, and the frequency of each column; some frequencies occur twice.
 
     With w(x) = exp(-2 pi i x), sample cols a + b and frequency p + rows q: w(sample frequency / n_fft) is w(a p / rows) w(b p / n_fft)
-    w(b q / cols), which is a product over a, a twist, and a product over b. Of p up to half of `rows` suffices: samples are real, so the
-    frequencies k and n_fft - k have the same magnitude.
+    w(b q / cols), which is a product over a, a twiddle factor, and a product over b. p up to half of `rows` is enough: samples are real, so
+    the frequencies k and n_fft - k have the same magnitude.
 
     Shape:
         frames (B, T, ...) of n_fft samples each -> (B, T, columns), (columns,) from 0 to n_fft // 2
@@ -144,7 +144,7 @@ def add_twist(graph: Graph, real: str, imaginary: str, by: NDArray[np.complex128
 
 
 def reorder(filters: NDArray[np.floating], frequency: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Filters over the columns of `add_power`; a frequency counts where it first stands.
+    """Filters over the columns of `add_power`; of a frequency that occurs twice the first column is used.
 
     Shape:
         (filters, n_fft // 2 + 1), (columns,) -> (columns, filters)
@@ -155,7 +155,7 @@ def reorder(filters: NDArray[np.floating], frequency: NDArray[np.int64]) -> NDAr
 
 
 def add_chroma(graph: Graph, energy: str) -> str:
-    """As `ser.features.spectral.normalise_chroma`."""
+    """Like `ser.features.spectral.normalise_chroma`."""
     peak = graph.add("ReduceMax", energy, graph.constant([-1]), keepdims=1)
     silent = graph.add("Less", peak, graph.number(np.finfo(np.float32).tiny))
     return graph.add("Div", energy, graph.add("Where", silent, graph.number(1), peak))

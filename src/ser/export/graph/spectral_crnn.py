@@ -1,4 +1,4 @@
-"""`ser.models.spectral_crnn` as nodes of a graph, for inference: batch norms are folded into the convolutions, dropout is gone."""
+"""`ser.models.spectral_crnn` as nodes of a graph, for inference: batch norms are folded into the convolutions, without dropout."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from ser.models.spectral_crnn import CnnBranch, ConvBlock, SpectralCrnn
 
 GRU_GATES = (1, 0, 2)
-"""Update, reset, new: the order of ONNX in torch's, which is reset, update, new."""
+"""ONNX's order of the gates (update, reset, new) as indices into torch's (reset, update, new)."""
 
 CHANNEL_BLOCK = 16
-"""Channels that onnxruntime computes at once with AVX-512. With some to spare in the last block it would pool as if it had no vectors, so
-idle channels fill it up and go after the pool."""
+"""Channels that onnxruntime computes at once with AVX-512. With an incomplete last block its pooling is not vectorised, so unused channels
+fill the block and are removed after the pool."""
 
 
 def add_network(graph: Graph, model: "SpectralCrnn", features: Mapping[str, Feature]) -> NetworkNodes:
     """
     Shape:
-        features {name: (B, T, dim)}, on one grid of frames -> as of `NetworkNodes`
+        features {name: (B, T, dim)}, all with the same frame rate -> see `NetworkNodes`
     """
     branches = {name: cast("CnnBranch", branch) for name, branch in model.branches.items()}
     blocks = next(iter(branches.values()))
@@ -43,7 +43,7 @@ def add_network(graph: Graph, model: "SpectralCrnn", features: Mapping[str, Feat
 def add_branch(graph: Graph, branch: "CnnBranch", feature: str, half_real: str) -> str:
     """
     Shape:
-        (B, T, rows) -> (B, T', branch_dim); behind the end of a clip stands something that the recurrence does not read
+        (B, T, rows) -> (B, T', branch_dim); the values after the end of a clip are not used by the recurrence
     """
     x = graph.add("Mul", add_block(graph, branch.block_a, graph.unsqueeze(feature, 1)), half_real)
     x = add_block(graph, branch.block_b, x)
@@ -51,13 +51,13 @@ def add_branch(graph: Graph, branch: "CnnBranch", feature: str, half_real: str) 
     sequence = graph.reshape(graph.add("Transpose", x, perm=[0, 2, 1, 3]), [0, 0, -1])
     weight = numbers(branch.project.weight)
     rows = weight.shape[1] // channels
-    # the network has the channels innermost, the graph the rows
+    # in the network the channels are the last axis, in the graph the rows
     swapped = weight.reshape(-1, rows, channels).swapaxes(1, 2).reshape(weight.shape)
     return graph.add("Gelu", add_product(graph, sequence, swapped, numbers(branch.project.bias)))
 
 
 def add_block(graph: Graph, block: "ConvBlock", x: str) -> str:
-    """Convolution with its batch norm, ReLU, pool: (B, in, T, F) -> (B, out, T', F')."""
+    """Convolution with batch norm, ReLU, pool: (B, in, T, F) -> (B, out, T', F')."""
     norm, channels = block.norm, block.conv.out_channels
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -73,7 +73,7 @@ def add_block(graph: Graph, block: "ConvBlock", x: str) -> str:
 
 
 def add_recurrence(graph: Graph, gru: "nn.GRU", sequence: str, lengths: str) -> str:
-    """Both directions over the real steps of each clip alone: (B, T', in) -> (B, T', 2 gru_dim)."""
+    """Both directions over the valid steps of each clip: (B, T', in) -> (B, T', 2 gru_dim)."""
     ends = graph.add("Cast", lengths, to=INT32)
     for layer in range(gru.num_layers):
         inner, outer, biases = (both(gru, kind, layer) for kind in ("weight_ih", "weight_hh", "bias"))
@@ -93,13 +93,13 @@ def add_recurrence(graph: Graph, gru: "nn.GRU", sequence: str, lengths: str) -> 
 
 
 def both(gru: "nn.GRU", kind: str, layer: int) -> NDArray[np.float32]:
-    """Weights of one kind, or both biases one behind the other, of both directions: (2, 3 hidden or 6 hidden, ...)."""
+    """Weights of one kind, or both biases concatenated, of both directions: (2, 3 hidden or 6 hidden, ...)."""
     kinds = ("bias_ih", "bias_hh") if kind == "bias" else (kind,)
     directions = (f"l{layer}", f"l{layer}_reverse")
     return np.stack([np.concatenate([in_order(numbers(getattr(gru, f"{part}_{end}"))) for part in kinds]) for end in directions])
 
 
 def in_order(gates: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of torch's three gates those of ONNX."""
+    """Reorder torch's three gates for ONNX."""
     parts = np.split(gates, 3)
     return np.concatenate([parts[gate] for gate in GRU_GATES])

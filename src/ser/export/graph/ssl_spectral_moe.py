@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def add_network(graph: Graph, model: "SslSpectralMoe", features: Mapping[str, Feature]) -> NetworkNodes:
     """
     Shape:
-        features {name: (B, T, dim)} -> as of `NetworkNodes`
+        features {name: (B, T, dim)} -> see `NetworkNodes`
     """
     results = {name: add_expert(graph, expert, features[name]) for name, expert in model.experts.items()}
     mixture, gates = add_fusion(graph, model, [vector for vector, _ in results.values()])
@@ -30,7 +30,7 @@ def add_expert(graph: Graph, expert: "nn.Module", feature: Feature) -> tuple[str
         (B, T, dim) -> vector (B, fusion_dim), attention (B, T')
 
     Raises:
-        NotExportable: no node was written for this kind of expert.
+        NotExportable: no nodes are implemented for this kind of expert.
     """
     from ser.models.ssl_spectral_moe import SpectralExpert, SslExpert
 
@@ -39,7 +39,7 @@ def add_expert(graph: Graph, expert: "nn.Module", feature: Feature) -> tuple[str
             return add_ssl(graph, expert, feature)
         case SpectralExpert():
             return add_spectral(graph, expert, feature)
-    raise NotExportable(f"no node was written for {type(expert).__name__}")
+    raise NotExportable(f"no node is implemented for {type(expert).__name__}")
 
 
 def add_ssl(graph: Graph, expert: "SslExpert", feature: Feature) -> tuple[str, str]:
@@ -77,7 +77,7 @@ def add_spectral(graph: Graph, expert: "SpectralExpert", feature: Feature) -> tu
 
 
 def halved(graph: Graph, steps: Steps) -> Steps:
-    """Rounded up."""
+    """Divide, rounded up."""
 
     def half(value: str) -> str:
         return graph.add("Div", graph.add("Add", value, graph.constant(1)), graph.constant(2))
@@ -86,7 +86,7 @@ def halved(graph: Graph, steps: Steps) -> Steps:
 
 
 def add_summary(graph: Graph, expert: Module, sequence: str, steps: Steps) -> tuple[str, str]:
-    """The end of every expert, from its sequence (B, T, dim)."""
+    """The last layers of every expert, from its sequence (B, T, dim)."""
     layers = getattr(expert.encoder, "layers", None)
     encoded = sequence if layers is None else add_transformer(graph, layers, sequence, steps)
     pooled, attention = add_statistics(graph, expert.pooling, encoded, steps)

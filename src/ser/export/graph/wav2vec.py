@@ -1,8 +1,8 @@
 """wav2vec 2.0, HuBERT, WavLM and data2vec-audio as nodes of a graph, for one clip, as transformers' modules compute them.
 
-All four are convolutions over the waveform, a projection, a convolution that tells positions, and Transformer layers. They differ in norms:
-a group norm behind the first convolution or a layer norm behind each, norms before or behind the halves of a layer. WavLM adds to the
-scores of attention a bias of its own, which depends on the distance and which every step gates.
+All four are convolutions over the waveform, a projection, a convolutional position embedding, and Transformer layers. They differ in norms:
+a group norm after the first convolution or a layer norm after each, norms before or after the halves of a layer. WavLM adds a bias to the
+attention scores, which depends on the distance of two frames and is gated by each frame.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def add_wav2vec(graph: Graph, network: "WaveformNetwork", wanted: Sequence[int],
 
 
 def add_scaled(graph: Graph, clip: str) -> str:
-    """Mean 0 and variance 1, as `WaveformNetwork.prepare`."""
+    """Normalise to mean 0 and variance 1, like `WaveformNetwork.prepare`."""
     from ser.features.backbone import VARIANCE_FLOOR
 
     centred = graph.add("Sub", clip, graph.add("ReduceMean", clip))
@@ -79,7 +79,7 @@ def add_encoder(graph: Graph, encoder: Module, x: str) -> list[str]:
 
 
 def add_positions(graph: Graph, positions: Module, x: str) -> str:
-    """What tells the layers where a frame stands: (1, frames, dim) -> (1, frames, dim)."""
+    """Add the position embedding: (1, frames, dim) -> (1, frames, dim)."""
     x = swap(graph, x)
     batch_norm = getattr(positions, "batch_norm", None)
     if batch_norm is not None:
@@ -88,7 +88,7 @@ def add_positions(graph: Graph, positions: Module, x: str) -> str:
         x = graph.add("Add", graph.add("Mul", x, graph.number(scale[:, None])), graph.number(shift[:, None]))
     for layer in getattr(positions, "layers", [positions]):
         kernel = layer.conv.kernel_size[0]
-        x = add_convolution(graph, layer.conv, x, behind=(kernel - 1) // 2)  # as many frames come out as went in
+        x = add_convolution(graph, layer.conv, x, behind=(kernel - 1) // 2)  # the output has as many frames as the input
         norm = getattr(layer, "layer_norm", None)
         if norm is not None:
             x = swap(graph, add_norm(graph, norm, swap(graph, x)))
@@ -99,7 +99,7 @@ def add_positions(graph: Graph, positions: Module, x: str) -> str:
 def add_distances(graph: Graph, attention: Module, x: str) -> str | None:
     """WavLM's bias for each distance between two frames, (heads, frames, frames); None for other kinds.
 
-    From `max_distance` on all are alike, so a table up to there holds them all.
+    All distances from `max_distance` on have the same bias, so a table up to there is complete.
     """
     if not hasattr(attention, "rel_attn_embed"):
         return None
@@ -127,7 +127,7 @@ def add_norm_first(graph: Graph, layer: Module, x: str, bias: str | None) -> str
 
 
 def add_gated_attention(graph: Graph, attention: Module, x: str, bias: str | None) -> str:
-    """Attention, with WavLM's gated bias where there is one: (1, frames, dim) -> (1, frames, dim)."""
+    """Attention, with WavLM's gated bias if there is one: (1, frames, dim) -> (1, frames, dim)."""
     if bias is not None:
         bias = graph.add("Mul", add_gate(graph, attention, x), bias)
     return add_attention(graph, x, products_of(attention), int(attention.num_heads), bias)
@@ -136,7 +136,7 @@ def add_gated_attention(graph: Graph, attention: Module, x: str, bias: str | Non
 def add_gate(graph: Graph, attention: Module, x: str) -> str:
     """WavLM's gate of each frame and head over its distances: (1, frames, dim) -> (1, heads, frames, 1)."""
     linear, heads = attention.gru_rel_pos_linear, int(attention.num_heads)
-    # the module adds up four numbers for each of its two gates
+    # the module sums four numbers for each of its two gates
     weight = numbers(linear.weight).reshape(2, 4, -1).sum(axis=1)
     offset = numbers(linear.bias).reshape(2, 4).sum(axis=1)
     parts = graph.add("Transpose", graph.reshape(x, [0, 0, heads, -1]), perm=[0, 2, 1, 3])
@@ -152,6 +152,6 @@ def add_feed_forward(graph: Graph, feed_forward: Module, x: str) -> str:
 
 
 def add_adapter(graph: Graph, adapter: Module, x: str) -> str:
-    """What MMS has behind each layer for the language that it was fine-tuned to."""
+    """The adapter that MMS has after each layer for the language that it was fine-tuned on."""
     narrow = add_activation(graph, adapter.act_fn, add_linear(graph, adapter.linear_1, add_norm(graph, adapter.norm, x)))
     return add_linear(graph, adapter.linear_2, narrow)

@@ -1,4 +1,4 @@
-"""Whisper's log-mel and encoder as nodes of a graph, for one clip of up to 30 s, as `ser.features.backbone.WhisperNetwork` has them."""
+"""Whisper's log-mel and encoder as nodes of a graph, for one clip of up to 30 s, like `ser.features.backbone.WhisperNetwork`."""
 
 import math
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from ser.features.backbone import WhisperNetwork
 
 FLOOR = 1e-10
-"""Of a band's power."""
+"""The lowest power of a band."""
 RANGE = 8.0
-"""Powers of ten below the clip's loudest band, below which all is equal."""
+"""The floor of the log-mel, in powers of ten below the clip's loudest band."""
 
 
 def add_whisper(graph: Graph, network: "WhisperNetwork", wanted: Sequence[int], clip: str) -> str:
@@ -36,7 +36,7 @@ def add_whisper(graph: Graph, network: "WhisperNetwork", wanted: Sequence[int], 
 
 
 def add_log_mel(graph: Graph, features: Module, clip: str) -> str:
-    """As transformers' WhisperFeatureExtractor: mirrored ends, no last frame, floored below the clip's own maximum.
+    """Like transformers' WhisperFeatureExtractor: reflected ends, no last frame, a floor relative to the clip's own maximum.
 
     Shape:
         (1, samples), a multiple of the hop -> (1, samples / hop, mels)
