@@ -222,7 +222,7 @@ def test_without_room_for_uploads_they_are_asked_to_come_again(exported: Path, r
         assert service.workers() == [worker]
         service.process.terminate()
         complaint = service.process.communicate(timeout=PATIENCE)[1]
-    assert complaint.count("there is no room for temporary files") == 1
+    assert complaint.count("no space for temporary files") == 1
     assert "Traceback" not in complaint
 
 
@@ -278,7 +278,7 @@ def test_without_its_model_it_is_not_healthy_and_refuses_uploads(exported: Path,
         (["--max-mb", "0"], "--max-mb 0: give at least"),
         (["--max-seconds", "nan"], "--max-seconds nan"),
         (["--timeout", "inf"], "--timeout inf"),
-        (["--host", "no.such.host.invalid"], "--host no.such.host.invalid: no such address"),
+        (["--host", "no.such.host.invalid"], "--host no.such.host.invalid: this machine does not have such an address"),
         (["--host", "192.0.2.1"], "192.0.2.1:"),
         (["--allow-host", "http://example.org"], "--allow-host http://example.org: give a name"),
         (["--allow-host", "*"], "--allow-host *: give a name"),
@@ -311,7 +311,7 @@ def test_a_model_that_is_none_is_told(ser: Ser, tmp_path: Path, content: bytes |
 def test_a_worker_that_cannot_even_start_is_told(ser: Ser, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve_module, "worker_command", lambda *_: ["/bin/sh", "-c", "exit 7"])
     answer = ser("serve", exported, "--port", "0")
-    assert (answer.code, answer.err) == (3, "ser: a worker process ended before it had the model (exit code 7)\n")
+    assert (answer.code, answer.err) == (3, "ser: a worker process ended while it loaded the model (exit code 7)\n")
 
 
 def test_the_extra_is_named_where_it_is_missing(ser: Ser, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,1 @@
-"""What exists only while a port is open."""
+"""The HTTP service: everything that runs only while a port is open."""

@@ -1,4 +1,4 @@
-"""The addresses of the service."""
+"""The routes of the service."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 PREDICT = "/v1/predict"
-"""Answers recordings."""
+"""Predicts a recording."""
 MODEL = "/v1/model"
 """Describes the model."""
 HEALTH = "/healthz"
-"""Tells whether the service is ready."""
+"""Health check: whether the service is ready."""
 METRICS = "/metrics"
-"""Counts for Prometheus."""
+"""Metrics for Prometheus."""
 SCHEMA = "/openapi.json"
-"""The schema of all these."""
+"""The OpenAPI schema of all routes."""
 DOCS = "/docs"
-"""The schema as a page."""
-DESCRIPTION = "Which emotion speaks out of a recording. There is no authentication; nothing that is sent here is kept."
+"""The schema as an HTML page."""
+DESCRIPTION = "Predict the emotion in a recording of speech. There is no authentication; uploads are not stored."
 EXAMPLE = "curl -F file=@recording.wav {service}v1/predict"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
@@ -45,14 +45,14 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(self)",
 }
-"""Of every answer."""
+"""Headers of every response."""
 LEFT = 499
-"""Of a request whose client did not wait for the answer, in the counts alone."""
+"""Status of a request whose client did not wait for the response; only in the metrics."""
 NOT_KEPT = {"Cache-Control": "no-store"}
 CHECKED = {"Cache-Control": "no-cache"}
-"""A browser may keep it, and asks each time whether it still holds."""
+"""A browser may cache the file, and revalidates it each time."""
 OF_ALL = ("bad-request", "wrong-host", "too-large")
-"""Reasons that any request may be refused for."""
+"""The reasons for which any request may be refused."""
 OF_PREDICT = ("wrong-origin", "slow-upload", "wrong-type", "busy", *OF_UPLOADS)
 BINARY = {"type": "string", "format": "binary"}
 FORM_BODY = {"type": "object", "required": [FIELD], "properties": {FIELD: BINARY}}
@@ -66,7 +66,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def make_app(pool: Pool, limits: Limits) -> Measure:
-    """The whole service as ASGI, over workers that somebody else starts and ends."""
+    """The whole service as an ASGI application; the caller starts and ends the workers."""
     from fastapi import FastAPI
 
     app = FastAPI(title="ser", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -88,7 +88,8 @@ def add_predict(app: "FastAPI", pool: Pool, limits: Limits, metrics: Metrics) ->
 
     @app.post(PREDICT, responses=answers(Answer, *OF_PREDICT), openapi_extra=BODY, response_class=Response)
     async def predict(request: Request) -> Response:
-        """Say what is heard in a recording: WAV, AIFF, FLAC, Ogg Vorbis, Opus or MP3, told by content, of any rate from 4 kHz."""
+        """Predict the emotion in a recording: WAV, AIFF, FLAC, Ogg Vorbis, Opus or MP3, detected by content, with a sample rate of at least
+        4 kHz."""
         with door.passing():
             async with received(request, limits.max_bytes) as (upload, size):
                 request.scope[NOTE] = [f"{size} bytes"]
@@ -99,7 +100,7 @@ def add_predict(app: "FastAPI", pool: Pool, limits: Limits, metrics: Metrics) ->
 
 
 async def left(request: "Request") -> None:
-    """Until the client of a whole request ends its connection."""
+    """Wait until the client, whose request is complete, closes its connection."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -109,16 +110,16 @@ def add_facts(app: "FastAPI", pool: Pool, limits: Limits) -> None:
 
     @app.get(MODEL, responses=answers(Model))
     async def model(response: Response) -> Model:
-        """What the model says of itself, and what the service takes."""
+        """The model, and the limits of the service."""
         response.headers.update(NOT_KEPT)
         return Model.model_validate(pool.facts | {"max_bytes": limits.max_bytes, "max_seconds": limits.max_seconds})
 
     @app.head(HEALTH, include_in_schema=False)
     @app.get(HEALTH, responses=answers(Health, "not-ready"))
     async def healthz(response: Response) -> Health:
-        """Whether a process has the model and has answered with it."""
+        """Whether a worker has loaded the model and answered with it."""
         if not pool.ready:
-            raise Refused("not-ready", "no worker has the model now", {"Retry-After": "1"})
+            raise Refused("not-ready", "no worker has loaded the model yet", {"Retry-After": "1"})
         response.headers.update(NOT_KEPT)
         return Health(status="ready")
 
@@ -129,7 +130,7 @@ def add_metrics(app: "FastAPI", metrics: Metrics) -> None:
 
     @app.get(METRICS, responses=answers(None), response_class=PlainTextResponse)
     async def counts() -> Response:
-        """Requests, refusals, seconds, latencies, memory, in the text format of Prometheus."""
+        """Numbers of requests and refusals, seconds of audio, latencies and memory in the text format of Prometheus."""
         content, media_type = metrics.text()
         return Response(content, media_type=media_type, headers=NOT_KEPT)
 
@@ -141,7 +142,7 @@ def add_docs(app: "FastAPI") -> None:
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
-        """With the media type of errors, which the framework takes for that of answers."""
+        """The schema with the media type of errors, which the framework confuses with that of other responses."""
         if app.openapi_schema is None:
             for methods in described()["paths"].values():
                 answers = [answer for method in methods.values() for answer in method["responses"].items()]
@@ -151,7 +152,7 @@ def add_docs(app: "FastAPI") -> None:
 
     @app.get(DOCS, include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:
-        """The example is for the address that the browser has reached, which was checked."""
+        """The example uses the address of the browser's request, which was checked."""
         return HTMLResponse(docs_page(app.openapi(), EXAMPLE.format(service=request.base_url)), headers=CHECKED)
 
     app.openapi = openapi  # type: ignore[method-assign] # the documented way to extend it
@@ -163,7 +164,7 @@ def add_assets(app: "FastAPI", assets: dict[str, Asset]) -> None:
 
 
 def sender(asset: Asset) -> "Callable[[Request], Awaitable[Response]]":
-    """A handler that answers with this file, or that the browser has it already."""
+    """A handler that responds with this file, or with 304 if the browser has it."""
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -177,15 +178,15 @@ def sender(asset: Asset) -> "Callable[[Request], Awaitable[Response]]":
     return send
 
 
-# -- refusals -----------------------------------------------------------------------------
+# -- errors -------------------------------------------------------------------------------
 
 
 def answers(shape: "type[BaseModel] | None", *reasons: str) -> Responses:
-    """What an address may answer, for its description: this shape, or a problem with one of these reasons or of those of all."""
+    """The responses of a route, for its description: this model, or a problem with one of these reasons or of those of all routes."""
     by_status: dict[int, list[str]] = defaultdict(list)
     for reason in (*OF_ALL, *reasons):
         by_status[status_of(reason)].append(reason)
-    found: Responses = {200: {"description": "what was asked for"} | ({"model": shape} if shape else {})}
+    found: Responses = {200: {"description": "the result"} | ({"model": shape} if shape else {})}
     return found | {status: {"model": Problem, "description": meanings(codes)} for status, codes in sorted(by_status.items())}
 
 
@@ -194,7 +195,7 @@ def meanings(reasons: Iterable[str]) -> str:
 
 
 def add_problems(app: "FastAPI") -> None:
-    """Whatever goes wrong, the answer has the same shape."""
+    """Add handlers that give every error the same form."""
     from starlette.exceptions import HTTPException
     from starlette.requests import ClientDisconnect
     from starlette.responses import Response

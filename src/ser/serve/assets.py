@@ -1,4 +1,4 @@
-"""The page and its files: read once, from the package alone. What is not in the table is not there; no request names a file."""
+"""The page and its files, read once from the package. Only files in this table are served; no request can name another."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ TYPES = {
 INDEX = "index.html"
 """The page."""
 SERVICE = "service.js"
-"""How it gets an answer of this service."""
+"""The module that requests predictions from this service."""
 ELSEWHERE = "local.js"
-"""How it gets an answer of a model in the browser; not served."""
+"""The module that predicts with a model in the browser; not served."""
 PREDICTOR = "/predictor.js"
-"""What the page imports to get an answer; here from this service, in the exported page from the model in the browser."""
+"""The name under which the page imports one of them: this service's here, the browser's in the exported page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Asset:
 
 
 def load_assets() -> dict[str, Asset]:
-    """{path of the address: file}"""
+    """{path of the URL: file}"""
     there = (file for file in files("ser").joinpath("web").iterdir() if file.name != ELSEWHERE)
     found = {f"/{file.name}": Asset(file.read_bytes(), TYPES[suffix]) for file in there if (suffix := PurePath(file.name).suffix) in TYPES}
     return {"/": found.pop(f"/{INDEX}"), PREDICTOR: found[f"/{SERVICE}"], **found}

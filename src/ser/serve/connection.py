@@ -1,8 +1,8 @@
-"""Limits on a connection where the framework has none: it waits for ever for the end of a request's headers, and for a client that does
-not read its answer; it takes as many connections as come, and bodies in pieces of one byte.
+"""Limits on connections that the framework lacks: it waits for ever for the end of a request's headers, and for a client that does not
+read its response; it accepts any number of connections, and bodies in chunks of one byte.
 
 Uvicorn has no setting for these, so its protocol over h11 is extended. Every attribute of it that is used here has a contract test
-(tests/serve/test_connection.py), and pyproject.toml takes no version of uvicorn later than the one tested.
+(tests/serve/test_connection.py), and pyproject.toml excludes versions of uvicorn later than the one tested.
 """
 
 import asyncio
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Clocked(H11Protocol):
-        """What `limited_protocol` returns."""
+        """The type that `limited_protocol` returns."""
 
         clock: "Clock"
 
 
 MOST_CONNECTIONS = 4096
 SLICE = 4096
-"""Bytes that are parsed at once, before it is checked whether they are worth it."""
+"""Bytes that are parsed at a time, before their overhead is checked."""
 FRAMING = 4
-"""Bytes on the wire for one of a body."""
+"""The highest ratio of bytes on the wire to bytes of a body."""
 WASTE_BYTES = 16_384
-"""How many more a request may send."""
+"""Bytes that a request may send beyond that ratio."""
 REFUSED = "bad-request"
 
 
 def most_connections() -> int:
-    """A third of the files that the system lets this process open: a connection may hold one for its upload, and there are others."""
+    """A third of the files that this process may open: a connection may use another one for its upload, and the process has more."""
     import resource
 
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -40,7 +40,8 @@ def most_connections() -> int:
 
 
 class Clock:
-    """Ends a connection on which nothing happens for so long while its client is to act: to send a request, or to read its answer."""
+    """Closes a connection after so many seconds without progress while the client has to act: to send a request, or to read its
+    response."""
 
     def __init__(self, connection: "H11Protocol", seconds: float) -> None:
         self.connection, self.seconds = connection, seconds
@@ -48,11 +49,11 @@ class Clock:
 
     @property
     def deadline(self) -> float | None:
-        """When it will end the connection, by the clock of the loop; None where it does not run."""
+        """When the connection will be closed, by the clock of the loop; None if the timer is not running."""
         return self.timer.when() if self.timer else None
 
     def update(self) -> None:
-        """Start or stop it. One that runs goes on: a byte now and then is no request."""
+        """Start or stop the timer. A running timer is not restarted, so sending a byte now and then does not extend it."""
         if not self.waits_for_client():
             self.stop()
         elif self.timer is None:
@@ -77,14 +78,14 @@ class Clock:
 
 
 class WasteMeter:
-    """Ends a connection that sends a body in so small pieces that their framing is most of what it sends."""
+    """Closes a connection that sends a body in chunks so small that their framing is most of the traffic."""
 
     def __init__(self, connection: "H11Protocol") -> None:
         self.connection = connection
         self.waste = 0
 
     def measure(self, data: bytes, parse: Callable[[bytes], None]) -> None:
-        """Parse some bytes of the connection, and count those of them that became no body."""
+        """Parse some bytes of the connection, and count those that are not part of a body."""
         cycle = self.connection.cycle
         in_body = cycle is not None and cycle.more_body and not cycle.response_complete
         before = len(cycle.body) if in_body else 0
@@ -98,21 +99,21 @@ class WasteMeter:
 
 
 def make_room(newest: "Clocked") -> None:
-    """End the connection that rests longest; where none rests, the newest."""
+    """Close the connection that has been idle the longest; if none is idle, the newest."""
     others = cast("set[Clocked]", newest.connections)
     resting = [(deadline, other) for other in others if (deadline := other.clock.deadline) is not None]
     longest = min(resting, key=lambda pair: pair[0])[1] if resting else newest
-    newest.connections.discard(longest)  # which it does itself only later
+    newest.connections.discard(longest)  # the protocol itself does so only later
     longest.transport.abort()
 
 
 def refuse(connection: "H11Protocol", app: Measure) -> None:
-    """Answer bytes that are no HTTP as other requests are refused, if no answer has begun, and close the connection."""
+    """Refuse bytes that are not HTTP like other requests, unless a response has begun, and close the connection."""
     import h11
 
     if connection.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
         app.count(OTHER, OTHER, [status_of(REFUSED)], REFUSED, [])
-        content = problem_bytes(REFUSED, "this is no HTTP")
+        content = problem_bytes(REFUSED, "this is not HTTP")
         headers = [*app.headers, (b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(content)).encode())]
         headers += [(b"cache-control", b"no-store"), (b"connection", b"close")]
         response = h11.Response(status_code=status_of(REFUSED), headers=headers, reason=b"Bad Request")
@@ -122,8 +123,8 @@ def refuse(connection: "H11Protocol", app: Measure) -> None:
 
 
 def limited_protocol(seconds: float, app: Measure) -> "type[H11Protocol]":
-    """Uvicorn's protocol over h11, which ends a connection that rests for so long without a whole request, or with an unread answer; or
-    where there are too many, the one that rests longest.
+    """Uvicorn's protocol over h11 with limits: it closes a connection that is idle for too long with an incomplete request or an unread
+    response; and, if there are too many connections, the one that has been idle the longest.
     """
     from uvicorn.protocols.http.h11_impl import H11Protocol
 

@@ -1,4 +1,4 @@
-"""/docs: the OpenAPI description as a plain page, made here. (The usual pages load a script from another host.)"""
+"""/docs: the OpenAPI description as a plain page. (The usual pages load a script from another host.)"""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -14,7 +14,7 @@ def docs_page(schema: Schema, example: str) -> str:
     """
     Args:
         schema: OpenAPI 3.1.
-        example: a command that works.
+        example: a command that can be pasted.
     """
     info = schema["info"]
     parts = [
@@ -46,7 +46,7 @@ def kinds(content: Schema) -> str:
 
 
 def kind(schema: Schema) -> str:
-    """A schema in a few words of HTML.
+    """A short description of a schema in HTML.
 
     >>> kind({"type": "array", "items": {"type": "number"}}), kind({"anyOf": [{"type": "number"}, {"type": "null"}]})
     ('list of number', 'number or null')
@@ -73,7 +73,7 @@ def shape(name: str, schema: Schema) -> str:
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Of cells that are HTML already."""
+    """A table; its cells are HTML."""
     return f"<table><thead>{line(header, 'th')}</thead><tbody>{''.join(line(row, 'td') for row in rows)}</tbody></table>"
 
 

@@ -1,4 +1,4 @@
-"""What a model says of itself, from a run's folder or an exported file alike."""
+"""The description of a model, the same for run folders and exported files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,36 +11,36 @@ from ser.inference.predictor import Predictor
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Plain values, which go through a pipe as JSON."""
+    """The description as plain values, which are sent through a pipe as JSON."""
 
     classes: list[str]
     licence: str
-    """What the corpora mean for whoever uses the model, in one sentence."""
+    """The terms of the corpora's licences for a user of the model, in one sentence."""
     threshold: float | None
-    """Of the confidence; below it the answer is `unknown`."""
+    """Confidence below which the answer is `unknown`."""
     corpora: list[str]
     certificate: str
-    """Digest of the split that it was trained on."""
+    """Digest of the split that the model was trained on."""
     weights: str
-    """Digest of its weights."""
+    """Digest of the weights."""
     window: float
-    """Seconds that are heard at once."""
+    """Length of a window in seconds."""
     voice: str
-    """Which detector tells speech from silence."""
+    """The speech detector."""
 
     def beside_answers(self) -> dict[str, object]:
-        """What stands beside each prediction."""
+        """The part that is included in each prediction."""
         return {"classes": self.classes, "licence": self.licence, "threshold": self.threshold, "weights": self.weights}
 
 
 def facts_of(path: Path, predictor: Predictor, prediction: Prediction) -> Facts:
     """
     Args:
-        path: where the predictor's model was loaded from.
-        prediction: anything that it predicted.
+        path: the file or folder that the predictor's model was loaded from.
+        prediction: any prediction of it.
 
     Raises:
-        DataError, ArtefactError: a run does not say which corpora its model was made with.
+        DataError, ArtefactError: a run does not record which corpora its model was trained on.
     """
     model = predictor.model
     assert isinstance(model, TrainedRun | Exported)
@@ -58,7 +58,7 @@ def facts_of(path: Path, predictor: Predictor, prediction: Prediction) -> Facts:
 
 
 def licence_of_run(folder: Path, model: TrainedRun) -> str:
-    """Errors as of `facts_of`."""
+    """Raises the errors of `facts_of`."""
     from ser.corpora.licences import model_licence
     from ser.export.original import made_with
     from ser.runs.run import Run

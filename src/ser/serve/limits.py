@@ -1,4 +1,4 @@
-"""What a request may be, checked before anything reads it: who asks (Host, Origin), how many bytes, and how slowly they may come."""
+"""The limits of a request, checked before it is read: where it comes from (Host, Origin), how many bytes it has, and how slow it may be."""
 
 import asyncio
 import ipaddress
@@ -16,32 +16,32 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REASON = "ser.reason"
-"""Key of a request's scope, for who counts and logs it: why it was refused."""
+"""Key of a request's scope: the reason why it was refused, for metrics and logs."""
 NOTE = "ser.note"
-"""Key of a request's scope, for who counts and logs it: what it held."""
+"""Key of a request's scope: its content, for metrics and logs."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 FORM_BYTES = 16 * 1024
-"""Around the file of a form: boundaries and headers of its parts."""
+"""Bytes around the file of a form: boundaries and headers of its parts."""
 LINGER_SECONDS = 2.0
-"""For what a client still sends once it is refused: one that only reads when it has sent all would never see why."""
+"""Seconds in which a refused request is still received: a client that reads only after it has sent everything would not get the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may ask for."""
+    """The limits of a request."""
 
     max_bytes: int
-    """Of a recording."""
+    """Bytes of a recording."""
     max_seconds: float
-    """Of its sound."""
+    """Seconds of audio."""
     timeout: float
-    """Seconds for an upload, for its wait, and for being heard, each."""
+    """Seconds each for an upload, its wait for a worker, and its prediction."""
     hosts: frozenset[str] = LOOPBACK
-    """What the Host header may be, as `plain_name` writes it."""
+    """Accepted values of the Host header, in the form of `plain_name`."""
 
 
 class Guard:
-    """ASGI: lets through what is within the limits, and ends what turns out not to be."""
+    """ASGI middleware that passes requests within the limits on, and ends those that exceed them."""
 
     def __init__(self, app: App, limits: Limits) -> None:
         self.app, self.limits = app, limits
@@ -69,17 +69,17 @@ class Guard:
         host = text(headers, b"host")
         name = plain_name(host)
         if name not in self.limits.hosts and name != own_address(scope):
-            raise Refused("wrong-host", "this service does not go by that name; see --allow-host")
+            raise Refused("wrong-host", "this service does not accept that host name; see --allow-host")
         foreign = text(headers, b"sec-fetch-site") == "cross-site" or not same_origin(text(headers, b"origin"), host)
         if scope["method"] not in {"GET", "HEAD", "OPTIONS"} and foreign:
-            raise Refused("wrong-origin", "only its own page, or no page at all, may send recordings here")
+            raise Refused("wrong-origin", "only this service's own page, or a program, may send recordings")
         length = text(headers, b"content-length")
         if length.isdecimal() and int(length) > self.limits.max_bytes + FORM_BYTES:
-            raise Refused("too-large", f"{int(length)} bytes; at most {self.limits.max_bytes} are taken")
+            raise Refused("too-large", f"{int(length)} bytes; at most {self.limits.max_bytes} are accepted")
 
 
 class Body:
-    """What arrives of a request, counted and timed."""
+    """The body of a request as it arrives, counted and timed."""
 
     def __init__(self, receive: Receive, most: int, seconds: float, expected: bool) -> None:
         self.raw, self.most, self.seconds = receive, most, seconds
@@ -96,7 +96,7 @@ class Body:
         if self.deadline is None:
             self.deadline = loop.time() + self.seconds
         try:
-            # what comes behind the body is a disconnect, for which a long answer may wait
+            # the message after the body is a disconnect, which a long response may wait for
             async with asyncio.timeout_at(None if self.complete else self.deadline):
                 message = await self.raw()
         except TimeoutError:
@@ -112,7 +112,7 @@ class Body:
         self.complete = self.complete or not message.get("more_body", False)
 
     async def drain(self) -> None:
-        """Throw away what still comes, for a while; not of one who has had his time."""
+        """Discard the rest of the body for a while, unless the time of the request is over."""
         with suppress(TimeoutError):
             async with asyncio.timeout(0 if self.late else LINGER_SECONDS):
                 while not self.complete:
@@ -120,7 +120,7 @@ class Body:
 
 
 class Answer:
-    """What is sent back. Behind an answer that came before the end of its request, the connection is closed."""
+    """Send the response. If it was sent before the end of the request, the connection is closed after it."""
 
     def __init__(self, send: Send, body: Body) -> None:
         self.raw, self.body = send, body
@@ -161,7 +161,7 @@ def host_name(host: str) -> str:
 
 
 def plain_name(host: str) -> str:
-    """A Host header, a name that somebody gave, or the address of a socket, all written in one way.
+    """The normal form of a Host header, a host name, or the address of a socket.
 
     >>> plain_name("Example.org:8443"), plain_name("::1"), plain_name("[0::1]:80"), plain_name("::ffff:192.0.2.1")
     ('example.org', '[::1]', '[::1]', '192.0.2.1')
@@ -175,7 +175,7 @@ def plain_name(host: str) -> str:
 
 
 def url_name(host: str) -> str:
-    """As it stands in an address.
+    """A host as it is written in a URL.
 
     >>> url_name("::1"), url_name("127.0.0.1")
     ('[::1]', '127.0.0.1')
@@ -184,7 +184,7 @@ def url_name(host: str) -> str:
 
 
 def own_address(scope: Scope) -> str | None:
-    """The number under which the connection came in: no name server can make a page of another site go by that."""
+    """The IP address that the connection arrived at: a name server cannot make a page of another site use it."""
     server = scope.get("server")
     return plain_name(str(server[0])) if server else None
 

@@ -1,4 +1,4 @@
-"""What the service counts, as Prometheus reads it. No label has more values than the program names."""
+"""The metrics of the service for Prometheus. The values of every label are fixed by the program."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ WAITING_SECONDS = (0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30)
 
 
 class Metrics:
-    """Counters of one service."""
+    """The metrics of one service."""
 
     def __init__(self, pool: Pool) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -30,16 +30,19 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter("ser_requests", "Requests answered", ["route", "status"], registry=registry)
         self.refusals = Counter("ser_refusals", "Requests refused, by reason", ["reason"], registry=registry)
-        self.audio = Counter("ser_audio_seconds", "Seconds of audio heard", registry=registry)
+        self.audio = Counter("ser_audio_seconds", "Seconds of audio predicted", registry=registry)
         self.in_flight = Gauge("ser_requests_in_flight", "Requests not answered yet", registry=registry)
         self.predicting = Histogram(
             "ser_prediction_seconds",
-            "From a free worker to its answer, of uploads that were heard",
+            "Seconds from a free worker to its answer, of uploads that were predicted",
             buckets=PREDICTION_SECONDS,
             registry=registry,
         )
         self.waiting = Histogram(
-            "ser_waiting_seconds", "Until a worker was free, of uploads that were heard", buckets=WAITING_SECONDS, registry=registry
+            "ser_waiting_seconds",
+            "Seconds until a worker was free, of uploads that were predicted",
+            buckets=WAITING_SECONDS,
+            registry=registry,
         )
         registry.register(Processes(pool))
 
@@ -49,14 +52,14 @@ class Metrics:
         self.waiting.observe(answer.waited)
 
     def text(self) -> tuple[bytes, str]:
-        """With its content type."""
+        """The text of all metrics and its content type."""
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
 
 class Processes:
-    """What the system tells of the server and its workers when it is asked."""
+    """Values about the server and its workers, read at the time of the request."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -65,15 +68,15 @@ class Processes:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         yield CounterMetricFamily("ser_workers_restarted", "Workers that were replaced", value=self.pool.restarts)
-        yield GaugeMetricFamily("ser_workers", "Workers that have the model", value=len(self.pool.workers))
-        memory = GaugeMetricFamily("ser_resident_memory_bytes", "Of the server, and of all its workers", labels=["process"])
+        yield GaugeMetricFamily("ser_workers", "Workers that have loaded the model", value=len(self.pool.workers))
+        memory = GaugeMetricFamily("ser_resident_memory_bytes", "Resident memory of the server and all its workers", labels=["process"])
         memory.add_metric(["server"], resident_bytes(os.getpid()))
         memory.add_metric(["workers"], sum(resident_bytes(worker.process.pid) for worker in self.pool.workers))
         yield memory
 
 
 def resident_bytes(pid: int) -> float:
-    """0 where the process is gone, NaN where the system does not tell in this way (Linux does).
+    """Resident memory of a process in bytes: 0 if it has ended, NaN on systems without /proc.
 
     >>> resident_bytes(os.getpid()) > 1_000_000
     True
@@ -86,13 +89,13 @@ def resident_bytes(pid: int) -> float:
 
 
 class Measure:
-    """ASGI: counts every request, and says so in one line at -v."""
+    """ASGI middleware that counts every request, and logs it in one line at -v."""
 
     def __init__(self, app: App, metrics: Metrics, routes: frozenset[str], headers: list[tuple[bytes, bytes]]) -> None:
         """
         Args:
-            routes: addresses that have a name of their own in the counts.
-            headers: of every answer.
+            routes: paths that are counted under their own name.
+            headers: added to every response.
         """
         self.app, self.metrics, self.routes, self.headers = app, metrics, routes, headers
 
@@ -117,7 +120,7 @@ class Measure:
             self.count(scope["method"], route, statuses, scope.get(REASON), [*scope.get(NOTE, []), f"{time.perf_counter() - begun:.3f} s"])
 
     def count(self, method: str, route: str, statuses: Sequence[int], reason: str | None, notes: Sequence[str]) -> None:
-        """A request that had this answer, or none."""
+        """Count a request that got this response, or none."""
         for status in statuses:
             self.metrics.requests.labels(route, str(status)).inc()
         if reason:

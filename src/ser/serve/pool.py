@@ -1,8 +1,8 @@
-"""The processes that hear: started, warmed up, given one upload at a time, killed when the clock runs out, and replaced.
+"""A pool of worker processes: each is started, warmed up, given one upload at a time, killed at its time limit, and replaced.
 
-A pool of its own, because here a process must have its model before the first upload, must be killed in mid-work without taking another
-upload with it, and its death must cost one retry. (anyio.to_process kills too, but starts a process with the first request that needs one,
-loads nothing ahead, and tells nobody when one died.)
+Written here because a worker must load its model before the first upload, must be killed during its work without affecting another upload,
+and its death must cause one retry. (anyio.to_process also kills, but it starts a process at the first request that needs one, loads nothing
+beforehand, and does not report the death of a process.)
 """
 
 import asyncio
@@ -22,21 +22,21 @@ Found = TypeVar("Found")
 Waiting = Coroutine[object, object, Found]
 
 TRIES = 2
-"""Of an upload whose worker died."""
+"""Tries of an upload whose worker died."""
 WAITING_FOR_EACH = 32
-"""Uploads that may wait, for each worker."""
+"""Uploads that may wait per worker."""
 FIRST_PAUSE = 0.5
 """Seconds before a worker that could not start is started again; each time twice as long."""
 LONGEST_PAUSE = 30.0
-"""Seconds, which no such pause exceeds."""
+"""The longest such pause in seconds."""
 
 
 class Left(Exception):
-    """Nobody waits for the answer any more."""
+    """The client has closed its connection."""
 
 
 async def stay() -> None:
-    """Of somebody who never leaves."""
+    """A client that never closes its connection."""
     await asyncio.get_running_loop().create_future()
 
 
@@ -47,7 +47,7 @@ class PoolAnswer:
     content: bytes
     """JSON."""
     seconds: float
-    """Of the recording."""
+    """Seconds of the recording."""
     waited: float
     """Seconds until a worker was free."""
     worked: float
@@ -55,17 +55,17 @@ class PoolAnswer:
 
 
 class Pool:
-    """The workers.
+    """A pool of workers.
 
     Attributes:
-        facts: what the model says of itself (`ser.serve.facts.Facts`, as a dictionary).
+        facts: the description of the model (`ser.serve.facts.Facts`, as a dictionary).
         restarts: workers that were replaced.
     """
 
     def __init__(self, command: Sequence[str], workers: int, timeout: float) -> None:
         """
         Args:
-            timeout: seconds that an upload may wait for a worker, and seconds that it may be heard.
+            timeout: seconds that an upload may wait for a worker, and seconds that its prediction may take.
         """
         self.command, self.count, self.timeout = list(command), workers, timeout
         self.facts: dict[str, object] = {}
@@ -80,24 +80,24 @@ class Pool:
         return bool(self.workers)
 
     async def start(self) -> None:
-        """Wait for the first worker; the others follow.
+        """Start the workers and wait for the first.
 
         Raises:
-            SerError: it cannot have the model.
+            SerError: it cannot load the model.
         """
         first = await Worker.start(self.command)
         self.facts = first.facts
         self.keepers = [asyncio.create_task(self.keep(first if number == 0 else None)) for number in range(self.count)]
 
     async def close(self) -> None:
-        """End all workers. Nobody waits for one any more."""
+        """End all workers, when no upload waits for one."""
         self.stopping = True
         for keeper in self.keepers:
             keeper.cancel()
         await asyncio.gather(*self.keepers, return_exceptions=True)
 
     async def keep(self, worker: Worker | None) -> None:
-        """One place in the pool: a worker, and whenever it ended, another."""
+        """Keep one place in the pool filled: start a worker, and another whenever it has ended."""
         while True:
             worker = worker or await self.replacement()
             self.workers.add(worker)
@@ -111,7 +111,7 @@ class Pool:
             self.restarts += 1
 
     async def replacement(self) -> Worker:
-        """A new worker; where it cannot start, later."""
+        """Start a worker; if that fails, try again later."""
         pause = FIRST_PAUSE
         while True:
             try:
@@ -126,14 +126,14 @@ class Pool:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def predict(self, upload: IO[bytes], size: int, until_left: Callable[[], Waiting[None]] = stay) -> PoolAnswer:
-        """What the model says of a recording.
+        """Predict a recording.
 
-        By one worker, or by another if it dies: a system without memory may have chosen it for nothing that this upload did.
+        If the worker dies, another tries once more: a system without memory may have killed it for a reason unrelated to the upload.
 
         Args:
             upload: a file; it is read twice if a worker dies.
-            until_left: ends when nobody waits for the answer any more. A place in the queue is given up then; a worker that hears already
-                goes on, for to start another takes longer.
+            until_left: ends when the client has closed its connection. A place in the queue is given up then; a worker that has begun goes
+                on, because starting another takes longer.
 
         Raises:
             Refused: with the reason: of the recording; `timeout`; `unreadable`, if two workers died of it; `busy`.
@@ -147,15 +147,15 @@ class Pool:
                 async with asyncio.timeout(self.timeout):
                     content, seconds = await self.predict_with(worker, upload, size)
             except TimeoutError:
-                raise Refused("timeout", f"it was not heard within {self.timeout:g} s") from None
+                raise Refused("timeout", f"the prediction took longer than {self.timeout:g} s") from None
             except WorkerDied:
                 if self.stopping:
-                    raise Refused("busy", "the service stops") from None
+                    raise Refused("busy", "the service is stopping") from None
                 code = await worker.process.wait()
                 log.warning("a worker process died (exit code %s) with an upload of %d bytes", code, size)
             else:
                 return PoolAnswer(content, seconds, taken - begun, time.perf_counter() - taken)
-        raise Refused("unreadable", "the process that decoded it died, twice")
+        raise Refused("unreadable", "the worker process died twice on this recording")
 
     async def take(self, until_left: Callable[[], Waiting[None]]) -> Worker:
         """
@@ -177,7 +177,7 @@ class Pool:
     async def free_worker(self) -> Worker:
         """
         Raises:
-            TimeoutError: there is none for too long.
+            TimeoutError: no worker is free in time.
         """
         async with asyncio.timeout(self.timeout):
             while not (worker := await self.idle.get()).alive:
@@ -194,7 +194,7 @@ class Pool:
             else:
                 self.idle.put_nowait(worker)
             raise
-        except BaseException:  # it died, or the clock ran out: it must not answer the next one with what was meant for this
+        except BaseException:  # it died, or the time is over: it must not answer the next upload with the result of this one
             worker.kill()
             raise
         self.idle.put_nowait(worker)
@@ -202,10 +202,10 @@ class Pool:
 
 
 async def unless(left: Waiting[None], wanted: Waiting[Found]) -> Found:
-    """What is wanted, if nobody leaves before.
+    """Await a result, unless the client closes its connection before.
 
     Raises:
-        Left: somebody did.
+        Left: the client closed its connection.
     """
     leaving, finding = asyncio.create_task(left), asyncio.create_task(wanted)
     try:

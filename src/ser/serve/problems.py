@@ -1,4 +1,4 @@
-"""What is refused, why, and with which status: one table for the program, its OpenAPI schema and docs/serve.md."""
+"""The reasons for refusing a request and their statuses: one table for the program, its OpenAPI schema and docs/serve.md."""
 
 import json
 import logging
@@ -10,25 +10,25 @@ from ser.reasons import SKIP_REASONS
 log = logging.getLogger(__name__)
 
 UNUSABLE = 422
-"""Of every upload that was received and cannot be used, but for those named in `STATUS`."""
+"""Status of an upload that was received and cannot be used, unless `STATUS` has another."""
 
 REQUEST_REASONS = {
-    "bad-request": "no request that this service understands",
-    "wrong-host": "the Host header names another machine",
-    "wrong-origin": "a page of another site sent it",
-    "not-found": "nothing is here",
-    "wrong-method": "this address takes another method",
+    "bad-request": "not a request that this service understands",
+    "wrong-host": "the Host header names another host",
+    "wrong-origin": "it was sent by a page of another site",
+    "not-found": "no such path",
+    "wrong-method": "this path requires another method",
     "slow-upload": "the upload took too long",
-    "too-large": "more bytes than are taken",
-    "wrong-type": "neither a form nor audio, by its Content-Type",
-    "busy": "it cannot be taken now; try again later",
-    "not-ready": "no process has the model",
-    "defect": "an error of the program itself",
+    "too-large": "more bytes than are accepted",
+    "wrong-type": "the Content-Type is neither that of a form nor of audio",
+    "busy": "the service is busy; try again later",
+    "not-ready": "no worker has loaded the model",
+    "defect": "an internal error",
 }
-"""What can be wrong with a request, besides what can be wrong with a recording (`ser.reasons`)."""
+"""Reasons for refusing a request, in addition to those for recordings (`ser.reasons`)."""
 
-OTHER_WORDS = {"too-long": "longer than is taken", "timeout": "hearing it took too long", "unreadable": "it cannot be decoded"}
-"""Of reasons that `ser.reasons` words for the files of a corpus."""
+OTHER_WORDS = {"too-long": "longer than is accepted", "timeout": "the prediction took too long", "unreadable": "it cannot be decoded"}
+"""Texts that replace those of `ser.reasons`, which are about the files of a corpus."""
 
 STATUS = {
     "bad-request": 400,
@@ -61,13 +61,13 @@ OF_UPLOADS = (
     "unreadable",
     "timeout",
 )
-"""Codes of `ser.reasons` that the bytes of a recording can earn; the others are of files and corpora."""
+"""Codes of `ser.reasons` that apply to the bytes of a recording; the others apply to files and corpora."""
 CONTENT_TYPE = "application/problem+json"
 LATER = {"Retry-After": "5"}
 
 
 class Refused(Exception):
-    """A request that gets no answer but its reason, a code of `REQUEST_REASONS` or `ser.reasons`."""
+    """A request that is refused, with a reason that is a code of `REQUEST_REASONS` or `ser.reasons`."""
 
     def __init__(self, reason: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -79,7 +79,7 @@ class Refused(Exception):
 
 
 class Seldom:
-    """A warning of what may happen with every request, at most once a minute."""
+    """Log a warning at most once a minute, for something that may happen with every request."""
 
     PAUSE = 60.0
 
@@ -96,9 +96,9 @@ of_room = Seldom()
 
 
 def no_room(error: object) -> Refused:
-    """Of an upload that cannot be kept while it is heard."""
-    of_room.warn("there is no room for temporary files: %s", error)
-    return Refused("busy", "there is no room for it now", LATER)
+    """The error for an upload that cannot be stored while it is predicted."""
+    of_room.warn("no space for temporary files: %s", error)
+    return Refused("busy", "no space to store the upload", LATER)
 
 
 def status_of(reason: str) -> int:
@@ -112,13 +112,13 @@ def status_of(reason: str) -> int:
 def title_of(reason: str) -> str:
     """
     >>> title_of("silent"), title_of("too-long")
-    ('level below -80 dBFS after the mean is removed', 'longer than is taken')
+    ('level below -80 dBFS after the mean is removed', 'longer than is accepted')
     """
     return (REQUEST_REASONS | OTHER_WORDS).get(reason) or SKIP_REASONS[reason]
 
 
 def problem(reason: str, detail: str) -> dict[str, object]:
-    """RFC 9457, with the code as `reason`."""
+    """The problem document (RFC 9457), with the code as `reason`."""
     return {"title": title_of(reason), "status": status_of(reason), "reason": reason, "detail": detail}
 
 

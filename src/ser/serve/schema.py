@@ -1,4 +1,4 @@
-"""The shapes of what the service answers, for its OpenAPI description and for whoever checks an answer."""
+"""Models of the service's responses, for its OpenAPI description and for clients that validate them."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,61 +12,63 @@ class Passage(Shape):
 
     start: float = Field(ge=0, description="seconds from the start of the recording")
     end: float = Field(gt=0, description="seconds")
-    emotion: str = Field(description="one of the model's classes, or `unknown` where it is not sure enough")
+    emotion: str = Field(description="one of the model's classes, or `unknown` if the confidence is below the threshold")
     confidence: float = Field(ge=0, le=1, description="the highest of the probabilities")
-    probabilities: dict[str, float] = Field(description="of each class, calibrated; their sum is 1")
+    probabilities: dict[str, float] = Field(description="calibrated probability of each class; their sum is 1")
 
 
 class Attention(Shape):
-    """Where one part of the model listened, over the whole recording from second 0."""
+    """The attention of one part of the model over the whole recording, from second 0."""
 
     rate: float = Field(gt=0, description="weights a second")
-    weights: list[float] = Field(description="1: as much as the average moment that was heard; 0: not heard")
+    weights: list[float] = Field(description="relative to the mean over all cells that were used, which is 1; 0: not used")
 
 
 class AnswerModel(Shape):
-    """Who answered."""
+    """The model that predicted."""
 
     classes: list[str]
-    licence: str = Field(description="what the corpora mean for whoever uses the model")
-    threshold: float | None = Field(description="of the confidence; below it the answer is `unknown`; null: it always answers")
-    weights: str = Field(description="digest of its weights")
+    licence: str = Field(description="terms of the corpora's licences for a user of the model")
+    threshold: float | None = Field(description="confidence below which the answer is `unknown`; null: never")
+    weights: str = Field(description="digest of the model's weights")
 
 
 class Answer(Shape):
-    """What the model says of a recording."""
+    """The prediction for a recording."""
 
-    emotion: str = Field(description="one of the model's classes, or `unknown` where it is not sure enough")
+    emotion: str = Field(description="one of the model's classes, or `unknown` if the confidence is below the threshold")
     confidence: float = Field(ge=0, le=1, description="the highest of the probabilities")
-    probabilities: dict[str, float] = Field(description="of each class, calibrated; of a long recording the mean over its timeline")
+    probabilities: dict[str, float] = Field(
+        description="calibrated probability of each class; for a long recording the mean over its timeline"
+    )
     seconds: float = Field(gt=0)
     speech_seconds: float = Field(ge=0)
-    sample_rate: int = Field(gt=0, description="Hz, of the recording")
+    sample_rate: int = Field(gt=0, description="sample rate of the recording, in hertz")
     channels: int = Field(gt=0)
-    container: str = Field(description="wav, aiff, flac, ogg, opus or mp3: told by content")
-    voice: str = Field(description="which detector told speech from silence")
-    warnings: list[str] = Field(description="codes, as `stereo` or `clipped`")
+    container: str = Field(description="wav, aiff, flac, ogg, opus or mp3, detected by content")
+    voice: str = Field(description="the speech detector that was used: silero or energy")
+    warnings: list[str] = Field(description="warning codes, such as `stereo` or `clipped`")
     segments: list[Passage] = Field(description="neighbouring stretches with the same answer as one")
     timeline: list[Passage] = Field(description="stretches of one hop, without those that hold no speech")
     attention: dict[str, Attention]
-    reason: None = Field(description="null, as of every answer that is no problem")
+    reason: None = Field(description="null: only a problem has a reason")
     detail: None
     model: AnswerModel
 
 
 class Model(Shape):
-    """What the model says of itself, and what the service takes."""
+    """The description of the model, and the limits of the service."""
 
     classes: list[str]
     licence: str
     threshold: float | None
-    corpora: list[str] = Field(description="that it was trained on")
-    certificate: str = Field(description="digest of the split that it was trained on")
-    weights: str = Field(description="digest of its weights")
-    window: float = Field(description="seconds that are heard at once")
-    voice: str = Field(description="which detector tells speech from silence")
-    max_bytes: int = Field(description="of a recording")
-    max_seconds: float = Field(description="of its sound")
+    corpora: list[str] = Field(description="the corpora that the model was trained on")
+    certificate: str = Field(description="digest of the split that the model was trained on")
+    weights: str = Field(description="digest of the model's weights")
+    window: float = Field(description="length of a window in seconds")
+    voice: str = Field(description="the speech detector: silero or energy")
+    max_bytes: int = Field(description="the largest recording in bytes")
+    max_seconds: float = Field(description="the longest recording in seconds")
 
 
 class Health(Shape):
@@ -74,9 +76,9 @@ class Health(Shape):
 
 
 class Problem(Shape):
-    """RFC 9457, with a code to act upon."""
+    """An error (RFC 9457) with a code for programs."""
 
     title: str
     status: int
-    reason: str = Field(description="a code that does not change")
+    reason: str = Field(description="a stable code")
     detail: str

@@ -1,4 +1,4 @@
-"""The service as a process: a socket, workers, and an end that leaves nothing behind."""
+"""The process of the service: a socket, workers, and a shutdown that leaves nothing behind."""
 
 import asyncio
 import errno
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     import uvicorn
 
 CHATTY = ("uvicorn", "python_multipart")
-"""They warn of every request that is none: a log that strangers fill."""
+"""Loggers that warn of every malformed request, so that strangers could fill the log."""
 KEEP_ALIVE = 10
-"""Seconds that a connection may rest between two requests."""
+"""Seconds that a connection may be idle between two requests."""
 BACKLOG = 256
 PHASES = 1 + 2 * TRIES
-"""Of an upload: it comes, and waits and is heard as often as there are tries; each has its clock."""
+"""The number of time limits that one upload can use up: its transfer, and a wait and a prediction for each try."""
 POLL = 0.05
-"""Seconds between two looks whether a signal came."""
+"""Seconds between two checks for a signal."""
 
 
 def listen(host: str, port: int) -> socket.socket:
     """
     Raises:
-        ConfigError: the port is taken, or not for this user; or no address here goes by that name.
+        ConfigError: the port is in use, or not permitted; or the host is not an address of this machine.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (socket.gaierror, UnicodeError):
-        raise ConfigError(f"--host {host}: no such address") from None
+        raise ConfigError(f"--host {host}: this machine does not have such an address") from None
     server = socket.socket(family, socket.SOCK_STREAM)
     try:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -42,31 +42,31 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         server.close()
         busy = error.errno == errno.EADDRINUSE
-        what = "something else listens there: choose another --port, or 0 for any that is free" if busy else error.strerror
+        what = "the port is in use: choose another --port, or 0 for any free one" if busy else error.strerror
         raise ConfigError(f"{host}:{port}: {what}") from None
     return server
 
 
 def run(pool: Pool, limits: Limits, server: socket.socket, announce: Callable[[], None]) -> None:
-    """Until a signal comes: then what is in flight is answered, and all workers are ended.
+    """Serve until a signal arrives; then finish the open requests and end all workers.
 
     Args:
-        announce: called once the service answers.
+        announce: called once the service accepts requests.
 
     Raises:
-        SerError: no worker can have the model.
-        KeyboardInterrupt, ser.commands.exit_codes.Terminated: the signal, again, once all is done.
+        SerError: no worker can load the model.
+        KeyboardInterrupt, ser.commands.exit_codes.Terminated: raised again for the signal, after the shutdown.
     """
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("uvicorn.error").addFilter(is_no_end)
     logging.getLogger("asyncio").addFilter(is_no_shortage)
-    http = make_server(pool, limits)  # before there is a loop, in which Ctrl-C would not end what this loads
+    http = make_server(pool, limits)  # before the event loop runs, in which Ctrl-C would not interrupt this import
     asyncio.run(serve(pool, http, server, announce))
 
 
 async def serve(pool: Pool, http: "uvicorn.Server", server: socket.socket, announce: Callable[[], None]) -> None:
-    """As `run`."""
+    """See `run`."""
     with http.capture_signals():
         try:
             if await started(pool, http):
@@ -78,17 +78,17 @@ async def serve(pool: Pool, http: "uvicorn.Server", server: socket.socket, annou
 
 
 def is_no_end(record: logging.LogRecord) -> bool:
-    """Who presses Ctrl-C twice ends what is in flight; that is no error to be told of."""
+    """Hides the error of requests that a second Ctrl-C has cancelled, which is intended."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def is_no_shortage(record: logging.LogRecord) -> bool:
-    """Strangers who open more connections than there are files would fill the log; the loop tries again."""
+    """Hides the error of the loop that no more files can be opened: it tries again, and strangers could fill the log."""
     return "out of system resource" not in record.getMessage()
 
 
 async def started(pool: Pool, http: "uvicorn.Server") -> bool:
-    """Whether there is a worker with the model; not if a signal came first."""
+    """Wait for a worker with the model; False if a signal arrived first."""
     start = asyncio.create_task(pool.start())
     try:
         while not start.done() and not http.should_exit:

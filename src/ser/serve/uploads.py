@@ -1,4 +1,4 @@
-"""A recording as it comes: a form's file, or the body itself. In memory up to a megabyte, beyond that in a file without a name."""
+"""Receive a recording: the file of a form, or the body itself. It is kept in memory up to a megabyte, beyond that in an unnamed file."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 FIELD = "file"
 FORM = "multipart/form-data"
 RAW = ("application/octet-stream", "")
-"""Besides audio/*; whoever says nothing of it sends bytes."""
+"""The media type that is accepted besides audio/*, and the default."""
 MORE_FIELDS = 4
-"""Of a form, besides its file."""
+"""The highest number of fields of a form besides its file."""
 FIELD_BYTES = 4096
-"""Of such a field."""
+"""The highest number of bytes of such a field."""
 SPOOL_BYTES = 1 << 20
 MOST_AT_ONCE = 256
 
 
 class Door:
-    """How many uploads may come in at the same time; each holds up to a megabyte of memory, and the rest on disk."""
+    """Limits the number of simultaneous uploads; each uses up to a megabyte of memory, and the disk beyond that."""
 
     def __init__(self) -> None:
         self.inside = 0
@@ -35,7 +35,7 @@ class Door:
             Refused: busy.
         """
         if self.inside >= MOST_AT_ONCE:
-            raise Refused("busy", f"{self.inside} uploads are on their way", LATER)
+            raise Refused("busy", f"{self.inside} uploads are being received", LATER)
         self.inside += 1
         try:
             yield
@@ -45,11 +45,11 @@ class Door:
 
 @asynccontextmanager
 async def received(request: "Request", max_bytes: int) -> AsyncIterator[tuple[IO[bytes], int]]:
-    """The whole recording, at its start, and its size.
+    """Receive the whole recording: a file, positioned at its start, and its size.
 
     Raises:
-        Refused: wrong-type, bad-request, too-large, busy (no room for it), or what `ser.serve.limits.Body` finds.
-        starlette.exceptions.HTTPException: the form is none.
+        Refused: wrong-type, bad-request, too-large, busy (no space for it), or a reason of `ser.serve.limits.Body`.
+        starlette.exceptions.HTTPException: the form is malformed.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != FORM and not kind.startswith("audio/") and kind not in RAW:
@@ -63,11 +63,11 @@ async def received(request: "Request", max_bytes: int) -> AsyncIterator[tuple[IO
 
 
 async def of_form(request: "Request") -> tuple[IO[bytes], int]:
-    """Errors as of `received`, and OSError."""
+    """Raises the errors of `received`, and OSError."""
     try:
         form = await request.form(max_files=1, max_fields=MORE_FIELDS, max_part_size=FIELD_BYTES)
-    except UnicodeError:  # of a charset that the parser takes at its word, as `undefined`
-        raise Refused("bad-request", "the form cannot be read in its charset") from None
+    except UnicodeError:  # the parser accepts any charset, such as `undefined`
+        raise Refused("bad-request", "the form cannot be decoded with its charset") from None
     found = form.get(FIELD)
     if found is None or isinstance(found, str):
         await form.close()
@@ -76,7 +76,7 @@ async def of_form(request: "Request") -> tuple[IO[bytes], int]:
 
 
 async def of_body(request: "Request") -> tuple[IO[bytes], int]:
-    """Errors as of `received`, and OSError."""
+    """Raises the errors of `received`, and OSError."""
     file = SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
     try:
         async for piece in request.stream():
@@ -84,7 +84,7 @@ async def of_body(request: "Request") -> tuple[IO[bytes], int]:
         size = file.tell()
         file.seek(0)
     except BaseException:
-        with suppress(OSError):  # where there is no room, what was not written yet cannot be written now either
+        with suppress(OSError):  # without space on the disk, the buffered rest cannot be written on closing either
             file.close()
         raise
     return file, size
@@ -96,5 +96,5 @@ def checked(size: int, max_bytes: int) -> int:
         Refused: too-large.
     """
     if size > max_bytes:
-        raise Refused("too-large", f"{size} bytes; at most {max_bytes} are taken")
+        raise Refused("too-large", f"{size} bytes; at most {max_bytes} are accepted")
     return size

@@ -1,7 +1,7 @@
-"""A process that holds a model and hears one upload after the other, until its parent closes the pipe or is gone.
+"""A worker process that loads a model and predicts one upload after the other, until its parent closes the pipe or ends.
 
-It is started as `python -m ser.serve.worker MODEL SECONDS [BACKBONE]`. Uploads come on standard input, answers go where standard output
-was; each is a frame: eight bytes that tell its length, and then so many.
+It is started as `python -m ser.serve.worker MODEL SECONDS [BACKBONE]`. Uploads are read from standard input, answers are
+written to what was standard output; each is a frame: eight bytes with its length, and then so many bytes.
 """
 
 import json
@@ -34,14 +34,14 @@ from ser.system.parallel import die_with
 SIZE = struct.Struct(">Q")
 CHUNK = 1 << 16
 HEAD_ROOM = 1 << 30
-"""Bytes of memory beyond those of the model at rest."""
+"""Bytes of memory that a prediction may use in addition to the loaded model."""
 WARM_SECONDS = 1.0
 NO_MEMORY = "out of memory: send a shorter recording"
 
 
 def main(model: str, max_seconds: float, backbone: str | None = None) -> None:
-    """The life of a worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    """Load the model, report it, and answer uploads."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     die_with(os.getppid())
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     silence_libraries()
@@ -58,7 +58,8 @@ def main(model: str, max_seconds: float, backbone: str | None = None) -> None:
 
 
 def silence_libraries() -> None:
-    """What a decoder prints of broken bytes is no answer, and would be a log that strangers fill. Python's own errors still go there."""
+    """Discard what decoders print about broken bytes: it is not an answer, and strangers could fill the log with it. Python's errors are
+    kept."""
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)
@@ -67,14 +68,14 @@ def silence_libraries() -> None:
 
 
 def warm_up(path: Path, predictor: Predictor) -> Facts:
-    """The first call of a network is the slowest; and a worker that has answered once can answer."""
+    """Predict once: the first call of a network is the slowest, and it shows that the worker works."""
     rate = predictor.model.audio.sampling_rate
     noise = np.random.default_rng(0).normal(0, 0.1, round(WARM_SECONDS * rate)).astype(np.float32)
     return facts_of(path, predictor, predictor.predict(noise, rate))
 
 
 def limit_memory() -> None:
-    """Of what is written to, not of what is mapped. Only the kernel of Linux keeps such a limit."""
+    """Limit the memory that is written to, not the memory that is mapped. Only Linux enforces this limit."""
     if sys.platform != "linux":
         return
     import resource
@@ -86,7 +87,7 @@ def limit_memory() -> None:
 
 
 def serve(predictor: Predictor, facts: Facts, requests: IO[bytes], answers: IO[bytes], max_seconds: float) -> None:
-    """Answer until there are no more uploads."""
+    """Answer uploads until there are no more."""
     while header := requests.read(SIZE.size):
         pieces = arriving(requests, *SIZE.unpack(header))
         try:
@@ -102,16 +103,16 @@ def serve(predictor: Predictor, facts: Facts, requests: IO[bytes], answers: IO[b
                 put(answers, {"reason": error.reason, "detail": error.detail})
             except (MemoryError, DataError):
                 put(answers, {"reason": "too-long", "detail": NO_MEMORY, "last": True})
-                return  # with its memory in pieces: another worker takes over
+                return  # its memory may be fragmented: another worker replaces it
             else:
                 put(answers, {"seconds": found["seconds"]}, found | {"model": facts.beside_answers()})
 
 
 def arriving(requests: IO[bytes], left: int) -> Iterator[bytes]:
-    """So many bytes.
+    """Read so many bytes.
 
     Raises:
-        EOFError: the parent is gone.
+        EOFError: the parent has ended.
     """
     while left:
         piece = requests.read(min(CHUNK, left))
@@ -122,10 +123,10 @@ def arriving(requests: IO[bytes], left: int) -> Iterator[bytes]:
 
 
 def kept(pieces: Iterator[bytes]) -> IO[bytes]:
-    """In a temporary file without a name.
+    """Copy an upload into an unnamed temporary file.
 
     Raises:
-        OSError: there is no room.
+        OSError: no space is left.
     """
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     try:
@@ -139,10 +140,10 @@ def kept(pieces: Iterator[bytes]) -> IO[bytes]:
 
 
 def predict(predictor: Predictor, upload: IO[bytes], max_seconds: float) -> dict[str, object]:
-    """What the service answers, without what it says of the model.
+    """The service's answer, without the description of the model.
 
     Raises:
-        AudioError: the recording cannot be used, or is longer than that.
+        AudioError: the recording cannot be used, or is too long.
         DataError, MemoryError: out of memory.
     """
     source = Source.from_descriptor(upload.fileno(), os.fstat(upload.fileno()).st_size)
@@ -156,17 +157,17 @@ class Upload(FileRecording):
     """A recording that is refused before hours of it are decoded."""
 
     def __init__(self, source: Source, container: Container, max_seconds: float) -> None:
-        """Errors as of `FileRecording`; too-long begins earlier."""
+        """Raises the errors of `FileRecording`, and too-long at a lower limit."""
         super().__init__(source, container, PurePath())
         self.max_seconds = max_seconds
         self.check_length(self.num_samples)
 
     def check_length(self, samples: int) -> None:
         if samples > self.max_seconds * self.sample_rate:
-            raise AudioError("too-long", f"{samples / self.sample_rate:.0f} s or more; at most {self.max_seconds:g} s are taken")
+            raise AudioError("too-long", f"{samples / self.sample_rate:.0f} s or more; at most {self.max_seconds:g} s are accepted")
 
     def blocks(self) -> Iterator[Samples]:
-        """Counted, because some headers do not tell how much follows."""
+        """The blocks, counted, because some headers do not state the duration."""
         count = 0
         for block in super().blocks():
             count += len(block)
@@ -175,7 +176,7 @@ class Upload(FileRecording):
 
 
 def put(answers: IO[bytes], *frames: dict[str, object]) -> None:
-    """Each as JSON."""
+    """The answer as JSON."""
     for frame in frames:
         content = json.dumps(frame, allow_nan=False).encode()
         answers.write(SIZE.pack(len(content)) + content)

@@ -1,4 +1,4 @@
-"""A worker process as the server sees it: started, given an upload, killed (`ser.serve.worker` is what runs in it)."""
+"""The server's handle of a worker process: start it, give it an upload, kill it (`ser.serve.worker` is its program)."""
 
 import asyncio
 import json
@@ -17,33 +17,33 @@ SIZE_BYTES = 8
 MODULE = "ser.serve.worker"
 ERRORS = {error.exit_code: error for error in (ConfigError, DataError, ArtefactError, LockedError)}
 START_SECONDS = 300.0
-"""For loading a model."""
+"""Seconds for loading a model."""
 
 
 class WorkerDied(Exception):
-    """A worker ended in mid-work."""
+    """A worker ended during its work."""
 
 
 class Worker:
-    """One process with the model."""
+    """One worker process with the model."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         self.process, self.requests, self.answers = process, process.stdin, process.stdout
         self.facts: dict[str, object] = {}
-        """What the model says of itself (`ser.serve.facts.Facts`, as a dictionary)."""
+        """The description of the model (`ser.serve.facts.Facts`, as a dictionary)."""
         self.ends = False
-        """It takes no more uploads."""
+        """Whether it accepts no more uploads."""
 
     @classmethod
     async def start(cls, command: Sequence[str]) -> Self:
         """
         Raises:
-            SerError: it cannot have the model.
+            SerError: it cannot load the model.
         """
         pipe = asyncio.subprocess.PIPE
-        # a session of its own: Ctrl-C of the terminal is not for it
+        # in a session of its own, so that Ctrl-C in the terminal does not reach it
         process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment(), start_new_session=True)
         worker = cls(process)
         try:
@@ -52,7 +52,7 @@ class Worker:
         except BaseException as error:
             await worker.end()
             if isinstance(error, WorkerDied | TimeoutError):
-                raise DataError(f"a worker process ended before it had the model (exit code {process.returncode})") from None
+                raise DataError(f"a worker process ended while it loaded the model (exit code {process.returncode})") from None
             raise
         if "error" in facts:
             await worker.end()
@@ -62,11 +62,11 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """The end of its answers is known before its exit code is."""
+        """Wait for the exit code, which is known later than the end of its answers."""
         return self.process.returncode is None and not self.answers.at_eof()
 
     async def predict(self, upload: IO[bytes], size: int) -> tuple[bytes, float]:
-        """JSON and seconds of audio.
+        """Predict an upload: JSON and seconds of audio.
 
         Raises:
             WorkerDied: it ended meanwhile.
@@ -96,7 +96,7 @@ class Worker:
             raise WorkerDied from None
 
     def kill(self) -> None:
-        """(`Process.kill` looks whether it is dead, and so may take its exit code away from whoever waits for it.)"""
+        """(`Process.kill` polls the process first, and so could take its exit code away from a waiting caller.)"""
         if self.alive:
             with suppress(ProcessLookupError):
                 os.kill(self.process.pid, signal.SIGKILL)
@@ -108,10 +108,10 @@ class Worker:
 
 
 def environment() -> dict[str, str]:
-    """One thread for each process; the processes are what runs side by side."""
+    """One thread for each process; the processes run in parallel."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 
 
 def worker_command(model: str, max_seconds: float, backbone: str | None = None) -> list[str]:
-    """-P: nothing is imported from the folder where somebody stands."""
+    """-P: nothing is imported from the current folder."""
     return [sys.executable, "-P", "-m", MODULE, model, str(max_seconds), *([backbone] if backbone else [])]
