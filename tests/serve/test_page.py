@@ -375,14 +375,14 @@ def answer(page: "Page", service: "Service", cells: int = 36, **changed: Any) ->
     page.route(PREDICT, lambda route: route.fulfill(json=said))
 
 
-def test_where_nobody_speaks_no_emotion_is_shown(visit: Open, service: "Service", clip: Path) -> None:
+def test_without_speech_no_emotion_is_shown(visit: Open, service: "Service", clip: Path) -> None:
     page = visit()
     answer(page, service, emotion="unknown", timeline=[], segments=[], speech_seconds=0.0, warnings=["no-speech"])
     give(page, clip)
     text = page.locator("#result").inner_text()
-    assert text.count("Nobody speaks") == 1
+    assert text.count("No speech was found") == 1
     assert not [word for word in ("Probability", "listened", "Choose a moment", "timeline", "%") if word in text]
-    assert page.locator("#status").inner_text() == "speech.wav: nobody speaks"
+    assert page.locator("#status").inner_text() == "speech.wav: no speech"
     page.get_by_role("slider").press("End")
 
 
@@ -397,7 +397,7 @@ def test_each_part_that_listened_has_its_lane_on_one_scale(visit: Open, service:
     )
     lanes = page.locator("#chart canvas.attention")
     assert lanes.nth(0).evaluate(inked) == pytest.approx(lanes.nth(1).evaluate(inked), abs=1)
-    assert "Each part of the model listens for itself" in page.locator("figcaption").inner_text()
+    assert "Each part of the model has its own attention" in page.locator("figcaption").inner_text()
 
 
 def test_an_answer_just_missed_is_told_with_more_digits(visit: Open, service: "Service", clip: Path) -> None:
@@ -536,7 +536,7 @@ def test_what_is_given_while_the_browser_asks_waits(visit: Open, service: "Servi
     answer(page, service)
     page.get_by_role("button", name="Record", exact=True).click()
     drop(page, "dropped.wav", clip.read_bytes())
-    assert page.get_by_text("What is given meanwhile waits").is_visible()
+    assert page.get_by_text("Other recordings wait until then").is_visible()
     assert "waiting" in page.get_by_role("navigation", name="Recordings").inner_text()
     page.evaluate("allow()")
     page.locator("#recording").wait_for()

@@ -83,7 +83,7 @@ def level_row(answer: LiveAnswer | None) -> "tuple[str, Bar, str]":
     return "level", Bar(share, "red" if clipped else "yellow"), f"{level:.0f} dB" if np.isfinite(level) else "-"
 
 
-REASONS = {"silent": "silence", "too-short": "too little sound", NO_SPEECH: "nobody speaks"}
+REASONS = {"silent": "silence", "too-short": "too little sound", NO_SPEECH: "no speech"}
 
 
 def status(answer: LiveAnswer | None, window: float) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-/** The page: what was given, what is being worked on, what came of it. */
+/** The page: its queue of recordings, their progress and their results. */
 
 import { find, make, withCode } from "./dom.js";
 import { asPredictionError, mayPass, PredictionError, sentence } from "./errors.js";
@@ -38,7 +38,7 @@ const PARTS = { idle: "choose", asking: "choose", recording: "recording", workin
 const FIRST = { idle: "#file", asking: "#file", recording: "#stop", working: "#cancel" };
 
 /**
- * Who was in the part that goes is taken to the one that comes.
+ * Show the part of the page for a state; a focus in the old part moves to the new one.
  * @param {typeof state} next
  */
 function turnTo(next) {
@@ -73,7 +73,7 @@ function goOn() {
 /** @param {Entry} entry */
 const waits = (entry) => entry.state === "waiting";
 
-/** One after the other. */
+/** Process the recordings one after the other. */
 async function handle() {
   work = new AbortController();
   turnTo("working");
@@ -111,13 +111,13 @@ async function listen(entry, signal) {
 }
 
 /**
- * Here, because an upload of what cannot be read looks as if the service were gone.
+ * Checked first, because an upload of a file that cannot be read fails like a lost connection.
  * @param {Entry} entry
  * @throws {PredictionError}
  */
 async function checkFile({ blob, folder }) {
   if (folder) throw new PredictionError("not-a-file");
-  const first = blob.size ? blob.slice(0, 1) : blob; // a file that is gone may look empty until it is read
+  const first = blob.size ? blob.slice(0, 1) : blob; // a deleted file may appear empty until it is read
   await first.arrayBuffer().catch((error) => {
     throw new PredictionError("unreadable", error.message);
   });
@@ -163,7 +163,7 @@ function summary({ state, record }) {
   /** @type {Record<string, string>} */
   const states = { waiting: "waiting", working: "listening", failed: "no answer", cancelled: "cancelled" };
   if (state !== "done" || !record) return states[state];
-  if (!record.timeline.length) return "nobody speaks";
+  if (!record.timeline.length) return "no speech";
   return record.emotion === UNKNOWN ? UNKNOWN : `${record.emotion}, ${percent(record.confidence)} confident`;
 }
 
@@ -183,7 +183,7 @@ function complain(error, name, again) {
   find("#alert").replaceChildren(make("div", { className: "problem" }, ...parts));
 }
 
-/** Of several recordings, each with its answer; of one alone while it waits. */
+/** Update the list of recordings: of several, or of one that is waiting. */
 function list() {
   find("#list").hidden = entries.length < 2 && !entries.some(waits);
   const items = entries.map((entry) => {
@@ -204,7 +204,7 @@ function cancel() {
   say("Cancelled.");
 }
 
-/** Files may be let fall anywhere. */
+/** Accept files that are dropped anywhere on the page. */
 function acceptDrops() {
   let depth = 0; // of elements entered and not yet left
   /** @param {number} by */
@@ -242,8 +242,8 @@ async function introduce() {
   const { classes, licence, threshold, maxBytes, maxSeconds, where } = model;
   const limits = [maxBytes && size(maxBytes), maxSeconds && spoken(maxSeconds)].filter(Boolean);
   find("#limits").textContent = `WAV, AIFF, FLAC, Ogg Vorbis, Opus or MP3${limits.length ? `; at most ${limits.join(" and ")}` : ""}`;
-  const refuses = threshold === null ? "" : ` It answers “unknown” where it is less than ${percent(threshold)} confident.`;
-  find("#classes").textContent = `It tells apart ${listed(classes)}.${refuses}`;
+  const refuses = threshold === null ? "" : ` Its answer is “unknown” if its confidence is below ${percent(threshold)}.`;
+  find("#classes").textContent = `It distinguishes ${listed(classes)}.${refuses}`;
   find("#licence").textContent = licence;
   find("#runs").textContent =
     where === "browser"

@@ -44,7 +44,7 @@ let redraw = () => {};
 new ResizeObserver(() => redraw()).observe(find("#chart"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw());
 
-/** Nothing more is heard or seen of the last record. */
+/** Stop the sound of the last record and hide it. */
 export function hideResult() {
   close();
   close = pause = redraw = () => {};
@@ -84,7 +84,7 @@ function showAnswer(record) {
 }
 
 /**
- * That nobody speaks, the meaning of the answer says where it has no timeline.
+ * Without `no-speech` if there is no timeline: the meaning of the answer says so.
  * @param {Answer} record
  */
 function showWarnings({ warnings, timeline }) {
@@ -93,7 +93,7 @@ function showWarnings({ warnings, timeline }) {
 }
 
 /**
- * None where nobody speaks: what the model makes of noise means nothing.
+ * None without speech: the probabilities for noise have no meaning.
  * @param {Answer} record
  */
 function showBars(record) {
@@ -108,7 +108,7 @@ function showBars(record) {
  */
 function meaning(record) {
   if (!record.timeline.length)
-    return "Nobody speaks in the recording, as far as can be told. Without speech there is no emotion in a voice to tell.";
+    return "No speech was found in the recording. Without speech there is no emotion to predict.";
   /** @type {[string, number]} */
   const none = ["", 0];
   const [[likeliest, share], [second, other]] = [...ranked(record.probabilities), none];
@@ -144,7 +144,7 @@ function showTime(entry, bars) {
   find("#chart-title").textContent = caption(record);
   changed(false);
   moved(0, true);
-  find("#moment").textContent = record.timeline.length ? "Choose a moment: click into the chart, or use the arrow keys there." : "";
+  find("#moment").textContent = record.timeline.length ? "Choose a moment: click on the chart, or use the arrow keys there." : "";
   chart.redraw();
   redraw = chart.redraw;
   pause = player.pause;
@@ -190,7 +190,7 @@ function momentText(cell) {
 
 /**
  * @param {Passage | undefined} cell
- * @returns {string} all probabilities that are seen as more than nothing
+ * @returns {string} all probabilities that are not displayed as 0 %
  */
 function inFull(cell) {
   if (!cell) return "no speech";
@@ -206,11 +206,11 @@ function caption(record) {
   const likeliest = new Set(record.timeline.map((cell) => ranked(cell.probabilities)[0][0]));
   const curves = Object.keys(record.attention ?? {}).length;
   return [
-    "The higher, the more probable an emotion is; pale where it is not the answer.",
+    "The height is the probability of an emotion; it is pale where the emotion is not the answer.",
     likeliest.size < Object.keys(record.probabilities).length ? "An emotion that is nowhere the likeliest has no lane." : "",
     "Silence is left out.",
-    curves ? "Below, where the model listened: the higher, the more that moment weighed; the dashed line is the average." : "",
-    curves > 1 ? "Each part of the model listens for itself; how much a part counts for the answer is not shown." : "",
+    curves ? "Below, the model's attention: the height is the weight of a moment; the dashed line is the average." : "",
+    curves > 1 ? "Each part of the model has its own attention; the weights of the parts are not shown." : "",
   ]
     .filter(Boolean)
     .join(" ");

@@ -71,7 +71,7 @@ function lane(name, className, draw, described) {
  */
 function soundLane(record, peaks) {
   if (peaks) return [lane("sound", "wave", (canvas) => drawWaveform(canvas, peaks, record), `Waveform of ${spoken(record.seconds)}`)];
-  const why = `This browser cannot show the sound of this file (${record.container ?? "unknown format"}). The answer does not need it.`;
+  const why = `This browser cannot show the sound of this file (${record.container ?? "unknown format"}). This does not affect the answer.`;
   return [
     { name: make("div", { className: "lane-name" }, "sound"), picture: make("p", { className: "lane wave none" }, why), draw: () => {} },
   ];
@@ -100,7 +100,7 @@ function emotionLanes(record) {
 }
 
 /**
- * All on one scale; none where nobody speaks.
+ * All on one scale; none without speech.
  * @param {Answer} record
  * @returns {Lane[]}
  */
@@ -112,7 +112,7 @@ function attentionLanes(record) {
     const [label, who] = curves.length > 1 ? [`listened: ${name}`, `the model's part ${name}`] : ["listened", "the model"];
     /** @param {HTMLCanvasElement} canvas */
     const draw = (canvas) => drawAttention(canvas, curve, record.seconds, highest);
-    return lane(label, "attention", draw, `Where ${who} listened: most at ${spoken(most)}`);
+    return lane(label, "attention", draw, `Attention of ${who}: highest at ${spoken(most)}`);
   });
 }
 

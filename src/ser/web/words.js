@@ -68,11 +68,11 @@ export function listed(names) {
 /** @type {Record<string, string>} code of a warning -> what it means for the answer */
 export const WARNINGS = {
   "clipped": "The recording is clipped: it was too loud for the microphone or the file. The answer may suffer.",
-  "dc-offset": "The recording has a constant offset, as of a faulty sound card. It is heard all the same.",
+  "dc-offset": "The recording has a constant offset, for example from a faulty sound card. It was removed.",
   "stereo": "The recording has several channels. They were mixed into one.",
   "8khz": "The recording has the quality of a telephone (8 kHz). What a voice has above 4 kHz is missing, and the answer may suffer.",
-  "name-content-mismatch": "The file's content is of another format than its name says. It was heard as what it is.",
-  "no-speech": "Nobody speaks in the recording, as far as can be told.",
+  "name-content-mismatch": "The file's content has another format than its name suggests. It was read by its content.",
+  "no-speech": "No speech was found in the recording.",
 };
 
 /** @param {string} code */
