@@ -244,7 +244,7 @@ def test_epochs_is_short_for_a_setting_and_the_run_has_the_name(workspace: Works
     answer = ser("--config", workspace.config_file, "--steps", "train", "--epochs", 2, "--run-name", "mine")
     assert answer.code == 0
     assert len(rows_of(workspace.runs / "mine/history.csv")) == 2
-    assert answer.out.splitlines()[-1].endswith(f"everything is in {workspace.runs / 'mine'}")
+    assert answer.out.splitlines()[-1].endswith(f"results: {workspace.runs / 'mine'}")
     assert "mean over corpora" in answer.out
 
 
@@ -295,7 +295,7 @@ def test_a_dry_run_before_anything_has_run_says_what_cannot_be_told_yet(savee: W
     assert answer.code == 0
     assert everything(savee.root) == before
     assert "decode and screen 56 files" in answer.out
-    assert answer.out.count("cannot tell yet: ") == 3
+    assert answer.out.count("not known yet: ") == 3
     assert answer.out.count("run the extract step first") == 3
 
 

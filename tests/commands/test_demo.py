@@ -43,7 +43,7 @@ def test_the_demo_measures_a_model_on_real_speech(small: None, ser: Ser, tmp_pat
     assert metrics["classes"] == ["neutral", "happy", "sad", "angry", "fear", "disgust"]
     assert metrics["speaker_independent"] is True
     assert len(rows_of(tmp_path / "demo/processed/skipped.csv")) == 0
-    assert f"everything is in {folder.relative_to(tmp_path)}" in answer.out
+    assert f"results: {folder.relative_to(tmp_path)}" in answer.out
     assert "not to judge accuracy" in answer.out.splitlines()[-1]
     assert "epoch" not in answer.err
     program, *pasted = shlex.split(answer.out.splitlines()[-2].removeprefix("Try it: "))

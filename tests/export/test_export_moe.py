@@ -365,7 +365,9 @@ def test_a_run_without_a_backbone_has_no_head(tmp_path: Path, monkeypatch: pytes
 
 def test_a_file_that_would_be_too_large_is_not_begun(original: Original, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "MOST_BYTES", 1_000)
-    with pytest.raises(ConfigError, match=r"an \.onnx file holds at most 2: --int8 makes it a quarter, --head-only leaves the backbone out"):
+    with pytest.raises(
+        ConfigError, match=r"an \.onnx file holds at most 2: --int8 makes it a quarter, --head-only leaves the backbone out"
+    ):
         build(original, int8=False)
     with pytest.raises(ConfigError, match=r"an \.onnx file holds at most 2: --head-only leaves the backbone out"):
         build(original, int8=True)
@@ -384,7 +386,9 @@ def test_a_backbone_whose_parts_have_other_names_is_refused_with_the_way_out(ori
     assert original.backbone
     extractor: Any = original.backbone.extractor
     monkeypatch.delattr(extractor.network.model, "feature_extractor")
-    with pytest.raises(ConfigError, match=r"cannot read its parts as transformers \d.* names them \(.*feature_extractor.*\); --head-only") as error:
+    with pytest.raises(
+        ConfigError, match=r"cannot read its parts as transformers \d.* names them \(.*feature_extractor.*\); --head-only"
+    ) as error:
         build(original, int8=False)
     assert "\n" not in str(error.value)
 

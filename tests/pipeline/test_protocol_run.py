@@ -98,7 +98,7 @@ def test_a_fold_whose_clips_have_changed_is_not_counted_as_finished(workspace: W
     manifest = workspace.processed / "manifest.csv"
     lines = manifest.read_text().splitlines(keepends=True)
     manifest.write_text("".join(line for line in lines if not line.startswith("savee_DC_a01")))
-    with pytest.raises(DataError, match="KL-seed1 was trained on other clips than are here now"):
+    with pytest.raises(DataError, match="KL-seed1 was trained on other clips than those in the manifest"):
         run_protocol(config, "savee/loso", folds=["KL"], incomplete=True)
 
 
@@ -118,7 +118,7 @@ def test_what_leakage_buys_is_measured_on_random_splits_of_the_same_sizes(worksp
     assert leak["folds"] == ["DC", "JE", "JK", "KL"]
     assert leak["delta"] == pytest.approx(leak["uar_random_splits"] - leak["uar"])
     assert leak["interval"] is None, "over four folds, which are four speakers, an interval means nothing"
-    assert "leakage would have bought" in capsys.readouterr().out
+    assert "leakage would have inflated the score by" in capsys.readouterr().out
 
     leaky = json.loads((folder / "DC-seed1-leaky" / "test_metrics.json").read_text())
     assert leaky["n"] == 14
@@ -131,9 +131,9 @@ def test_where_speakers_stand_on_both_sides_the_words_do_not_appear(workspace: W
     folder = run_protocol(workspace.config(*QUICK), "tess/emobox", incomplete=True)
     printed = capsys.readouterr().out
     assert "speaker-independent" not in printed
-    assert "speakers stand on both sides: compare with results of this very protocol only" in printed
+    assert "speakers are in both train and test: compare with results of this protocol only" in printed
     assert not results_of(folder)["speaker_independent"]
-    with pytest.raises(ConfigError, match="speakers stand on both sides already"):
+    with pytest.raises(ConfigError, match="already has speakers in both train and test"):
         run_protocol(workspace.config(*QUICK), "tess/emobox", leak_delta=True, incomplete=True)
 
 

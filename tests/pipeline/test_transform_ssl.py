@@ -506,7 +506,7 @@ def test_a_dry_run_without_the_backbone_tells_what_it_can(space: Workspace, ser:
     assert answer.code == 0
     spectral, ssl = transform_lines(answer)
     assert "28 to compute" in spectral
-    assert ssl.startswith("cannot tell yet: ")
+    assert ssl.startswith("not known yet: ")
     assert "weights" in ssl
 
 

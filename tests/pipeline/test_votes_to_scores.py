@@ -122,7 +122,7 @@ def test_a_run_is_judged_by_what_listeners_heard_too(ready: Workspace, ser: Ser)
     assert perceived["n"] == len(judged)
     assert perceived["wa"] == pytest.approx(np.mean([row["prediction"] == truly for row, truly in zip(judged, truth, strict=True)]))
     assert perceived["human"]["answers"] == 8 * perceived["clips"]
-    assert f"what listeners heard in {perceived['n']} clips of CREMA-D" in answer.out
+    assert f"the votes of listeners on {perceived['n']} clips of CREMA-D" in answer.out
 
 
 def test_without_votes_a_run_says_nothing_of_listeners(crema: Workspace) -> None:

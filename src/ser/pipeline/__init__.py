@@ -1,1 +1,1 @@
-"""The steps: functions of a config that leave files below `processed/` or `runs/`."""
+"""The steps of the pipeline: functions of a config that write files below `processed/` or `runs/`."""

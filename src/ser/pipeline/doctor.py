@@ -1,6 +1,6 @@
-"""The doctor step: is everything here that the other steps need? Looks, and changes nothing of the project.
+"""The doctor step: check that everything the other steps need is present, without changing anything in the project.
 
-To look up a backbone of the hub that was never used here may fetch its two small settings files, to the hub's own cache; no weights.
+Checking a backbone of the hub that was not used before may download its two small settings files to the hub's own cache, but no weights.
 """
 
 import os
@@ -32,22 +32,22 @@ CORE = (
     "huggingface-hub", "numpy", "onnxruntime", "pydantic", "rich", "ruamel.yaml", "safetensors", "scipy", "soundfile", "soxr", "torch",
     "transformers", "typer",
 )  # fmt: skip
-"""The dependencies of pyproject.toml that belong to no extra."""
+"""The dependencies in pyproject.toml that do not belong to an extra."""
 Asked = Callable[[ExperimentConfig], object]
-"""Whether a config needs something."""
+"""A function that returns whether a config needs an extra."""
 ALL_CLIPS = 12_154
-"""Of all four corpora together."""
+"""Number of clips in the four corpora."""
 CLIP_SECONDS = 2.4
-"""Mean duration of a clip after silence is cut."""
+"""Mean duration of a clip after silence is trimmed, in seconds."""
 TRAIN_SHARE = 0.6
-"""Of the clips, about, where there is no split yet: of them alone there are copies."""
+"""Approximate share of the training clips if there is no split yet; only training clips have copies."""
 
 
 def doctor(config: ExperimentConfig) -> None:
-    """Print what was found.
+    """Print the result of every check.
 
     Raises:
-        DataError: something is missing without which the pipeline cannot run.
+        DataError: something is missing that the pipeline cannot run without.
     """
     findings = [*environment(config), *hardware(config), *families(config), *disk(config), *corpora(config), *earlier_steps(config)]
     print_table("doctor", ("", "state", "detail"), findings, text_columns=3)
@@ -57,7 +57,7 @@ def doctor(config: ExperimentConfig) -> None:
 
 
 def environment(config: ExperimentConfig) -> Iterator[Finding]:
-    """Python and packages; an extra is missing only where the config asks for it."""
+    """Check Python and packages; an extra is missing only if the config needs it."""
     yield "python", "ok", platform.python_version()
     for name in CORE:
         try:
@@ -68,11 +68,11 @@ def environment(config: ExperimentConfig) -> Iterator[Finding]:
         if is_installed(module):
             yield f"extra {extra}", "ok", version(module)
         else:
-            yield f"extra {extra}", "missing" if asked(config) else "note", f"{install_hint(extra)} when a config asks for it"
+            yield f"extra {extra}", "missing" if asked(config) else "note", f"{install_hint(extra)} if a config needs it"
 
 
 def extras() -> dict[str, tuple[str, Asked]]:
-    """extra -> its module, and whether a config needs it."""
+    """{extra: (its module, whether a config needs it)}"""
     return {
         "augment": ("audiomentations", lambda config: config.augmentations.copies and config.augmentations.needs_library),
         "viz": ("matplotlib", lambda _config: False),
@@ -81,7 +81,7 @@ def extras() -> dict[str, tuple[str, Asked]]:
 
 
 def hardware(config: ExperimentConfig) -> Iterator[Finding]:
-    """What torch will run on."""
+    """The hardware that torch will use."""
     import torch
 
     from ser.system.device import choose_device, use_bf16
@@ -96,13 +96,13 @@ def hardware(config: ExperimentConfig) -> Iterator[Finding]:
 
 
 def families(config: ExperimentConfig) -> Iterator[Finding]:
-    """What each family of features needs besides packages: the files of a backbone."""
+    """Check what each feature family needs besides packages: the files of a backbone."""
     for family in families_of(config.features.types):
         yield from family.findings(config)
 
 
 def disk(config: ExperimentConfig) -> Iterator[Finding]:
-    """Room for the features of all four corpora."""
+    """Check the disk space for the features of all four corpora."""
     folder = paths.processed(config.project)
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(existing).free
@@ -115,7 +115,7 @@ def disk(config: ExperimentConfig) -> Iterator[Finding]:
 
 
 def train_share(config: ExperimentConfig) -> float:
-    """Of the utterances of the split; `TRAIN_SHARE` where there is none, or none that holds."""
+    """The share of train in the split; `TRAIN_SHARE` without a valid split."""
     with suppress(SerError):
         splits = read_split(paths.split_folder(config), read_manifest(paths.manifest_file(config.project))).splits
         return len(splits["train"]) / max(sum(map(len, splits.values())), 1)
@@ -123,7 +123,7 @@ def train_share(config: ExperimentConfig) -> float:
 
 
 def bytes_per_second(config: ExperimentConfig) -> float:
-    """Of all features of a second of audio; without those of a backbone that is not here."""
+    """The bytes of all features of a second of audio, without those of a backbone that is missing."""
     total = 0.0
     for family in families_of(config.features.types):
         with suppress(SerError):
@@ -133,7 +133,7 @@ def bytes_per_second(config: ExperimentConfig) -> float:
 
 
 def corpora(config: ExperimentConfig) -> Iterator[Finding]:
-    """Folders of audio, and how many files they hold."""
+    """List the folders of audio and their numbers of files."""
     raw = Path(config.project.raw_dir)
     any_found = False
     for name in config.project.corpora:
@@ -142,7 +142,7 @@ def corpora(config: ExperimentConfig) -> Iterator[Finding]:
         detail = f"{len(files)} audio files; the whole corpus has {CORPORA[name].num_files}" if files else CORPORA[name].how_to_get
         yield f"corpus {name}", "ok" if files else "note", detail
     for folder in unknown_folders(raw):
-        yield f"folder {folder.name}", "note", f"not read: it has not the name of a corpus ({', '.join(CORPORA)})"
+        yield f"folder {folder.name}", "note", f"ignored: its name is not that of a corpus ({', '.join(CORPORA)})"
     if any_found:
         yield foreseen(config)
     else:
@@ -150,7 +150,7 @@ def corpora(config: ExperimentConfig) -> Iterator[Finding]:
 
 
 def foreseen(config: ExperimentConfig) -> Finding:
-    """Whether the corpora that are here can be split as the config asks, by the names of their files."""
+    """Check by the names of the files whether the corpora can be split as the config requires."""
     raw = Path(config.project.raw_dir)
     files = [file for name in config.project.corpora for file in files_of(raw, name)]
     try:
@@ -162,7 +162,7 @@ def foreseen(config: ExperimentConfig) -> Finding:
 
 
 def earlier_steps(config: ExperimentConfig) -> Iterator[Finding]:
-    """What extract has left, and whether its certificate holds."""
+    """Check the results of the extract step and its certificate."""
     try:
         manifest = read_manifest(paths.manifest_file(config.project))
         yield "manifest", "ok", f"{len(manifest)} utterances"

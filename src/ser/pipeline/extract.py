@@ -32,18 +32,18 @@ log = logging.getLogger(__name__)
 
 
 def extract(config: ExperimentConfig) -> Census:
-    """Index the corpora, and split them as the config asks.
+    """Index the corpora, and split them by the rule of the config.
 
     Raises:
-        DataError: no audio, too much of a corpus is corrupted (skipped.csv then tells which files, the manifest stays as it was), a
-            table of votes that is corrupted, or a split that is impossible.
+        DataError: there is no audio, too much of a corpus is corrupted (skipped.csv then names the files, and the manifest is not changed),
+            a table of votes is corrupted, or the split is impossible.
         LeakageError: the split is not what its config declares.
-        LockedError: another process writes to the processed folder.
+        LockedError: another process is writing to the processed folder.
     """
     project = config.project
     with exclusive_lock(paths.lock_file(project)):
         remove_leftovers(paths.split_folder(config))
-        votes = find_votes(project)  # first, because it is quick: an error in the table is not reported after minutes
+        votes = find_votes(project)  # first, because it is quick: an error in the table should not be reported after minutes
         files = find_files(Path(project.raw_dir), project.corpora)
         foresee_split(files, config)
         census = index_corpora(files, config)
@@ -56,7 +56,7 @@ def extract(config: ExperimentConfig) -> Census:
 
 
 def index(config: ExperimentConfig) -> None:
-    """The manifest alone, for whoever brings splits of his own; errors as of `extract`."""
+    """Write the manifest without a split, for callers with splits of their own. Raises the errors of `extract`."""
     project = config.project
     with exclusive_lock(paths.lock_file(project)):
         votes = find_votes(project)
@@ -65,19 +65,19 @@ def index(config: ExperimentConfig) -> None:
 
 
 def foresee_split(files: Sequence[Found], config: ExperimentConfig) -> Divided:
-    """The split that the names of the files allow, before any of them is decoded; screening may take clips out of it.
+    """The split by the names of the files, before any of them is decoded; screening may remove clips from it.
 
     Raises:
-        DataError: it is impossible, as of `make_split`.
+        DataError: the split is impossible, see `make_split`.
     """
     names = manifest_of_names(files)
-    if not len(names):  # then the screening tells why, file by file
+    if not len(names):  # then the screening reports the reason for each file
         return Divided(dict.fromkeys(SPLIT_NAMES, ()), (), ())
     return divide(names, config.split, config.labels)
 
 
 def index_corpora(files: Sequence[Found], config: ExperimentConfig) -> Census:
-    """Decode and screen these files. skipped.csv is written in any case, so that it can explain why nothing else was."""
+    """Decode and screen these files. skipped.csv is always written, so that it explains why the other files may be missing."""
     project = config.project
     remove_leftovers(paths.processed(project))
     census = take_census(files, config)
@@ -94,7 +94,7 @@ def write_manifest_and_votes(project: ProjectConfig, manifest: Manifest, votes: 
 
 
 def find_votes(project: ProjectConfig) -> Votes:
-    """Of every corpus that has a table of them beside its audio."""
+    """The votes of every corpus that has a table of them beside its audio."""
     votes: dict[str, Counts] = {}
     for name in project.corpora:
         table = CORPORA[name].votes
@@ -105,7 +105,7 @@ def find_votes(project: ProjectConfig) -> Votes:
 
 
 def write_used_votes(project: ProjectConfig, votes: Votes, manifest: Manifest) -> None:
-    """Those of the clips that are used; the file of an earlier extract goes where there are none."""
+    """Write the votes on the clips that are used; without any, remove the file of an earlier extract."""
     path = paths.votes_file(project)
     used = {key: counts for key, counts in votes.items() if key in manifest}
     if used:
@@ -117,12 +117,12 @@ def write_used_votes(project: ProjectConfig, votes: Votes, manifest: Manifest) -
 
 
 def skipped_ids(skipped: Iterable[Skipped]) -> set[str]:
-    """Ids of screened-out clips, as far as their names tell: a published fold may list them."""
+    """The ids of screened-out clips whose names give one: a published fold may list them."""
     ids = set()
     for row in skipped:
         relative = PurePath(*PurePath(row.path).parts[1:])  # without the corpus's folder
         try:
             ids.add(CORPORA[row.corpus].parse(relative).id)
         except (AudioError, IndexError):
-            log.debug("%s: its name tells no id", row.path)
+            log.debug("%s: its name gives no id", row.path)
     return ids

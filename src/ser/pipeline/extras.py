@@ -1,4 +1,4 @@
-"""The extras that a config asks for: said before the first step, not after minutes of it."""
+"""Check the extras that a config needs before the first step, not after minutes of it."""
 
 from collections.abc import Collection
 

@@ -1,4 +1,4 @@
-"""The load step: does the store hold what the certified split needs? Fits the normaliser on train, and shows what stands where."""
+"""The load step: check that the store holds the features of the certified split, fit the normaliser on train, and print the split."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -30,19 +30,19 @@ from ser.wording import examples, join_words
 
 @dataclass(frozen=True)
 class Loaded:
-    """Everything that training needs, checked."""
+    """The checked input of training."""
 
     split: Split
     source: FeatureSource
     normalisers: Normalisers
     votes: Votes = field(default_factory=dict)
-    """On clips of corpora whose table of votes was beside the audio."""
+    """Votes on clips of corpora whose table of votes was beside the audio."""
 
     def dataset(self, config: ExperimentConfig, name: str) -> SpeechDataset | None:
-        """The utterances of `train` (with its augmented copies), `val` or `test`; None for a split that holds none.
+        """The utterances of `train` (with its augmented copies), `val` or `test`; None for an empty split.
 
         Raises:
-            DataError: train is to be learned from votes, and there are none.
+            DataError: the targets are votes, and there are none on train.
         """
         entries, targets = self.split.splits[name], None
         if name == "train":
@@ -52,15 +52,15 @@ class Loaded:
 
     def targets(self, entries: Sequence[Entry]) -> NDArray[np.float32]:
         if not any(original_id(entry.id) in self.votes for entry in entries):
-            raise DataError(f"train.targets asks for votes, and no training clip has any: {how_to_get_votes()} and run the extract step")
+            raise DataError(f"train.targets requires votes, and no training clip has any: {how_to_get_votes()} and run the extract step")
         return vote_targets(entries, self.votes, self.split.classes, self.split.certificate.labels)
 
 
 def load(config: ExperimentConfig) -> Loaded:
-    """Check everything that earlier steps left, fit the normalisers on train, note that in the certificate, and print the split.
+    """Check the results of earlier steps, fit the normalisers on train, record them in the certificate, and print the split.
 
     Raises:
-        DataError: a step has not run for this config, or utterances are missing from the store; some are named.
+        DataError: a step has not run for this config, or utterances are missing from the store; the message names some.
         ArtefactError: the store is corrupted.
         LeakageError: the certificate does not hold.
     """
@@ -72,7 +72,7 @@ def load(config: ExperimentConfig) -> Loaded:
         normalisers = fit_normalisers(source, ids)
         certificate = record_statistic(split.certificate, statistic_name(source), "train", ids)
         loaded = Loaded(replace(split, certificate=certificate), source, normalisers)
-        # The certificate last: it vouches for the file, and one that an earlier load fitted on other audio may still stand there.
+        # The certificate is written last: it confirms the file, and one that an earlier load fitted on other audio may still be there.
         write_normalisers(paths.normaliser_file(config, normaliser_key(source)), loaded)
         write_certificate(paths.split_folder(config) / CERTIFICATE_FILE, certificate)
     print_split(split)
@@ -82,11 +82,11 @@ def load(config: ExperimentConfig) -> Loaded:
 
 
 def read_loaded(config: ExperimentConfig) -> Loaded:
-    """What the load step has left, for a later step; the certificate and the store's checksums are checked again.
+    """The result of the load step, for a later step; the certificate and the store's checksums are checked again.
 
     Raises:
         DataError: the load step has not run for this config.
-        ArtefactError: the store is corrupted, if only by one bit.
+        ArtefactError: the store is corrupted, even by a single bit.
         LeakageError: the certificate does not hold.
     """
     split, source = open_all(config)
@@ -95,7 +95,7 @@ def read_loaded(config: ExperimentConfig) -> Loaded:
 
 
 def open_all(config: ExperimentConfig) -> tuple[Split, FeatureSource]:
-    """Split and stores of the model's features, checked against manifest, certificate and config."""
+    """The split and the stores of the model's features, checked against manifest, certificate and config."""
     manifest = read_manifest(paths.manifest_file(config.project))
     split = read_split(paths.split_folder(config), manifest)
     if not made_from(split.certificate, config.split, config.labels):
@@ -109,10 +109,11 @@ def open_all(config: ExperimentConfig) -> tuple[Split, FeatureSource]:
 
 
 def refuse_dropped(split: Split, config: ExperimentConfig) -> None:
-    """An earlier extract may have left classes out, under another `labels.missing`: the rows are the same, so the certificate holds.
+    """Check the classes that an earlier extract left out under another `labels.missing`: its rows are the same, so the certificate is
+    valid.
 
     Raises:
-        DataError: it did, and `labels.missing` is `error`.
+        DataError: classes are missing, and `labels.missing` is `error`.
     """
     dropped = [emotion for emotion in classes_of(config.labels) if emotion not in split.classes]
     if dropped and config.labels.missing == "error":
@@ -125,7 +126,7 @@ def refuse_dropped(split: Split, config: ExperimentConfig) -> None:
 def refuse_missing(config: ExperimentConfig, split: Split, manifest: Manifest, source: FeatureSource) -> None:
     """
     Raises:
-        DataError: the store lacks utterances of the split, or has them from other audio.
+        DataError: utterances of the split are missing from the store, or were computed from other audio.
     """
     ids = [*training_ids(config, split), *(entry.id for name in ("val", "test") for entry in split.splits[name])]
     missing = source.missing({i: manifest[original_id(i)].audio_hash for i in ids})
@@ -134,27 +135,27 @@ def refuse_missing(config: ExperimentConfig, split: Split, manifest: Manifest, s
 
 
 def training_ids(config: ExperimentConfig, split: Split) -> list[str]:
-    """With the augmented copies."""
+    """The source of the training clips with their augmented copies."""
     return [entry.id for entry in with_copies(split.splits["train"], config.augmentations.copies)]
 
 
 def with_copies(entries: Iterable[Entry], copies: int) -> tuple[Entry, ...]:
-    """Every training entry, and its augmented copies `<id>~1`... behind it."""
+    """Every training entry, followed by its augmented copies `<id>~1`..."""
     return tuple(replace(entry, id=copy_id(entry.id, number)) if number else entry for entry in entries for number in range(copies + 1))
 
 
 def normaliser_key(source: FeatureSource) -> str:
-    """Tells apart the features that are normalised on one split."""
+    """A key that distinguishes the features that are normalised on one split."""
     return digest_json(source.fingerprints)[:12]
 
 
 def statistic_name(source: FeatureSource) -> str:
-    """In the certificate."""
+    """The key of the normaliser in the certificate."""
     return f"normaliser-{normaliser_key(source)}"
 
 
 def write_normalisers(path: Path, loaded: Loaded) -> None:
-    """They stand beside the split that they were fitted on, as its certificate says."""
+    """Read the normalisers beside the split that they were fitted on, and check them against its certificate."""
     name = statistic_name(loaded.source)
     statistic = next(statistic for statistic in loaded.split.certificate.statistics if statistic.what == name)
     content = {
@@ -171,7 +172,7 @@ def write_normalisers(path: Path, loaded: Loaded) -> None:
 def read_normalisers(config: ExperimentConfig, source: FeatureSource, split: Split) -> dict[str, Normaliser]:
     """
     Raises:
-        DataError: none was fitted on this train split and these features.
+        DataError: no normaliser was fitted on this train split and these features.
         ArtefactError: the file is corrupted.
     """
     path = paths.normaliser_file(config, normaliser_key(source))
@@ -195,7 +196,7 @@ def read_normalisers(config: ExperimentConfig, source: FeatureSource, split: Spl
 
 
 def print_split(split: Split) -> None:
-    """Clips of each corpus, split and emotion, with the number of speakers."""
+    """A table of the clips of each corpus, split and emotion, with the number of speakers."""
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     speakers: dict[tuple[str, str], set[str]] = defaultdict(set)
     for name in SPLIT_NAMES:

@@ -1,4 +1,4 @@
-"""Where things stand on disk: the one place that knows the folders of design's data layout."""
+"""The paths of all files below the processed folder; no other module knows them."""
 
 from pathlib import Path
 
@@ -20,25 +20,25 @@ def skipped_file(project: ProjectConfig) -> Path:
 
 
 def votes_file(project: ProjectConfig) -> Path:
-    """What listeners heard in the clips of CREMA-D; only where the owners' table lies beside the audio."""
+    """The listeners' votes on the clips of CREMA-D; only if the owners' table is beside the audio."""
     return processed(project) / "votes.csv"
 
 
 def split_folder(config: ExperimentConfig) -> Path:
-    """{train,val,test}.csv and the certificate."""
+    """Folder with {train,val,test}.csv and the certificate."""
     return processed(config.project) / "splits" / config.split.name
 
 
 def normaliser_file(config: ExperimentConfig, key: str) -> Path:
-    """What the load step fits on train; `key` tells the features apart that share a split."""
+    """The normaliser that the load step fits on train; `key` distinguishes the features that share a split."""
     return split_folder(config) / f"normaliser-{key}.json"
 
 
 def features_folder(project: ProjectConfig) -> Path:
-    """One store for each group of features."""
+    """Folder with one store for each group of features."""
     return processed(project) / "features"
 
 
 def lock_file(project: ProjectConfig) -> Path:
-    """Held by the step that writes below the processed folder."""
+    """The lock held by the step that is writing below the processed folder."""
     return processed(project) / ".lock"

@@ -1,6 +1,6 @@
-"""--dry-run: what each step would do, with counts; nothing of the project is written.
+"""--dry-run: print what each step would do, with counts, without writing anything in the project.
 
-To look up a backbone of the hub that was never used here may fetch its two small settings files, to the hub's own cache; no weights.
+Checking a backbone of the hub that was not used before may download its two small settings files to the hub's own cache, but no weights.
 """
 
 import time
@@ -19,24 +19,24 @@ from ser.pipeline.extract import foresee_split
 from ser.system.console import say
 
 TRIAL_SECONDS = 1.0
-"""For which an extractor runs, to see how fast it is."""
+"""Seconds for which an extractor runs, to measure its speed."""
 TRIAL_CLIP_SECONDS = 2.5
-"""About the mean of the four corpora."""
+"""Duration of the clip it runs on, about the mean of the four corpora."""
 
 
 def plan(config: ExperimentConfig, steps: Sequence[str]) -> None:
-    """Print one line or more for each step. A step that waits for an earlier one says so."""
+    """Print one or more lines for each step; a step that depends on an earlier one says so."""
     plans = {"doctor": plan_doctor, "extract": plan_extract, "transform": plan_transform, "load": plan_load, "train": plan_train}
     for step in steps:
         try:
             for line in plans[step](config):
                 say(f"{step:10}{line}")
         except SerError as error:
-            say(f"{step:10}cannot tell yet: {error}")
+            say(f"{step:10}not known yet: {error}")
 
 
 def plan_doctor(_config: ExperimentConfig) -> list[str]:
-    return ["look at environment, hardware, disk, audio and earlier steps"]
+    return ["check environment, hardware, disk, audio and earlier steps"]
 
 
 def plan_extract(config: ExperimentConfig) -> list[str]:
@@ -50,11 +50,11 @@ def plan_extract(config: ExperimentConfig) -> list[str]:
 
 
 def plan_transform(config: ExperimentConfig) -> Iterator[str]:
-    """A line for each store. Of a backbone that is here also the time: it is loaded, and runs for about a second."""
+    """A line for each store. For a backbone that is present also the time: it is loaded, and runs for about a second."""
     from ser.pipeline.transform import number_of_workers
     from ser.pipeline.transform import plan as plan_stores
 
-    speeds: dict[str, float] = {}  # seconds of audio a second, of one worker of a family
+    speeds: dict[str, float] = {}  # {family: seconds of audio that one worker processes in a second}
     for store in plan_stores(config):
         family = store.family
         line = f"{store.folder}: {len(store.stored)} clips stored, {store.to_compute} to compute in {len(store.shards)} shards, "
@@ -71,7 +71,7 @@ def plan_transform(config: ExperimentConfig) -> Iterator[str]:
 
 
 def measure_speed(config: ExperimentConfig, family: FeatureFamily) -> float:
-    """Seconds of audio that one process computes in a second. Errors as of `FeatureFamily.make`."""
+    """Seconds of audio that one process computes in a second. Raises the errors of `FeatureFamily.make`."""
     clip = np.random.default_rng(0).standard_normal(round(TRIAL_CLIP_SECONDS * config.audio.sampling_rate)).astype(np.float32)
     with family.threads():
         extractor = family.make(config)

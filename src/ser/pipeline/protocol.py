@@ -1,13 +1,13 @@
-"""`ser protocol`: every fold of a named protocol, trained with every seed, measured, and put into one table.
+"""`ser protocol`: train every fold of a named protocol with every seed, measure it, and print one table.
 
     runs/protocols/<protocol>-v<version>/<model>-<key>/
         <fold>-seed<n>/            a run like any other, with its own copy of split, certificate and normaliser
         <fold>-seed<n>-leaky/      the same on a random split of the same sizes (--leak-delta)
         predictions.csv            of every fold and seed
-        protocol.json              the scores, and what they need beside them to be believed; written last
+        protocol.json              the scores, with the facts needed to trust them; written last
 
-<key> tells settings apart, so a finished fold is never trained twice and never mistaken for one of other settings. The features of a clip
-are computed once and serve all folds.
+<key> is a digest of the settings, so a finished fold is never trained twice and never mistaken for one with other settings. The features of
+a clip are computed once for all folds.
 """
 
 import logging
@@ -49,20 +49,20 @@ log = logging.getLogger(__name__)
 Argument = TypeVar("Argument")
 
 NOT_IN_KEY = {*MAY_DIFFER, "split", "labels"}
-"""Sections that change no prediction, or that the protocol sets itself."""
+"""Sections of a config that do not affect predictions, or that the protocol sets itself."""
 WAIT_SECONDS = 5.0
-"""Between two looks whether another process still writes to the processed folder."""
+"""Seconds between two checks whether another process is still writing to the processed folder."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One fold, on its own split or on a random one of the same sizes, to be trained with every seed."""
+    """One fold to be trained with every seed, on its own split or on a random one of the same sizes."""
 
     protocol: Protocol
     fold: Fold
     split: Split
     config: ExperimentConfig
-    """With the protocol's split and labels, and the folder of results as that of runs."""
+    """The config with the protocol's split and labels, and the folder of results as that of runs."""
     leaky: bool
 
     def name(self, seed: int) -> str:
@@ -77,7 +77,7 @@ class Job:
     def finished(self, seed: int) -> bool:
         """
         Raises:
-            DataError: it was trained on other clips than the fold has now, or where other defaults held.
+            DataError: it was trained on other clips than the fold has now, or with other defaults.
         """
         run = self.run(seed)
         if not run.metrics.exists():
@@ -86,7 +86,7 @@ class Job:
         if differing:
             raise DataError(f"{run.folder} was trained with other settings: {', '.join(differing)}; remove it to train the fold again")
         if read_certificate(run.split / CERTIFICATE_FILE).split_digest != self.split.certificate.split_digest:
-            raise DataError(f"{run.folder} was trained on other clips than are here now: remove it to train the fold again")
+            raise DataError(f"{run.folder} was trained on other clips than those in the manifest: remove it to train the fold again")
         return True
 
 
@@ -98,19 +98,19 @@ def run_protocol(
     leak_delta: bool = False,
     incomplete: bool = False,
 ) -> Path:
-    """Train and measure whatever is not finished, then write and print the results; the folder that holds them.
+    """Train and measure the folds that are not finished, then write and print the results, and return their folder.
 
     Args:
-        name: of the protocol; None takes that of the config.
-        folds: only these; the results cover whatever is finished.
-        leak_delta: train every fold on a random split of the same sizes too, where speakers stand on both sides.
-        incomplete: go on without speakers and clips that the manifest lacks; the results say so.
+        name: of the protocol; None: that of the config.
+        folds: train only these; the results cover all finished folds.
+        leak_delta: also train every fold on a random split of the same sizes, which has speakers in both train and test.
+        incomplete: continue without speakers and clips that the manifest lacks; the results say so.
 
     Raises:
-        ConfigError: no such protocol or fold, or `leak_delta` where it means nothing.
-        DataError: the corpora are not complete; finished folds were trained on something else; else as of the steps.
-        ArtefactError, LeakageError: as of the steps.
-        LockedError: another process runs this protocol with these settings.
+        ConfigError: there is no such protocol or fold, or `leak_delta` has no meaning for it.
+        DataError: the corpora are incomplete; finished folds were trained on other data; or an error of the steps.
+        ArtefactError, LeakageError: see the steps.
+        LockedError: another process is running this protocol with these settings.
     """
     refuse_several_processes()
     protocol = find_protocol(name or config.protocol.name or unnamed())
@@ -127,40 +127,40 @@ def run_protocol(
     with exclusive_lock(folder / ".lock"):
         remove_leftovers(folder)
         leaky_too = leak_delta or any(folder.glob("*-leaky"))
-        with muted("ser.splits.split"):  # the protocol itself states what it leaves empty
+        with muted("ser.splits.split"):  # the protocol itself states which parts are empty
             jobs = list(plan_jobs(protocol, config, leaky_too, incomplete))
         run_jobs([job for job in jobs if job.fold.name in chosen and (leak_delta or not job.leaky)])
         finished = [run for job in jobs for run in finished_of(job)]
         refuse_mixed(finished)
         results = write_results(folder, protocol, config, finished)
     print_results(results)
-    say(f"everything is in {folder}")
+    say(f"results: {folder}")
     return folder
 
 
 def unnamed() -> str:
     raise ConfigError(
-        "no protocol is named: give one as `ser protocol run NAME`, or as protocol.name in the config; `ser protocol list` names all"
+        "no protocol is named: use `ser protocol run NAME`, or set protocol.name in the config; `ser protocol list` lists all"
     )
 
 
 def refuse_leak_delta(protocol: Protocol) -> None:
     """
     Raises:
-        ConfigError: a random split would not differ from the protocol's own by its speakers alone.
+        ConfigError: a random split would differ from the protocol's own in more than its speakers.
     """
     if protocol.speakers == "shared":
         raise ConfigError(
-            f"--leak-delta: in {protocol.name} speakers stand on both sides already; there is no honest score to compare with"
+            f"--leak-delta: {protocol.name} already has speakers in both train and test; it has no speaker-independent score to compare"
         )
     if any(not fold.tested_corpora <= fold.training_corpora for fold in protocol.folds):
-        raise ConfigError(f"--leak-delta: {protocol.name} tests corpora that it does not train on; a random split would test others")
+        raise ConfigError(f"--leak-delta: {protocol.name} tests corpora that it does not train on; a random split would test other corpora")
 
 
 def refuse_mixed(finished: Sequence[Finished]) -> None:
     """
     Raises:
-        DataError: folds were trained on features of different settings, versions or backbones.
+        DataError: the folds were trained on features with different settings, versions or backbones.
     """
     for other in finished:
         if other.stores != finished[0].stores:
@@ -171,13 +171,13 @@ def refuse_mixed(finished: Sequence[Finished]) -> None:
 
 
 def results_folder(protocol: Protocol, config: ExperimentConfig) -> Path:
-    """Other settings, another folder. What is left at its default is not in the name: a setting that a later version adds moves nothing."""
+    """The folder name of these settings. Defaults are not part of it, so a setting that a later version adds does not change the name."""
     key = digest_json(config.model_dump(mode="json", exclude=NOT_IN_KEY, exclude_defaults=True))[:10]
     return Path(config.project.runs_dir) / "protocols" / protocol.slug / f"{config.model.name}-{key}"
 
 
 def plan_jobs(protocol: Protocol, config: ExperimentConfig, leaky_too: bool, incomplete: bool) -> Iterator[Job]:
-    """Every fold, certified; errors as of `run_protocol`, before anything is trained."""
+    """Certify every fold. Raises the errors of `run_protocol`, before anything is trained."""
     manifest = read_manifest(paths.manifest_file(config.project))
     skipped = screened_ids(config)
     tested = 0
@@ -202,12 +202,12 @@ def plan_jobs(protocol: Protocol, config: ExperimentConfig, leaky_too: bool, inc
 
 
 def screened_ids(config: ExperimentConfig) -> set[str]:
-    """Ids that a published list may hold although their clips are not used."""
+    """Ids that a published list may contain although their clips are not used."""
     return skipped_ids(Skipped(**row) for row in read_table(paths.skipped_file(config.project), SKIPPED_COLUMNS))
 
 
 def fold_of_present(fold: Fold, manifest: Manifest, skipped: Collection[str]) -> Fold:
-    """The fold without speakers and clips that are not here."""
+    """The fold without speakers and clips that are missing."""
     speakers = {utterance.speaker for utterance in manifest}
     corpora = tuple(corpus for corpus in fold.corpora if any(speaker.startswith(f"{corpus}/") for speaker in speakers))
     lists = {key: tuple(s for s in getattr(fold, key) if s in speakers) for key in ("val_speakers", "test_speakers")}
@@ -218,7 +218,7 @@ def fold_of_present(fold: Fold, manifest: Manifest, skipped: Collection[str]) ->
 def refuse_incomplete(protocol: Protocol, fold: Fold, split: Split) -> None:
     """
     Raises:
-        DataError: the fold has not the clips that the protocol states.
+        DataError: the clips of the fold are not those that the protocol states.
     """
     expected = fold.counts.model_dump()
     differing = [
@@ -226,16 +226,16 @@ def refuse_incomplete(protocol: Protocol, fold: Fold, split: Split) -> None:
     ]
     if differing:
         raise DataError(
-            f"{protocol.name}, fold {fold.name}: {', '.join(differing)}. Its corpora are not complete here, so its score could not be "
-            "compared with others; --incomplete goes on all the same"
+            f"{protocol.name}, fold {fold.name}: {', '.join(differing)}. Its corpora are incomplete, so its score could not be "
+            "compared with others; --incomplete continues anyway"
         )
 
 
 def random_split(honest: SplitConfig, split: Split, tested: int) -> SplitConfig:
-    """As many of the same clips in each part, drawn without regard to speakers.
+    """A random fold: the same clips and sizes of the parts, drawn without regard to speakers.
 
     Args:
-        tested: clips that the folds before this one test. Folds that share their clips deal them out in one order, each once.
+        tested: clips that the previous folds test. Folds that share their clips take them from one order, each once.
     """
     ids = sorted((entry.id for rows in split.splits.values() for entry in rows), key=lambda i: drawing_key(honest.seed, i))
     ids = ids[tested % len(ids) :] + ids[: tested % len(ids)]
@@ -251,7 +251,7 @@ def random_split(honest: SplitConfig, split: Split, tested: int) -> SplitConfig:
 
 
 def fold_config(protocol: Protocol, fold: Fold, config: ExperimentConfig, split: SplitConfig) -> ExperimentConfig:
-    """Split and labels are the protocol's, all else is the user's."""
+    """The user's config with the protocol's split and labels."""
     return config.model_copy(
         update={
             "split": split,
@@ -263,7 +263,7 @@ def fold_config(protocol: Protocol, fold: Fold, config: ExperimentConfig, split:
 
 
 def run_jobs(jobs: Sequence[Job]) -> None:
-    """Train what is not finished; errors as of `run_protocol`."""
+    """Train the jobs that are not finished. Raises the errors of `run_protocol`."""
     trained: list[Finished] = []
     for job in jobs:
         run_job(job)
@@ -272,7 +272,7 @@ def run_jobs(jobs: Sequence[Job]) -> None:
 
 
 def run_job(job: Job) -> None:
-    """Train with every seed that is not finished."""
+    """Train the seeds that are not finished."""
     seeds = [seed for seed in job.config.protocol.seeds if not job.finished(seed)]
     if not seeds:
         return
@@ -286,7 +286,7 @@ def run_job(job: Job) -> None:
 
 
 def prepare(job: Job) -> None:
-    """The split in its place, missing features computed, the normalisers fitted on its training speakers."""
+    """Write the split, compute missing features, and fit the normalisers on its training speakers."""
     with exclusive_lock(paths.lock_file(job.config.project)):
         if not is_written(job):
             write_split(paths.split_folder(job.config), job.split)
@@ -295,7 +295,7 @@ def prepare(job: Job) -> None:
 
 
 def is_written(job: Job) -> bool:
-    """Whether the job's split is there. It follows from protocol and manifest: whatever else stands in its place is written over."""
+    """Whether the job's split is in place. It follows from protocol and manifest, so any other split there is overwritten."""
     try:
         manifest = read_manifest(paths.manifest_file(job.config.project))
         stored = read_split(paths.split_folder(job.config), manifest)
@@ -305,7 +305,7 @@ def is_written(job: Job) -> bool:
 
 
 def patiently(step: Callable[[Argument], object], argument: Argument) -> None:
-    """Wait while another process writes to the processed folder: another protocol, maybe, which does so between its folds."""
+    """Wait while another process is writing to the processed folder, such as another protocol, which does so between its folds."""
     while True:
         try:
             step(argument)
@@ -316,13 +316,13 @@ def patiently(step: Callable[[Argument], object], argument: Argument) -> None:
 
 
 def quiet() -> AbstractContextManager[object]:
-    """The steps print tables that nobody reads for dozens of folds; -v shows them."""
+    """Hide the tables of the steps, which are too many for dozens of folds; -v shows them."""
     return nullcontext() if log.isEnabledFor(logging.INFO) else redirect_stdout(StringIO())
 
 
 @contextmanager
 def muted(name: str) -> Iterator[None]:
-    """Without the warnings of one logger."""
+    """Hide the warnings of one logger."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -333,7 +333,7 @@ def muted(name: str) -> Iterator[None]:
 
 
 def finished_of(job: Job) -> Iterator[Finished]:
-    """What is there of a job, with every seed of the config."""
+    """The finished runs of a job, with every seed of the config."""
     for seed in job.config.protocol.seeds:
         if job.finished(seed):
             yield Finished.read(job.fold, seed, job.leaky, job.run(seed), job.split)

@@ -1,4 +1,4 @@
-"""From the finished folds of a protocol to predictions.csv and protocol.json."""
+"""Write predictions.csv and protocol.json from the finished folds of a protocol."""
 
 import math
 from collections import defaultdict
@@ -29,7 +29,7 @@ from ser.system.files import read_json, write_json
 
 @dataclass(frozen=True)
 class Finished:
-    """One fold with one seed."""
+    """One finished run of a fold with one seed."""
 
     fold: Fold
     seed: int
@@ -38,9 +38,9 @@ class Finished:
     split: Split
     scores: RunScores
     independent: bool
-    """Whether the run's certificate proves that nobody in test was heard in training or in selection."""
+    """Whether the run's certificate proves that no speaker of test is in train or val."""
     stores: object
-    """Fingerprints of the feature stores that it was trained on."""
+    """Fingerprints of the feature stores that the run was trained on."""
 
     @classmethod
     def read(cls, fold: Fold, seed: int, leaky: bool, run: Run, split: Split) -> "Finished":
@@ -49,7 +49,7 @@ class Finished:
             ArtefactError: scores or certificate are corrupted.
         """
         certificate = read_certificate(run.split / CERTIFICATE_FILE)
-        whole = f"{run.folder} holds no whole scores of this program: remove it to train the fold again"
+        whole = f"the scores in {run.folder} are incomplete or of another program: remove it to train the fold again"
         try:
             scores = RunScores.from_json(read_json(run.metrics))
             stores = read_json(run.split / "normaliser.json")["stores"]
@@ -60,27 +60,29 @@ class Finished:
         return cls(fold, seed, leaky, run, split, scores, speaker_independent(certificate), stores)
 
     def predictions(self) -> Predictions:
-        """Of its test part.
+        """The predictions for the test part.
 
         Raises:
-            ArtefactError: the table is corrupted, or not of the clips that the certificate speaks of.
+            ArtefactError: the table is corrupted, or its clips are not those of the certificate.
         """
         found = read_predictions(self.run.predictions).get("test")
         entries = self.split.splits["test"]
         certified = [(entry.id, entry.corpus, entry.speaker, entry.emotion) for entry in entries]
         if found is None or certified != rows_of(found):
-            raise ArtefactError(f"{self.run.predictions} is not of the fold's test clips: remove {self.run.folder} to train the fold again")
+            raise ArtefactError(
+                f"the clips in {self.run.predictions} are not the test clips of the fold: remove {self.run.folder} to train the fold again"
+            )
         return found
 
 
 def rows_of(found: Predictions) -> list[tuple[str, str, str, str]]:
-    """id, corpus, speaker and truth of every row."""
+    """The id, corpus, speaker and truth of every row."""
     truths = [found.classes[label] for label in found.truth]
     return list(zip(found.ids, found.corpora, found.speakers, truths, strict=True))
 
 
 def write_results(folder: Path, protocol: Protocol, config: ExperimentConfig, finished: Sequence[Finished]) -> ProtocolScores:
-    """predictions.csv, then protocol.json, whose content is returned.
+    """Write predictions.csv, then protocol.json, and return the content of the latter.
 
     Raises:
         DataError: no fold is finished.
@@ -88,10 +90,10 @@ def write_results(folder: Path, protocol: Protocol, config: ExperimentConfig, fi
     """
     honest = by_fold([run for run in finished if not run.leaky])
     if not honest:
-        raise DataError(f"no fold of {protocol.name} is finished: nothing to tell")
+        raise DataError(f"no fold of {protocol.name} is finished, so there are no results")
     predictions = {name: {run.seed: run.predictions() for run in runs} for name, runs in honest.items()}
     seeds = config.protocol.seeds
-    # a seed counts only where all folds have it: else its mean would be over others than that of its neighbour
+    # only seeds that all folds have are used: otherwise their means would cover different folds
     whole = [seed for seed in seeds if all(seed in tables for tables in predictions.values())] or [seeds[0]]
     shared = {name: [tables[seed] for seed in whole if seed in tables] for name, tables in predictions.items()}
     scores = fold_scores({name: tables for name, tables in shared.items() if tables})
@@ -129,7 +131,7 @@ def sizes(split: Split) -> dict[str, int]:
 
 
 def fold_row(finished: Sequence[Finished], predictions: Mapping[int, Predictions]) -> FoldRow:
-    """A fold's counts and its scores, those of all its seeds together."""
+    """The counts of a fold and its scores over all its seeds."""
     first = finished[0]
     parts = first.split.certificate.splits
     return FoldRow(
@@ -165,7 +167,7 @@ def fold_run(finished: Finished) -> FoldRun:
 
 
 def by_seed(shared: Mapping[str, Sequence[Predictions]], seeds: Sequence[int]) -> dict[str, SeedSpread]:
-    """The mean over folds of each seed, and how far the seeds lie apart."""
+    """The mean over folds for each seed, and the spread of the seeds."""
     means = []
     for place in range(len(seeds)):
         one_seed = {name: [tables[place]] for name, tables in shared.items() if len(tables) > place}
@@ -174,8 +176,8 @@ def by_seed(shared: Mapping[str, Sequence[Predictions]], seeds: Sequence[int]) -
 
 
 def parts(shared: Mapping[str, Sequence[Predictions]], seeds: Sequence[int]) -> list[SeedParts]:
-    """For each seed the scores of each class, corpus, gender and speaker over all folds; nothing where folds differ in classes, or where an
-    utterance is tested in several."""
+    """For each seed the scores of each class, corpus, gender and speaker over all folds; empty if folds differ in classes, or if an
+    utterance is tested in several folds."""
     found = []
     for place, seed in enumerate(seeds):
         tables = [seeds_of_fold[place] for seeds_of_fold in shared.values() if len(seeds_of_fold) > place]
@@ -195,7 +197,7 @@ def parts(shared: Mapping[str, Sequence[Predictions]], seeds: Sequence[int]) -> 
 
 
 def joined(tables: Sequence[Predictions]) -> Predictions:
-    """One after the other; without gates, which no score needs."""
+    """Concatenate predictions, without gates, which no score uses."""
     return Predictions(
         ids=[utterance for table in tables for utterance in table.ids],
         corpora=[corpus for table in tables for corpus in table.corpora],
@@ -207,9 +209,9 @@ def joined(tables: Sequence[Predictions]) -> Predictions:
 
 
 def leak_delta(honest: Mapping[str, Sequence[Finished]], leaky: Mapping[str, Sequence[Finished]]) -> LeakDelta | None:
-    """None where no random split was trained.
+    """The effect of leakage; None if no random split was trained.
 
-    Each fold counts with the mean over the seeds that both sides have; the interval is Student's t over folds, from five folds on.
+    The value of a fold is the mean over the seeds that both sides have; the interval is Student's t over folds, for five folds or more.
     """
     pairs = {name: common_seeds(runs, leaky[name]) for name, runs in honest.items() if name in leaky}
     folds = [name for name, (own, _) in pairs.items() if own]
@@ -227,14 +229,14 @@ def leak_delta(honest: Mapping[str, Sequence[Finished]], leaky: Mapping[str, Seq
 
 
 def interval_over_folds(difference: Floats) -> FoldsInterval:
-    """95 % interval of the mean of (folds,)."""
+    """The 95 % interval of the mean of (folds,)."""
     half = stats.t.ppf(0.975, len(difference) - 1) * difference.std(ddof=1) / np.sqrt(len(difference))
     mean = difference.mean()
     return FoldsInterval(low=float(mean - half), high=float(mean + half), method="Student's t over folds")
 
 
 def common_seeds(own: Sequence[Finished], random: Sequence[Finished]) -> tuple[list[float], list[float]]:
-    """UAR of each seed that both have."""
+    """The UAR of each seed that both have."""
     one, other = ({run.seed: defined(run.scores.uar.value) for run in side} for side in (own, random))
     seeds = sorted(one.keys() & other.keys())
     return [one[seed] for seed in seeds], [other[seed] for seed in seeds]

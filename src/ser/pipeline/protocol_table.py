@@ -1,4 +1,4 @@
-"""The results of a protocol as a printed table, and what the table alone does not tell."""
+"""The results of a protocol as a printed table with notes."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +10,7 @@ from ser.wording import counted, percent
 
 
 def print_results(results: ProtocolScores) -> None:
-    """The table of folds, what it comes to, and how it may be called."""
+    """Print the table of folds, the summary, and the notes."""
     header = ("fold", "train", "val", "test", "speakers", "classes", "UAR", "WA", "macro-F1", "epoch")
     print_table(title(results), header, [*map(fold_cells, results.folds), *summary_rows(results)])
     if is_matrix(results):
@@ -47,12 +47,12 @@ def summary_rows(results: ProtocolScores) -> list[tuple[object, ...]]:
 
 
 def is_matrix(results: ProtocolScores) -> bool:
-    """Whether its folds are the cells of a table, training corpus x test corpus."""
+    """Whether the folds form a table of training corpus x test corpus."""
     return all(CELL in row.fold for row in results.folds)
 
 
 def matrix_rows(folds: Iterable[FoldRow]) -> list[tuple[str, ...]]:
-    """The header, then UAR with its interval: training corpora in rows, test corpora in columns."""
+    """The header and rows of UAR with its interval: training corpora in rows, test corpora in columns."""
     cells = {tuple(row.fold.split(CELL)): row.scores.uar.in_percent() for row in folds}
     sources, targets = (sorted({pair[place] for pair in cells}) for place in (0, 1))
     return [("trained on / tested on", *targets), *((source, *(cells.get((source, to), "") for to in targets)) for source in sources)]
@@ -64,7 +64,7 @@ def print_matrix(folds: Iterable[FoldRow]) -> None:
 
 
 def remarks(results: ProtocolScores) -> Iterator[str]:
-    """What the table alone does not tell."""
+    """Notes on seeds, speaker independence, completeness and leakage."""
     spread = results.by_seed["uar"]
     if len(results.seeds) > 1:
         yield f"spread over {spread.n} seeds, UAR: {percent(spread.mean)} mean, {percent(spread.min)} to {percent(spread.max)}"
@@ -72,11 +72,11 @@ def remarks(results: ProtocolScores) -> Iterator[str]:
     if results.speaker_independent:
         yield f"speaker-independent: {proof(folds, every)} it"
     elif results.protocol.speakers == "shared":
-        yield "speakers stand on both sides: compare with results of this very protocol only"
+        yield "speakers are in both train and test: compare with results of this protocol only"
     if not results.complete:
         yield f"not complete: {folds} of {every} folds{' are here' if folds < every else ', but not with every seed'}"
     if not results.whole_corpora:
-        yield "the corpora are not complete here: not comparable with the protocol's other results"
+        yield "the corpora are incomplete: not comparable with other results of the protocol"
     if results.leak_delta is not None:
         yield leakage(results.leak_delta)
 
@@ -89,6 +89,6 @@ def leakage(leak: LeakDelta) -> str:
     interval = leak.interval
     between = f" [{percent(interval.low)}, {percent(interval.high)}] over {len(leak.folds)} folds" if interval else ""
     return (
-        f"leakage would have bought {percent(leak.delta)} points{between}: on random splits of the same sizes the same model has "
+        f"leakage would have inflated the score by {percent(leak.delta)} points{between}: on random splits of the same sizes the model has "
         f"{percent(leak.uar_random_splits)} UAR instead of {percent(leak.uar)}"
     )

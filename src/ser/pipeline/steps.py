@@ -1,4 +1,4 @@
-"""The pipeline: the named steps, in the order given."""
+"""Run the named steps of the pipeline."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ from ser.system.launcher import refuse_several_processes
 def run_steps(
     config: ExperimentConfig, steps: Sequence[str], run_name: str | None = None, resume: bool = False, repair: bool = False
 ) -> Run | None:
-    """Run the named steps in the order given; returns the run of the train step. Each imports its own libraries: extract and transform
-    load no torch.
+    """Run the named steps in the order given, and return the run of the train step. Each imports its own libraries: extract and transform
+    do not import torch.
 
     Raises:
-        ConfigError: the config asks for an extra that is not installed, or this process is one of several; else as of the steps.
+        ConfigError: the config needs an extra that is not installed, or this process is one of several. Other errors: see the steps.
     """
     refuse_several_processes()
     check_extras(config, steps)
@@ -43,5 +43,5 @@ def run_steps(
 
                 run = train(config, run_name=run_name, resume=resume)
             case _:
-                raise ValueError(f"no step {step!r}")
+                raise ValueError(f"there is no step {step!r}")
     return run

@@ -1,4 +1,4 @@
-"""The train step: fit a model, read the test split once with the best weights, and leave everything in the run's folder."""
+"""The train step: fit a model, evaluate it once on the test split with the best weights, and write everything to the run's folder."""
 
 import logging
 from collections.abc import Sequence
@@ -47,13 +47,13 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
     """Train, select the epoch on val, measure on test.
 
     Raises:
-        ConfigError: a run of that name exists; the run to resume has another config; the device or an extra is not here; this process
+        ConfigError: a run of that name exists; the run to resume has another config; the device or an extra is not available; this process
             is one of several.
-        DataError: an earlier step has not run for this config, or not again since a change; the loss is not finite; nothing to resume; the
-            device is out of memory.
-        ArtefactError: the store, the run to resume or its checkpoint is corrupted, or of another network.
-        LeakageError: the certificate does not hold.
-        LockedError: another process trains this run.
+        DataError: an earlier step has not run for this config, or not since it changed; the loss is not finite; there is nothing to
+            resume; the device is out of memory.
+        ArtefactError: the store, the run to resume or its checkpoint is corrupted, or has another network.
+        LeakageError: the certificate is not valid.
+        LockedError: another process is training this run.
     """
     import torch
 
@@ -64,7 +64,7 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
     loaded = read_loaded(config)
     torch.manual_seed(config.project.seed)
     trainer = make_trainer(config, loaded)
-    run = resumed or create_run(config, run_name)  # only now: what cannot be trained leaves no folder
+    run = resumed or create_run(config, run_name)  # created only now, so that a failure before leaves no folder
     with exclusive_lock(run.lock):
         remove_leftovers(run.folder)
         if run.metrics.exists():
@@ -78,14 +78,14 @@ def train(config: ExperimentConfig, run_name: str | None = None, resume: bool = 
         scores = measure(config, loaded, run, trainer, progress)
     print_scores(scores)
     print_perceived(scores.perceived)
-    say(f"best epoch {progress.best_epoch} of {progress.epoch}; everything is in {run.folder}")
+    say(f"best epoch {progress.best_epoch} of {progress.epoch}; results: {run.folder}")
     return run
 
 
 def show_again(run: Run) -> None:
     """
     Raises:
-        ArtefactError: the scores of the finished run are corrupted, or not ours.
+        ArtefactError: the scores of the finished run are corrupted, or not written by this program.
     """
     try:
         scores = read_run_scores(run.metrics)
@@ -95,16 +95,16 @@ def show_again(run: Run) -> None:
 
 
 def print_perceived(found: Perceived | None) -> None:
-    """Where there are votes: one line that sets the model against what listeners heard, and beside a listener."""
+    """If there are votes, print one line that compares the model with the listeners' votes, and with a single listener."""
     if found and found.n and found.human.ceiling.n:
         ceiling = found.human.ceiling
         model = f"UAR {percent(found.uar.value)}% WA {percent(found.wa.value)}%"
         human = f"UAR {percent(ceiling.uar)}% WA {percent(ceiling.wa)}%"
-        say(f"against what listeners heard in {found.n} clips of {voted_corpora()}: {model}; one listener against the others: {human}")
+        say(f"against the votes of listeners on {found.n} clips of {voted_corpora()}: {model}; one listener against the others: {human}")
 
 
 def copy_split(loaded: Loaded, run: Run) -> None:
-    """The run keeps the split, certificate and normaliser that it was given, whatever an extract makes of the common ones meanwhile."""
+    """Copy the split, certificate and normaliser into the run, which keeps them if a later extract changes the common ones."""
     remove_leftovers(run.split)
     write_split(run.split, loaded.split)
     write_normalisers(run.split / "normaliser.json", loaded)
@@ -113,24 +113,24 @@ def copy_split(loaded: Loaded, run: Run) -> None:
 def make_trainer(config: ExperimentConfig, loaded: Loaded) -> Trainer:
     """
     Raises:
-        DataError: the split leaves nothing to train on, or votes are asked for and there are none.
+        DataError: the train split is empty, or the targets are votes and there are none.
     """
     import torch
 
     datasets = {name: loaded.dataset(config, name) for name in ("train", "val")}
     if datasets["train"] is None:
         raise DataError("the train split is empty")
-    if datasets["val"] is None and config.protocol.name is None:  # a protocol states it itself
+    if datasets["val"] is None and config.protocol.name is None:  # a protocol states this itself
         log.warning("no speaker is left for validation: the number of epochs comes from the config, and the last one counts")
     model = build_model(config.model, loaded.source.shapes, len(loaded.split.classes))
     about = header(config, loaded)
-    if datasets["train"].targets is not None:  # what is learned is no longer told by the certificate alone
+    if datasets["train"].targets is not None:  # the certificate alone no longer identifies the training targets
         about["targets"] = digest(torch.from_numpy(datasets["train"].targets))
     return Trainer(model, datasets["train"], datasets["val"], config, len(loaded.split.classes), about)
 
 
 def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, object]:
-    """What a checkpoint says of its model: enough to predict with it, without cfg.json."""
+    """The description of the model in a checkpoint, with everything that a prediction needs without cfg.json."""
     import torch
 
     originals = [group.stores[0] for group in loaded.source.groups.values()]
@@ -142,7 +142,7 @@ def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, object]:
         "shapes": {name: asdict(shape) for name, shape in loaded.source.shapes.items()},
         "classes": list(loaded.split.classes),
         "corpora": sorted({entry.corpus for entry in loaded.split.splits["train"]}),
-        "backbone": backbone_of(config),  # where to look first; what it is, its store says
+        "backbone": backbone_of(config),  # the first place to look for it; its identity is in the store
         "certificate": loaded.split.certificate.split_digest,
         "normalisers": {
             name: {"mean": torch.from_numpy(normaliser.mean), "deviation": torch.from_numpy(normaliser.deviation)}
@@ -152,9 +152,10 @@ def header(config: ExperimentConfig, loaded: Loaded) -> dict[str, object]:
 
 
 def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer, progress: Progress) -> RunScores:
-    """The one reading of the test split, with the best weights. test_metrics.json is written last: with it the run is finished.
+    """Evaluate the best weights on the test split, once. test_metrics.json is written last: with it the run is finished.
 
-    The probabilities in predictions.csv are those of the network, not calibrated; calibration.json says how to make confidences of them.
+    The probabilities in predictions.csv are those of the network, not calibrated; calibration.json holds the parameters that convert them
+    to confidences.
     """
     best = load_checkpoint(run.best)
     with fitting(run.best):
@@ -194,10 +195,10 @@ def measure(config: ExperimentConfig, loaded: Loaded, run: Run, trainer: Trainer
 
 
 def predict_splits(loaded: Loaded, config: ExperimentConfig, trainer: Trainer) -> dict[str, Outputs]:
-    """On val, where there is one, and on test.
+    """The predictions on val, if there is one, and on test.
 
     Raises:
-        DataError: there is nothing in test.
+        DataError: the test split is empty.
     """
     datasets = {name: loaded.dataset(config, name) for name in ("val", "test")}
     if datasets["test"] is None:
@@ -206,13 +207,13 @@ def predict_splits(loaded: Loaded, config: ExperimentConfig, trainer: Trainer) -
 
 
 def predictions_of(config: ExperimentConfig, entries: Sequence[Entry], classes: tuple[str, ...], outputs: Outputs) -> Predictions:
-    """The outputs for the rows of a split, beside their truth."""
+    """The outputs for the rows of a split, with their true emotions."""
     gates = {} if outputs.gates is None else dict(zip(config.model.features, outputs.gates.T, strict=True))
     return Predictions.from_entries(entries, outputs.probabilities, classes, gates)
 
 
 def record_fits(loaded: Loaded, calibration: StoredCalibration) -> Certificate:
-    """The run's certificate, which names what was fitted on val; that of the common split stays as it is."""
+    """Record in the run's certificate what was fitted on val; the certificate of the common split is not changed."""
     certificate = loaded.split.certificate
     for what, value in (("temperature", calibration.temperature), ("thresholds", calibration.threshold)):
         if value is not None:
@@ -221,23 +222,23 @@ def record_fits(loaded: Loaded, calibration: StoredCalibration) -> Certificate:
 
 
 def selection(certificate: Certificate) -> str:
-    """How the epoch was chosen."""
+    """The rule by which the epoch was chosen."""
     by_val = certificate.splits["val"].n > 0
     return "highest val UAR" if by_val else "last epoch, as configured: no speaker was left for validation"
 
 
 def gate_summary(test: Predictions) -> GateSummary | None:
-    """How a mixture of experts used them on test; None for any other model."""
+    """The use of the experts on test; None for a model without experts."""
     if len(test.gates) < 2:
         return None
     gates = summarise_gates(test)
     if gates.collapsed_onto:
-        log.warning("the gate has collapsed onto %s: the other experts hardly count", gates.collapsed_onto)
+        log.warning("the gate has collapsed onto %s: the other experts have almost no weight", gates.collapsed_onto)
     return gates
 
 
 def layer_weights(loaded: Loaded, trainer: Trainer) -> dict[str, float] | None:
-    """How the model weighs the backbone's hidden states; None where it has none."""
+    """The weights of the backbone's hidden states; None for a model without a backbone."""
     weights = trainer.model.layer_weights() if isinstance(trainer.model, SslSpectralMoe) else None
     if weights is None:
         return None
@@ -247,6 +248,6 @@ def layer_weights(loaded: Loaded, trainer: Trainer) -> dict[str, float] | None:
 
 
 def print_scores(scores: Scores) -> None:
-    """UAR, WA and macro-F1 in per cent, overall, for each corpus and as the mean over corpora."""
+    """Print UAR, WA and macro-F1 in per cent, overall, for each corpus and as the mean over corpora."""
     rows = [(name, *size_cells(part), *(estimate.in_percent() for estimate in part.by_metric().values())) for name, part in scores.parts()]
     print_table("test, % with 95 % interval over speakers (none under five)", ("", "clips", "speakers", "UAR", "WA", "macro-F1"), rows)

@@ -1,4 +1,4 @@
-"""transform: manifest.csv and data/raw -> the stores of each extractor: of all utterances, and of altered copies of the training clips."""
+"""The transform step: compute the stores of each extractor, of all utterances and of altered copies of the training clips."""
 
 import logging
 import math
@@ -50,18 +50,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class StorePlan:
-    """What stands in a store already, and what is to be computed."""
+    """The clips that a store holds, and those that are to be computed."""
 
     family: FeatureFamily
     folder: Path
     spec: StoreSpec
     stored: tuple[Clip, ...]
     shards: tuple[Sequence[Item], ...]
-    """Each one task."""
+    """Each shard is one task."""
     seconds: tuple[float, ...]
-    """Of audio in each of `shards`, at most: silence is still to be trimmed."""
+    """Seconds of audio in each of `shards`; an upper limit, because silence is not trimmed yet."""
     estimated_bytes: int
-    """Of `shards`, at most."""
+    """Bytes of `shards`; an upper limit."""
 
     @property
     def to_compute(self) -> int:
@@ -70,18 +70,18 @@ class StorePlan:
 
 
 def transform(config: ExperimentConfig, repair: bool = False) -> list[Path]:
-    """Compute the features that the stores lack; the folders of the finished stores.
+    """Compute the features that are missing from the stores, and return the folders of the stores.
 
     Args:
-        repair: read the checksum of every shard first, and compute what is corrupted again.
+        repair: check the checksum of every shard first, and compute corrupted shards again.
 
     Raises:
-        ConfigError: augmentation without the extra `augment`; a backbone without the layers asked for or for other audio;
-            `ssl.device` is not here.
-        DataError: no manifest yet, a clip changed since, no weights of the backbone, or a store cannot be written.
-        ArtefactError: a damaged shard, without `repair`.
-        LeakageError: the split's certificate does not hold.
-        LockedError: another process writes to the processed folder.
+        ConfigError: augmentation needs the extra `augment`, which is not installed; the backbone does not have the layers or is for other
+            audio; `ssl.device` is not available.
+        DataError: there is no manifest, a clip has changed, the backbone's weights are missing, or a store cannot be written.
+        ArtefactError: a shard is corrupted, and `repair` is not set.
+        LeakageError: the split's certificate is not valid.
+        LockedError: another process is writing to the processed folder.
     """
     paths.processed(config.project).mkdir(parents=True, exist_ok=True)
     keep_memory()
@@ -90,27 +90,25 @@ def transform(config: ExperimentConfig, repair: bool = False) -> list[Path]:
             for family in families_of(config.features.types):
                 config = family.settle(config)
             plans = list(plan(config, repair))
-            for store_plan in plans:  # whatever a later family lacks is said before minutes of work on an earlier one
+            for store_plan in plans:  # an error of a later family is reported before minutes of work on an earlier one
                 if store_plan.shards:
                     store_plan.family.fetch(config)
             for store_plan in plans:
                 build(config, store_plan)
     except OSError as error:
-        raise DataError(
-            f"{paths.features_folder(config.project)}: {error.strerror or error}; what was stored before is untouched"
-        ) from error
+        raise DataError(f"{paths.features_folder(config.project)}: {error.strerror or error}; earlier features are not affected") from error
     return [store_plan.folder for store_plan in plans]
 
 
 def plan(config: ExperimentConfig, repair: bool = False) -> Iterator[StorePlan]:
-    """What `transform` would do, one plan for each store; writes nothing. Errors as of `transform`.
+    """Plan `transform`: one plan for each store, without writing anything. Raises the errors of `transform`.
 
-    The families that load torch come last: what a backbone lacks does not hide the others. torch is loaded only to learn what
-    `ssl.precision: auto` is.
+    The families that load torch come last, so that an error of a backbone does not hide the others. torch is loaded only to resolve
+    `ssl.precision: auto`.
     """
     manifest = read_manifest(paths.manifest_file(config.project))
     if (paths.split_folder(config) / CERTIFICATE_FILE).exists():
-        read_split(paths.split_folder(config), manifest)  # a broken certificate stops every step
+        read_split(paths.split_folder(config), manifest)  # an invalid certificate stops every step
     for family in families_of(config.features.types):
         wanted = [(family.spec(config), [Item(utterance) for utterance in manifest])]
         if config.augmentations.copies:
@@ -136,9 +134,9 @@ def training_copies(config: ExperimentConfig, manifest: Manifest) -> list[Item]:
 def plan_store(
     config: ExperimentConfig, family: FeatureFamily, spec: StoreSpec, manifest: Manifest, wanted: Sequence[Item], repair: bool
 ) -> StorePlan:
-    """Keep what finished shards hold of clips that the manifest still has; what is wanted besides makes new shards.
+    """Plan a store: keep the features of clips that the manifest still has, and put the missing ones into new shards.
 
-    Kept are also copies that this split does not train on: another split that shares the store does.
+    Copies that this split does not train on are kept, because another split that shares the store may.
     """
     folder = paths.features_folder(config.project) / spec.folder_name
     known = {(utterance.id, utterance.audio_hash) for utterance in manifest}
@@ -158,7 +156,7 @@ def plan_store(
 
 
 def seconds_of(config: ExperimentConfig, item: Item) -> float:
-    """Of the audio that features are computed from, at most: silence is still to be trimmed, a copy may be slower or not."""
+    """An upper limit of the seconds of audio: silence is not trimmed yet, and a copy may be slower than its clip."""
     longest = config.audio.duration or float("inf")
     if config.audio.pad and config.audio.duration:
         return longest
@@ -166,7 +164,7 @@ def seconds_of(config: ExperimentConfig, item: Item) -> float:
 
 
 def longest_copy(config: AugmentationsConfig) -> float:
-    """By how much a copy may be longer than its clip.
+    """The largest ratio of a copy's duration to that of its clip.
 
     >>> longest_copy(AugmentationsConfig(speed=(0.5, 1.5), stretch_rate=(0.8, 1.25)))
     2.5
@@ -176,23 +174,23 @@ def longest_copy(config: AugmentationsConfig) -> float:
 
 
 def cut(config: ExperimentConfig, family: FeatureFamily, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """Shards: neighbours in the order given, or the longest clips first."""
+    """Cut items into shards: neighbours in the order given, or the longest clips first."""
     if family.longest_first:
         items = sorted(items, key=lambda item: (-seconds_of(config, item), item.id))
     return chunks(items, family.shard_clips(config))
 
 
 def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """Neighbours, `size` at a time; the last may be fewer."""
+    """Groups of `size` neighbours; the last may be smaller."""
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def build(config: ExperimentConfig, store_plan: StorePlan) -> None:
-    """Compute the plan's shards over processes, then make them and what stood there before the content of the store."""
+    """Compute the plan's shards in processes, then write the index of the store with them and the kept shards."""
     family, folder, spec, shards = store_plan.family, store_plan.folder, store_plan.spec, store_plan.shards
     with family.threads():
         if shards:
-            family.make(config)  # whatever it lacks shows before anything is written, and forked workers share it
+            family.make(config)  # made first: its errors are reported before anything is written, and forked workers share it
         folder.mkdir(parents=True, exist_ok=True)
         log.info("%s: %d clips stored, %d to compute", folder, len(store_plan.stored), store_plan.to_compute)
         task = partial(compute_shard, config, family, folder, spec)
@@ -215,17 +213,17 @@ def shard_label(shard: Sequence[Item]) -> str:
 
 
 def compute_shard(config: ExperimentConfig, family: FeatureFamily, folder: Path, spec: StoreSpec, items: Sequence[Item]) -> None:
-    """A worker's task."""
+    """Compute one shard; the task of a worker."""
     keys, features = [item.key for item in items], shard_features(config, family, items)
     with family.threads():
         write_shard(folder, spec.fingerprint, keys, features, spec.dtype, spec.columns)
 
 
 def shard_features(config: ExperimentConfig, family: FeatureFamily, items: Sequence[Item]) -> Iterator[Frames]:
-    """(frames, sum of dims) of each item.
+    """The features of each item, (frames, sum of dims).
 
     Raises:
-        DataError: a file is not what the extract step saw, or a number cannot be stored; the clip is named.
+        DataError: a file has changed since the extract step, or a value cannot be stored; the message names the clip.
     """
     extractor = family.make(config)
     augmenter = Augmenter(config.augmentations, config.audio.sampling_rate) if items[0].copy else None
@@ -237,7 +235,7 @@ def shard_features(config: ExperimentConfig, family: FeatureFamily, items: Seque
 
 
 def groups(config: ExperimentConfig, family: FeatureFamily, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """Clips whose waveforms and features a worker holds at once: neighbours, as many as the family's limit allows."""
+    """Groups of neighbouring clips that a worker holds in memory at once, as large as the family's limit allows."""
     limit = family.group_limit(config)
     most_clips, most_seconds = limit.clips or math.inf, limit.seconds or math.inf
     group: list[Item] = []
@@ -253,7 +251,7 @@ def groups(config: ExperimentConfig, family: FeatureFamily, items: Sequence[Item
 
 
 def waveform_of(config: ExperimentConfig, item: Item, augmenter: Augmenter | None) -> Waveform:
-    """What features are computed from; errors as of `stages_of`."""
+    """The waveform that features are computed from. Raises the errors of `stages_of`."""
     stages = stages_of(config, item.utterance)
     if augmenter is None:
         return stages.prepared
@@ -263,7 +261,7 @@ def waveform_of(config: ExperimentConfig, item: Item, augmenter: Augmenter | Non
 def stages_of(config: ExperimentConfig, utterance: Utterance) -> Stages:
     """
     Raises:
-        DataError: the file is not what the extract step saw.
+        DataError: the file has changed since the extract step.
     """
     path = Path(config.project.raw_dir) / utterance.path
     try:
