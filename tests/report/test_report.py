@@ -52,20 +52,20 @@ pytest.importorskip("matplotlib", reason="the extra viz draws")
 pytest.importorskip("jinja2", reason="the extra viz writes the page")
 
 SECTIONS = [
-    "What was trained on what",
+    "Model and data",
     "Leakage certificate",
     "Learning curves",
     "Scores on test",
     "Confusion matrices",
     "Each speaker",
-    "Against what listeners heard",
-    "What its confidence is worth",
-    "Which expert counts",
-    "Where it listens",
-    "Surest mistakes",
+    "Agreement with listeners",
+    "How reliable its confidence is",
+    "Weights of experts",
+    "Attention",
+    "Most confident errors",
     "Robustness",
     "Fairness",
-    "What the words mean",
+    "Glossary",
 ]
 CLAIM = "speaker-independent"
 VOID = {"meta", "link", "br", "hr", "img", "input", "source"}
@@ -207,7 +207,7 @@ def test_what_is_certified_may_be_called_speaker_independent(reported: Run) -> N
 def test_what_was_not_asked_for_is_not_there_and_told(reported: Run) -> None:
     page = page_of(reported)
     assert "audio" not in page.tags
-    assert "No sound: the report was asked for without." in page.text
+    assert "No sound: it was turned off for this report." in page.text
     assert "Not measured: it was not asked for (--clips 0)." in page.text
 
 
@@ -228,8 +228,8 @@ def test_the_words_stand_nowhere_in_the_report_of_a_random_split_and_absent_reco
     for text in (page.text, card_of(run)):
         assert CLAIM not in text
         assert "independent" not in text
-        assert re.search(r"training heard \d+ of the \d+ test speakers as well", text)
-    assert page.text.count("the manifest that says where its recording lies is not here") == 2, "for attention and for mistakes"
+        assert re.search(r"\d+ of the \d+ test speakers are in the training data", text)
+    assert page.text.count("the manifest with the place of its recording is missing") == 2, "for attention and for mistakes"
     assert "Not measured: the manifest that says where the recordings lie is not here." in page.text
 
 
@@ -374,7 +374,7 @@ DAMAGES: Sequence[tuple[str, Any, int, str]] = [
     ("predictions gone", lambda run: run.predictions.unlink(), 4, "lacks predictions.csv"),
     ("a row is missing", lambda run: drop_line(run.predictions), 4, "does not hold the utterances of"),
     ("another speaker", lambda run: edit_last(run.predictions, {"speaker": "crema/1"}), 4, "names another corpus, speaker or truth of"),
-    ("no probabilities", doubled, 4, "do not add up to 1"),
+    ("no probabilities", doubled, 4, "do not sum to 1"),
     ("scores edited", lambda run: edit(run.metrics, '"uar": 0.', '"uar": 0.0'), 4, "gives another UAR"),
     ("scores damaged", lambda run: run.metrics.write_text("{}"), 4, "is not a file of scores of this program (uar: Field required)"),
     ("no number as score", lambda run: edit_json(run.metrics, {"uar": math.nan}), 4, "test_metrics.json"),
@@ -383,10 +383,10 @@ DAMAGES: Sequence[tuple[str, Any, int, str]] = [
     ("history damaged", lambda run: edit(run.history, "0.", "zero."), 4, "history.csv is corrupted"),
     ("history with a gap", lambda run: edit_last(run.history, {"train_uar": ""}), 4, "history.csv is corrupted"),
     ("history without val", lambda run: edit_last(run.history, {"val_uar": ""}), 4, "history.csv is corrupted"),
-    ("history not finite", lambda run: edit_last(run.history, {"train_loss": "nan"}), 4, "a number is not finite"),
-    ("history cut", lambda run: run.history.write_text(run.history.read_text().splitlines(keepends=True)[0]), 4, "lacks the best epoch"),
-    ("another's temperature", lambda run: recalibrate(run, lambda content: content.update(temperature=7.0)), 4, "is of another run"),
-    ("another's weights", lambda run: recalibrate(run, lambda content: content.update(weights="0" * 64)), 4, "is of another run"),
+    ("history not finite", lambda run: edit_last(run.history, {"train_loss": "nan"}), 4, "a value is not finite"),
+    ("history cut", lambda run: run.history.write_text(run.history.read_text().splitlines(keepends=True)[0]), 4, "is missing"),
+    ("another's temperature", lambda run: recalibrate(run, lambda content: content.update(temperature=7.0)), 4, "belongs to another run"),
+    ("another's weights", lambda run: recalibrate(run, lambda content: content.update(weights="0" * 64)), 4, "belongs to another run"),
     ("no effect on test", lambda run: recalibrate(run, lambda content: content.pop("test")), 4, "is not a calibration of this program"),
     ("null on test", lambda run: recalibrate(run, lambda content: content.update(test=None)), 4, "is not a calibration of this program"),
     ("calibration edited", lambda run: edit(run.calibration, '"bins": 15', '"bins": 16'), 4, "calibration.json is corrupted"),
@@ -500,13 +500,13 @@ def test_what_listeners_heard_stands_beside_what_people_reach(finished: Run) -> 
     note, table, _ = perceived_section(replace(facts, outcome=outcome)).items
     assert isinstance(note, Note)
     assert not note.missing
-    assert "none of the model's classes" not in note.text
+    assert "not among the model's classes" not in note.text
     fewer = replace(facts.test, classes=("neutral", "calm", "happy", "sad", "angry", "fear", "other", "surprise"))
     told_fewer = perceived_section(replace(facts, outcome=outcome, predictions={"test": fewer})).items[0]
     assert isinstance(told_fewer, Note)
-    assert "none of the model's classes (disgust), 25.0 % of them, are left out" in told_fewer.text
+    assert "not among the model's classes (disgust), 25.0 % of them, are left out" in told_fewer.text
     assert isinstance(table, Table)
-    assert list(table.rows[0][:2]) == ["the model", "what most listeners heard"]
+    assert list(table.rows[0][:2]) == ["the model", "votes of listeners"]
     assert table.rows[1][2:] == ["850 answers", "40.0", "45.0"]
     (absent,) = perceived_section(facts).items
     assert isinstance(absent, Note)
@@ -560,7 +560,7 @@ def as_fold(finished: Run, protocol: ProtocolConfig, split: str, counts: Mapping
     return replace(facts, config=facts.config.model_copy(update={"protocol": protocol}), certificate=certificate)
 
 
-SMALL = " (its corpora were not complete)"
+SMALL = " (its corpora were incomplete)"
 
 
 @pytest.mark.parametrize(
@@ -569,7 +569,7 @@ SMALL = " (its corpora were not complete)"
         (ProtocolConfig(), "default", {}, "", False),
         (EMOBOX, "ravdess-emobox-v1-2", FOLD.counts.model_dump(), "ravdess/emobox, fold 2", True),
         (EMOBOX, "ravdess-emobox-v1-2", {}, f"ravdess/emobox, fold 2{SMALL}", True),
-        (EMOBOX, "ravdess-emobox-v1-2-leaky", FOLD.counts.model_dump(), "a random split beside ravdess/emobox, fold 2", True),
+        (EMOBOX, "ravdess-emobox-v1-2-leaky", FOLD.counts.model_dump(), "a random split of the sizes of ravdess/emobox, fold 2", True),
         (ProtocolConfig(name="of/tomorrow", fold="2"), "of-tomorrow-v1-2", {}, "of/tomorrow, fold 2", False),
         (
             ProtocolConfig(name=ONE_FOLD.name, fold=ONE_FOLD.folds[0].name),
@@ -607,7 +607,7 @@ def test_a_corpus_that_only_chose_the_epoch_binds_the_model_too(finished: Run) -
 def test_the_card_tells_what_was_learned_from_what(finished: Run) -> None:
     assert "recognises what actors were asked to express" in model_card(read_facts(finished.folder), "no.")
     votes = model_card(changed(finished, "train", targets="votes"), "no.")
-    assert "recognises what listeners heard in CREMA-D" in votes
+    assert "recognises what listeners perceived in CREMA-D" in votes
     assert "- targets: the votes of CREMA-D" in votes
     assert "- altered copies: 3 of every training clip" in model_card(changed(finished, "augmentations", copies=3), "no.")
     assert "- labels merged: calm counts as neutral" in model_card(changed(finished, "labels", merge={"calm": "neutral"}), "no.")

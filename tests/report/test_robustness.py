@@ -218,7 +218,7 @@ def test_what_cannot_be_heard_is_counted_with_its_reason(
 def test_without_any_audio_there_is_one_line(
     recogniser: Recogniser, entries: tuple[Entry, ...], manifest: Manifest, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match=r"none of 5 test clips can be heard below .* \(gone: 5\)"):
+    with pytest.raises(DataError, match=r"none of 5 test clips can be read below .* \(gone: 5\)"):
         measure_robustness(recogniser, entries, manifest, tmp_path, clips=5)
     with pytest.raises(DataError, match="the test split is empty"):
         measure_robustness(recogniser, [], manifest, tmp_path)

@@ -166,7 +166,7 @@ def test_what_was_heard_at_one_time_stands_at_one_place_of_the_page(audio: dict[
         (clip(), {"duration": None}, "fixed", "any length"),
         (clip(), {"duration": 0.5}, "fixed", "the middle 0.5 s"),
         (clip(), {"duration": 2, "pad": True}, "fixed", "padded to 2 s"),
-        (np.zeros(8000, np.float32), {}, "prepared", "silence stays as it is"),
+        (np.zeros(8000, np.float32), {}, "prepared", "silence is not scaled"),
     ],
 )
 def test_each_stage_tells_what_happened_in_it(samples: Waveform, audio: dict[str, Any], name: str, note: str) -> None:

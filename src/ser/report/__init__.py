@@ -1,1 +1,1 @@
-"""For eyes: figures, pages, cards."""
+"""Figures, pages and model cards."""

@@ -1,4 +1,4 @@
-"""The report of a run: from its facts, what was measured besides, and its recordings to one page."""
+"""Build the report of a run, one page, from its files, its recordings and further measurements."""
 
 from typing import TYPE_CHECKING
 
@@ -27,23 +27,24 @@ if TYPE_CHECKING:
     from ser.report.robustness import Robustness
 
 WORDS = {
-    "UAR": "Unweighted average recall: the share of right answers for each emotion, averaged over emotions.",
-    "WA": "Weighted accuracy: the share of right answers among all clips.",
+    "UAR": "Unweighted average recall: the share of correct answers for each emotion, averaged over emotions.",
+    "WA": "Weighted accuracy: the share of correct answers among all clips.",
     "macro-F1": "F1 (the harmonic mean of precision and recall) of each emotion, averaged.",
-    "interval": "Of intervals made like this, 19 in 20 hold the score that ever more speakers of the same kind would give. It says nothing "
-    "of other corpora, microphones or spontaneous speech, nor of another training seed.",
-    "ECE": "Expected calibration error: how far confidence and accuracy lie apart, averaged over clips.",
+    "interval": "19 of 20 intervals computed like this contain the score that infinitely many speakers of the same kind would give. "
+    "They do not cover other corpora, microphones, spontaneous speech or other training seeds.",
+    "ECE": "Expected calibration error: the difference between confidence and accuracy, averaged over clips.",
     "Brier score": "Squared distance between the probabilities and the truth, from 0 to 2; lower is better.",
-    "AURC": "Area under the risk-coverage curve: the share of errors among the answers, averaged over how many are given; lower is better.",
+    "AURC": "Area under the risk-coverage curve: the share of errors among the answers, averaged over all shares of clips "
+    "that are answered; lower is better.",
 }
 
 
 def build_page(facts: RunFacts, recordings: Recordings, why_no_model: str | None, robustness: "Robustness | str", audio: bool) -> Page:
     """
     Args:
-        why_no_model: why the model could not be asked; None where it could.
-        robustness: what was measured, or why it was not.
-        audio: whether the page holds sound.
+        why_no_model: the reason why the model is not available; None if it is.
+        robustness: the measurement, or the reason why there is none.
+        audio: whether the page contains sound.
     """
     uar = facts.scores.uar
     sections = [
@@ -60,7 +61,7 @@ def build_page(facts: RunFacts, recordings: Recordings, why_no_model: str | None
         mistakes_section(facts, recordings, audio),
         robustness_section(robustness),
         fairness_section(facts),
-        Section("words", "What the words mean", [Facts(WORDS)]),
+        Section("words", "Glossary", [Facts(WORDS)]),
     ]
     return Page(
         title=f"{facts.name}: {facts.config.model.name}" + (f" on {where}" if (where := protocol_title(facts)) else ""),
@@ -74,7 +75,7 @@ def build_page(facts: RunFacts, recordings: Recordings, why_no_model: str | None
 
 
 def headline(facts: RunFacts) -> str:
-    """What the number means, in plain words; "speaker-independent" only where the certificate proves it."""
+    """The meaning of the score in plain words; it is called speaker-independent only if the certificate proves it."""
     return sentence("headline", facts=facts)
 
 
@@ -83,6 +84,6 @@ def footer(facts: RunFacts) -> list[str]:
         f"Licence of the model: {model_licence(facts.chose_with)}",
         *(CORPORA[corpus].citation for corpus in facts.corpora(*SPLIT_NAMES)),
         "The scores on test, the calibration and the fairness were computed again from the run's predictions.csv for this page, and "
-        "robustness, where it was measured, was measured for this page. The learning curves, what listeners heard and the weights of "
-        "hidden states stand as the training wrote them.",
+        "robustness, if shown, was measured for this page. The learning curves, the comparison with listeners and the weights of "
+        "hidden states are shown as the training wrote them.",
     ]

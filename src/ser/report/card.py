@@ -1,4 +1,4 @@
-"""The model card of a run: what the model is, what it may be used for, how good it is, and what binds whoever uses it. Markdown."""
+"""The model card of a run in Markdown: the model, its intended use, its scores and its licences."""
 
 import re
 from typing import TYPE_CHECKING
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from ser.report.robustness import Robustness
 
 RECOGNISES = {
-    "labels": "what actors were asked to express, not what anybody feels",
-    "votes": "what listeners heard in {corpora}, and what actors were asked to express elsewhere, not what anybody feels",
+    "labels": "what actors were asked to express, not what people feel",
+    "votes": "what listeners perceived in {corpora}, and what actors were asked to express elsewhere, not what people feel",
 }
-"""By the targets of training. {corpora}: those with votes."""
+"""The meaning of the labels for each kind of training targets; {corpora} are those with votes."""
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")
 
 
 def model_card(facts: RunFacts, robustness: "Robustness | str") -> str:
     """
     Args:
-        robustness: what was measured, or why it was not.
+        robustness: the measurement, or the reason why there is none.
     """
     config = facts.config
     about = essentials(facts)
@@ -72,7 +72,7 @@ def model_card(facts: RunFacts, robustness: "Robustness | str") -> str:
 
 
 def contents(facts: RunFacts, name: str) -> str:
-    """What stands in train, val or test."""
+    """The content of train, val or test."""
     entries = facts.entries[name]
     if not entries:
         return "nothing"
@@ -81,7 +81,7 @@ def contents(facts: RunFacts, name: str) -> str:
 
 
 def plain(text: object) -> str:
-    """Text in which Markdown finds nothing to format.
+    """Escape the characters that have a meaning in Markdown.
 
     >>> print(plain("a_b | <script>"))
     a\\_b \\| \\<script\\>

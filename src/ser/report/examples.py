@@ -1,4 +1,4 @@
-"""Utterances of a test split that are worth a look: a clear case of each emotion, and the surest mistakes; how they look and sound."""
+"""Examples from a test split: a clear case of each emotion and the most confident errors, with their pictures and sound."""
 
 import base64
 import io
@@ -27,7 +27,8 @@ WORST = 6
 
 
 def clear_cases(predictions: Predictions) -> list[int]:
-    """For each class the surest right answer, as positions in the table; classes without one are left out. Of equals the first by id."""
+    """For each class the most confident correct answer, as positions in the table; classes without one are left out. Ties are broken by
+    id."""
     order = by_confidence(predictions)
     right = predictions.prediction == predictions.truth
     firsts = (next((i for i in order if right[i] and predictions.truth[i] == label), None) for label in range(len(predictions.classes)))
@@ -35,7 +36,7 @@ def clear_cases(predictions: Predictions) -> list[int]:
 
 
 def worst_confusions(predictions: Predictions, count: int = WORST) -> list[int]:
-    """The surest wrong answers, as positions in the table, at most one for each pair of true and predicted class.
+    """The most confident wrong answers, as positions in the table, at most one for each pair of true and predicted class.
 
     >>> rows = np.array([[0.1, 0.9], [0.2, 0.8], [0.6, 0.4]])
     >>> worst_confusions(Predictions(["a", "b", "c"], ["tess"] * 3, ["tess/OAF"] * 3, np.array([0, 0, 1]), rows, ("sad", "happy")))
@@ -50,18 +51,18 @@ def worst_confusions(predictions: Predictions, count: int = WORST) -> list[int]:
 
 
 def by_confidence(predictions: Predictions) -> list[int]:
-    """Positions, the surest answer first; of equals the first by id."""
+    """Positions, the most confident answer first; ties are broken by id."""
     order: list[int] = np.lexsort((np.asarray(predictions.ids, str), -predictions.probabilities.max(axis=1))).tolist()
     return order
 
 
 @dataclass(frozen=True)
 class Recordings:
-    """Those of a corpus folder: finds that of an utterance, and what there is to draw of it.
+    """The recordings of a corpus folder: finds that of an utterance, and computes what is drawn of it.
 
     Args:
         samples: id -> hash of the decoded samples that were certified.
-        recogniser: None where the model cannot be asked: then there is no attention.
+        recogniser: None if the model is not available: then there is no attention.
     """
 
     manifest: Manifest | None
@@ -72,18 +73,18 @@ class Recordings:
     recogniser: "Recogniser | None"
 
     def read(self, utterance_id: str) -> Audio:
-        """The recording that the run was measured on.
+        """Read the recording that the run was measured on.
 
         Raises:
-            DataError: it is not here, not readable, or another one by now.
+            DataError: it is missing or not readable, or has changed.
         """
         if self.manifest is None or utterance_id not in self.manifest:
-            raise DataError("the manifest that says where its recording lies is not here")
+            raise DataError("the manifest with the place of its recording is missing")
         path = self.raw / self.manifest[utterance_id].path
         try:
             audio = read_audio(path)
         except AudioError as error:
-            raise DataError(f"its recording is not here ({error.detail})") from None
+            raise DataError(f"its recording is missing ({error.detail})") from None
         if audio_hash(audio) != self.samples.get(utterance_id):
             raise DataError("its recording has changed since the run")
         return audio
@@ -91,7 +92,7 @@ class Recordings:
     def traces(self, utterance_id: str) -> Traces:
         """
         Raises:
-            DataError: as of `read`.
+            DataError: see `read`.
         """
         audio = self.read(utterance_id)
         waveform, attention, rates = self.attend(audio)
@@ -108,7 +109,7 @@ class Recordings:
         )
 
     def attend(self, audio: Audio) -> tuple[Waveform, Mapping[str, FloatArray], Mapping[str, float]]:
-        """The prepared waveform, and the attention over it."""
+        """The prepared waveform and the attention over it."""
         if self.recogniser is None:
             return prepare(audio.samples, audio.sample_rate, self.audio).prepared, {}, {}
         trace = self.recogniser.trace(audio.samples, audio.sample_rate)

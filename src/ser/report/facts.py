@@ -1,4 +1,4 @@
-"""What a finished run says of itself, read back, checked against each other, and computed again where it can be."""
+"""Read the files of a finished run, check them against each other, and compute again what can be."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,11 +25,11 @@ from ser.system.files import read_json
 from ser.system.tables import read_table
 
 SAME = 1e-9
-"""Two computations of one score."""
+"""The largest difference between two computations of one score."""
 ALIKE = 1e-4
-"""Two fits of one temperature, or two thresholds: a fit is not as exact as a score."""
+"""The largest difference between two fits of one temperature or threshold: a fit is less exact than a score."""
 WHOLE = 1e-6
-"""What the probabilities of an utterance may miss of 1."""
+"""The largest difference between the sum of an utterance's probabilities and 1."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ class RunFacts:
     run: Run
     config: ExperimentConfig
     environment: Mapping[str, str]
-    """Versions that it was trained with."""
+    """Versions of the packages that it was trained with."""
     outcome: RunScores
-    """As the training wrote them."""
+    """The scores as the training wrote them."""
     predictions: Mapping[str, Predictions]
     scores: Scores
-    """Of test, computed again from the predictions."""
+    """The scores on test, computed again from the predictions."""
     certificate: Certificate
     entries: Entries
     history: Sequence[Mapping[str, float | None]]
-    """Every epoch; among them the best one."""
+    """All epochs, including the best one."""
     calibration: StoredCalibration
     """Fitted again from the predictions on val."""
     calibrated_now: bool
@@ -64,25 +64,25 @@ class RunFacts:
 
     @property
     def chose_with(self) -> list[str]:
-        """Corpora that the model comes from: of train, and of val, which chose the epoch and the threshold."""
+        """Corpora that the model was made with: those of train, and those of val, on which epoch and threshold were chosen."""
         return self.corpora("train", "val")
 
     def corpora(self, *names: str) -> list[str]:
-        """Of these of train, val and test."""
+        """The corpora of these of train, val and test."""
         return sorted({entry.corpus for name in names for entry in self.entries[name]})
 
     @property
     def shared_speakers(self) -> int:
-        """Speakers of test whom training has heard too."""
+        """Speakers of test who are in train, too."""
         return len(set(self.certificate.splits["train"].speakers) & set(self.certificate.splits["test"].speakers))
 
 
 def read_facts(folder: Path) -> RunFacts:
     """
     Raises:
-        DataError: the folder is no run, or one that is not finished.
-        ArtefactError: a file of it is missing or damaged, or two of them do not fit together.
-        LeakageError: its certificate was edited, or does not prove what it declares or the scores claim.
+        DataError: the folder is not a run, or the run is not finished.
+        ArtefactError: a file of it is missing or corrupted, or two files contradict each other.
+        LeakageError: its certificate was edited, or does not prove what it declares or what the scores claim.
     """
     run = find_finished(folder)
     config = stored_config(run)
@@ -91,7 +91,7 @@ def read_facts(folder: Path) -> RunFacts:
     predictions = read_predictions_of(run, certificate, entries)
     scores = score(predictions["test"])
     if not alike(scores.uar.value, outcome.uar.value, SAME):
-        raise ArtefactError(f"{run.predictions} gives another UAR than {run.metrics}: one of them was changed since the run")
+        raise ArtefactError(f"{run.predictions} gives another UAR than {run.metrics}: one of them was changed after the run")
     return RunFacts(
         run=run,
         config=config,
@@ -110,12 +110,12 @@ def read_facts(folder: Path) -> RunFacts:
 def find_finished(folder: Path) -> Run:
     run = Run(folder)
     if not run.config.is_file():
-        raise DataError(f"{folder} is no run: it holds no {run.config.name}")
+        raise DataError(f"{folder} is not a run: it has no {run.config.name}")
     if not run.metrics.is_file():
-        raise DataError(f"{folder} is not finished, so there is nothing to report: go on with --resume")
+        raise DataError(f"{folder} is not finished, so there is nothing to report: continue it with --resume")
     for path in (run.predictions, run.history, run.split / CERTIFICATE_FILE, *(run.split / f"{name}.csv" for name in SPLIT_NAMES)):
         if not path.is_file():
-            raise ArtefactError(f"{folder} lacks {path.relative_to(folder)}, which a finished run holds")
+            raise ArtefactError(f"{folder} has no {path.relative_to(folder)}, which a finished run has")
     return run
 
 
@@ -125,7 +125,7 @@ def environment_of(run: Run) -> dict[str, str]:
 
 
 def read_split_of(run: Run, outcome: RunScores) -> tuple[Certificate, Entries]:
-    """The run's own copy of its split, held against its certificate, and the certificate against the scores."""
+    """The run's own copy of its split, checked against its certificate, and the certificate against the scores."""
     certificate = read_certificate(run.split / CERTIFICATE_FILE)
     entries = {name: read_entries(run.split / f"{name}.csv") for name in SPLIT_NAMES}
     for name in SPLIT_NAMES:
@@ -139,10 +139,10 @@ def read_split_of(run: Run, outcome: RunScores) -> tuple[Certificate, Entries]:
 
 
 def check_promise(certificate: Certificate) -> None:
-    """What the certificate declares holds of the clips, samples and speakers that it lists.
+    """Check that the clips, samples and speakers in the certificate are as it declares.
 
     Raises:
-        LeakageError: it does not.
+        LeakageError: they are not.
     """
     splits, kind = certificate.splits, certificate.kind
     demand_disjoint("clips", {name: set(part.samples) for name, part in splits.items()}, kind)
@@ -153,7 +153,7 @@ def check_promise(certificate: Certificate) -> None:
 
 
 def read_predictions_of(run: Run, certificate: Certificate, entries: Entries) -> dict[str, Predictions]:
-    """Of exactly the utterances that were certified, and beside them the corpus, speaker and truth that were certified."""
+    """The predictions for exactly the certified utterances, with the certified corpus, speaker and truth of each."""
     predictions = read_predictions(run.predictions)
     for name in ("val", "test"):
         found = predictions.get(name)
@@ -173,18 +173,18 @@ def read_predictions_of(run: Run, certificate: Certificate, entries: Entries) ->
 def check_probabilities(run: Run, found: Predictions) -> None:
     """
     Raises:
-        ArtefactError: one is negative, or those of an utterance do not add up to 1.
+        ArtefactError: a probability is negative, or those of an utterance do not sum to 1.
     """
     wrong = (found.probabilities < 0).any(axis=1) | (np.abs(found.probabilities.sum(axis=1) - 1) > WHOLE)
     if wrong.any():
-        raise ArtefactError(f"{run.predictions} holds no probabilities of {found.ids[int(wrong.argmax())]}: they do not add up to 1")
+        raise ArtefactError(f"the probabilities of {found.ids[int(wrong.argmax())]} in {run.predictions} do not sum to 1")
 
 
 def read_history(run: Run, best_epoch: int, *, with_val: bool) -> list[dict[str, float | None]]:
-    """The rows of history.csv; those of val are None where there was no val.
+    """The rows of history.csv; the columns of val are None if there was no val.
 
     Raises:
-        ArtefactError: a cell is empty or no finite number, or the best epoch is not there.
+        ArtefactError: a cell is empty or not a finite number, or the best epoch is missing.
     """
     absent = {name for name in HISTORY_COLUMNS if name.startswith("val_") and not with_val}
     rows = [{name: None if name in absent else row[name] for name in HISTORY_COLUMNS} for row in read_table(run.history, HISTORY_COLUMNS)]
@@ -193,26 +193,26 @@ def read_history(run: Run, best_epoch: int, *, with_val: bool) -> list[dict[str,
     except ValueError as error:
         raise ArtefactError(f"{run.history} is corrupted ({error})") from None
     if any(value is not None and not math.isfinite(value) for row in history for value in row.values()):
-        raise ArtefactError(f"{run.history} is corrupted: a number is not finite")
+        raise ArtefactError(f"{run.history} is corrupted: a value is not finite")
     if best_epoch not in [row["epoch"] for row in history]:
-        raise ArtefactError(f"{run.history} is corrupted: it lacks the best epoch, {best_epoch}")
+        raise ArtefactError(f"{run.history} is corrupted: the best epoch, {best_epoch}, is missing")
     return history
 
 
 def calibration_of(run: Run, predictions: Mapping[str, Predictions], config: ExperimentConfig, outcome: RunScores) -> StoredCalibration:
-    """Fitted on val once more, with what it does on val and test.
+    """The calibration fitted on val once more, with its effect on val and test.
 
     Raises:
-        ArtefactError: calibration.json is corrupted, or of another run.
+        ArtefactError: calibration.json is corrupted, or belongs to another run.
     """
     stored = read_calibration(run.calibration) if run.calibration.is_file() else None
     wanted = config.calibration if stored is None else config.calibration.model_copy(update={"max_error": stored.max_error})
     fitted = calibrate(predictions.get("val"), predictions["test"], wanted)
     if stored is not None:
-        weights = read_json(run.calibration).get("weights") or outcome.weights  # older files do not say
+        weights = read_json(run.calibration).get("weights") or outcome.weights  # not in older files
         same = alike(stored.temperature, fitted.temperature) and alike(stored.threshold, fitted.threshold)
         if weights != outcome.weights or not same:
-            raise ArtefactError(f"{run.calibration} is of another run: {run.predictions} gives another temperature or threshold")
+            raise ArtefactError(f"{run.calibration} belongs to another run: {run.predictions} gives another temperature or threshold")
     return fitted
 
 

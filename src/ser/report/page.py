@@ -1,6 +1,6 @@
-"""The parts of a page, and the page from its parts: one self-contained HTML file. Needs the extra `viz`.
+"""The parts of a page, and their rendering as one self-contained HTML file. Requires the extra `viz`.
 
-Text is plain text everywhere and escaped by the template; only what `Picture.svg` holds, our own drawings, stands in the page as it is.
+All text is plain text and escaped by the template; only `Picture.svg`, which holds our own drawings, is inserted as it is.
 """
 
 import re
@@ -20,18 +20,18 @@ class Note:
 
     text: str
     missing: bool = False
-    """It stands where something would be shown, and says why it is not."""
+    """A replacement for a missing part, with the reason why it is missing."""
 
     kind = "note"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Names with their values, one below the other."""
+    """A list of names and values."""
 
     rows: Mapping[str, str]
     folded: str = ""
-    """Shown only when asked for, under this title."""
+    """Collapsed under this title until the reader opens it."""
 
     kind = "facts"
 
@@ -42,9 +42,9 @@ class Table:
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     folded: bool = False
-    """Shown only when asked for."""
+    """Collapsed until the reader opens it."""
     text_columns: int = 1
-    """The first columns are text, the others are numbers."""
+    """The number of first columns with text; the others hold numbers."""
 
     kind = "table"
 
@@ -61,7 +61,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Example:
-    """One utterance: what it is, what it looks like, how it sounds."""
+    """One utterance with its text, picture and sound."""
 
     title: str
     lines: Sequence[str]
@@ -69,7 +69,7 @@ class Example:
     sound: str | None = None
     """A `data:` URI."""
     missing: str = ""
-    """Why there is no picture or sound."""
+    """The reason why there is no picture or sound."""
 
     kind = "example"
 
@@ -88,22 +88,22 @@ class Section:
 class Page:
     title: str
     number: str
-    """The headline figure, as 69.0 %."""
+    """The main score, such as 69.0 %."""
     number_name: str
     between: str
-    """Its interval, or why there is none."""
+    """Its interval, or the reason why there is none."""
     sentence: str
     sections: Sequence[Section]
     footer: Sequence[str] = field(default_factory=tuple)
 
 
 def render_page(page: Page) -> str:
-    """HTML, everything escaped."""
+    """The page as HTML, with all text escaped."""
     return render("report.html.j2", autoescape=True, page=page)
 
 
 def render(template: str, *, autoescape: bool, **context: object) -> str:
-    """A template of `ser/report/templates`; a name that it does not know is an error of ours."""
+    """Load a template from `ser/report/templates`; an undefined name in it raises an error."""
     return make_environment(autoescape=autoescape).get_template(template).render(context)
 
 
@@ -122,7 +122,7 @@ def make_environment(*, autoescape: bool) -> "jinja2.Environment":
 
 
 def unbroken(value: object) -> object:
-    """A number and its sign stay on one line, and so do the ends of an interval.
+    """Insert no-break spaces, so that a number and its unit, and the ends of an interval, stay on one line.
 
     >>> unbroken("of 20 % [1.0, 2.0]")
     'of 20\\xa0% [1.0,\\xa02.0]'

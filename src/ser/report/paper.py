@@ -1,4 +1,4 @@
-"""Figures with a title, as files and in windows. Needs the extra `viz`."""
+"""Figures with a title, as files and in windows. Requires the extra `viz`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 192
-"""Twice what 600 pixels need: sharp on a screen of high resolution."""
+"""Dots per inch, twice those of 600 pixels, so that figures are sharp on high-resolution screens."""
 
 
 def titled(height: float, title: str, width: float = WIDTH) -> "Figure":
-    """An empty figure of these inches."""
+    """An empty figure; width and height in inches."""
     figure = new_figure(height, width)
     figure.suptitle(drawable(title), fontsize=10)
     return figure
 
 
 def drawable(text: str) -> str:
-    """Signs that the font lacks, or that no font has, as escapes.
+    """The text with characters that the font lacks written as escapes.
 
     >>> drawable("a\\x00b\\udcff")
     'a\\\\x00b\\\\udcff'
@@ -32,13 +32,13 @@ def drawable(text: str) -> str:
 
 
 def save_figure(path: Path, figure: "Figure") -> None:
-    """A PNG that says neither when nor by what it was made: equal figures are equal files."""
+    """Write a PNG without date and program name, so that equal figures are equal files."""
     with house_style(), atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def open_windows(figures: Sequence["Figure"]) -> bool:
-    """Show the figures until their windows are closed; False where there is no display."""
+    """Show the figures until their windows are closed; False without a display."""
     from matplotlib import pyplot
     from matplotlib.backends.registry import BackendFilter, backend_registry
 
@@ -49,6 +49,6 @@ def open_windows(figures: Sequence["Figure"]) -> bool:
         for figure in figures:
             pyplot.figure(figure)
         pyplot.show()
-    except ImportError:  # the windows' library is there and its display is not
+    except ImportError:  # the toolkit is installed, but there is no display
         return False
     return True

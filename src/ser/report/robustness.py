@@ -1,7 +1,7 @@
-"""How a recogniser fares on spoiled recordings: noise, a narrow band, another gain, and speech that breaks off.
+"""Measure a recogniser on degraded recordings: noise, a narrow band, another gain, and truncated speech.
 
-Every condition alters the decoded recording, mixed down to one channel, before the audio chain sees it. Level and length of speech are
-those of the recording without its quiet beginning and end: RAVDESS's clips begin with a second of silence.
+Every condition alters the decoded recording, mixed down to one channel, before it is prepared. Level and length of speech are
+those of the recording without its quiet start and end: the clips of RAVDESS start with a second of silence.
 """
 
 from collections import Counter
@@ -29,23 +29,24 @@ from ser.splits.draw import drawing_key
 from ser.system.progress import track
 
 Condition = Callable[[Waveform, int, np.random.Generator], Waveform]
-"""(samples,), their rate in hertz and a source of randomness -> another (samples,); the first stays as it is."""
+"""(samples,), their rate in hertz and a random generator -> altered copy, (samples,)."""
 
 NOISE_RATE = 16_000
-"""Hz. Noise is white up to half of it, whatever the rate of the file: a decibel means the same in every corpus."""
+"""Sample rate of the noise in hertz. It is white up to half of this for files of any rate, so that decibels are comparable between
+corpora."""
 NARROW_RATE = 8_000
-"""Hz, of an old telephone."""
+"""Sample rate of a narrow-band telephone in hertz."""
 TRIM_TOP_DB = AudioConfig().trim_top_db
-"""Quieter than the loudest frame by more: not speech."""
+"""Frames that are quieter than the loudest one by more decibels than this are not speech."""
 
 
 def speech(samples: Waveform, rate: int) -> Waveform:
-    """Without the quiet beginning and end."""
+    """The recording without its quiet start and end."""
     return trim(samples, rate, TRIM_TOP_DB)
 
 
 def power(samples: Waveform) -> float:
-    """Mean square.
+    """The mean square.
 
     >>> power(np.array([3, -4], np.float32))
     12.5
@@ -54,7 +55,7 @@ def power(samples: Waveform) -> float:
 
 
 def white_noise(count: int, rate: int, generator: np.random.Generator) -> Waveform:
-    """(count,) of power 1 over the whole of it, up to 8 kHz, or to half the rate where that is less."""
+    """(count,) noise of mean power 1, up to 8 kHz, or up to half the rate if that is less."""
     drawn_at = min(rate, NOISE_RATE)
     drawn = generator.standard_normal(ceil(count * drawn_at / rate) + 1).astype(np.float32)
     noise = resample(drawn, drawn_at, rate)[:count]
@@ -62,7 +63,7 @@ def white_noise(count: int, rate: int, generator: np.random.Generator) -> Wavefo
 
 
 def with_noise(snr_db: float) -> Condition:
-    """White noise over the whole recording, so many decibels below the speech."""
+    """Add white noise to the whole recording, so many decibels below the speech."""
 
     def alter(samples: Waveform, rate: int, generator: np.random.Generator) -> Waveform:
         level = np.sqrt(power(speech(samples, rate)) / 10 ** (snr_db / 10))
@@ -72,12 +73,12 @@ def with_noise(snr_db: float) -> Condition:
 
 
 def narrow(samples: Waveform, rate: int, _generator: np.random.Generator) -> Waveform:
-    """What 8000 samples a second keep: nothing above 4 kHz."""
+    """Limit the band to 4 kHz, as at 8000 samples a second."""
     return samples if rate <= NARROW_RATE else resample(resample(samples, rate, NARROW_RATE), NARROW_RATE, rate)
 
 
 def with_gain(decibels: float) -> Condition:
-    """Louder or quieter; what then exceeds full scale is cut off."""
+    """Change the gain; values beyond full scale are clipped."""
     factor = np.float32(10 ** (decibels / 20))
     return lambda samples, _rate, _generator: np.clip(factor * samples, -1, 1)
 
@@ -109,40 +110,40 @@ CONDITIONS: dict[str, Condition] = {
 
 class ConditionScores(GroupScores):
     change: Estimates
-    """Each metric minus that of the clean recordings, with intervals that are paired over speakers."""
+    """The difference of each metric to that of the clean recordings, with intervals paired over speakers."""
 
 
 class Robustness(Record):
     """Scores under each of `CONDITIONS`, on the same utterances."""
 
     n: int
-    """Utterances that were predicted."""
+    """Number of utterances that were predicted."""
     speakers: int
     seed: int
     left_out: Mapping[str, int]
-    """Reason -> utterances that were chosen and could not be read."""
+    """{reason: number of chosen utterances that could not be read}"""
     conditions: Mapping[str, ConditionScores]
 
 
 def measure_robustness(
     recogniser: Recogniser, entries: Sequence[Entry], manifest: Manifest, raw_dir: Path, clips: int = 400, seed: int = 42
 ) -> Robustness:
-    """Scores under each of `CONDITIONS`, on the same utterances.
+    """Measure the scores under each of `CONDITIONS` on the same utterances.
 
     Args:
-        entries: rows of the test split, whose labels count the recogniser's classes.
-        manifest: where their audio is, and which it is.
-        clips: to hear, at most.
-        seed: of the choice and of the noise.
+        entries: rows of the test split, whose labels are indices of the recogniser's classes.
+        manifest: paths and hashes of their audio.
+        clips: the highest number of clips.
+        seed: seed of the choice and of the noise.
 
     Raises:
-        DataError: none of the audio is there.
+        DataError: none of the audio can be read.
     """
     chosen = choose_evenly(entries, clips, seed)
     predictions, left_out = predict_spoiled(recogniser, chosen, manifest, raw_dir, seed)
     if not predictions:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in left_out.items())
-        raise DataError(f"none of {len(chosen)} test clips can be heard below {raw_dir} ({reasons or 'the test split is empty'})")
+        raise DataError(f"none of {len(chosen)} test clips can be read below {raw_dir} ({reasons or 'the test split is empty'})")
     speakers, clean = speaker_matrices(predictions[CLEAN])
     matrices = {name: speaker_matrices(table, speakers)[1] for name, table in predictions.items()}
     return Robustness(
@@ -155,7 +156,7 @@ def measure_robustness(
 
 
 def condition_scores(spoiled: Counts, clean: Counts) -> ConditionScores:
-    """From the confusion matrices, (speakers, C, C) of both."""
+    """Compare the confusion matrices, (speakers, C, C) of both."""
     scores = scores_of(spoiled)
     return ConditionScores(**scores.by_metric(), n=scores.n, speakers=scores.speakers, change=change(spoiled, clean))
 
@@ -163,7 +164,8 @@ def condition_scores(spoiled: Counts, clean: Counts) -> ConditionScores:
 def predict_spoiled(
     recogniser: Recogniser, entries: Sequence[Entry], manifest: Manifest, raw_dir: Path, seed: int
 ) -> tuple[dict[str, Predictions], dict[str, int]]:
-    """Predictions under each of `CONDITIONS` (empty if no recording can be read), and {reason: utterances that cannot be read}."""
+    """Predictions under each of `CONDITIONS` (empty if no recording can be read), and {reason: number of utterances that cannot be
+    read}."""
     predicted: list[Entry] = []
     probabilities: dict[str, list[NDArray[np.float64]]] = {name: [] for name in CONDITIONS}
     left_out: Counter[str] = Counter()
@@ -186,13 +188,13 @@ def predict_spoiled(
 
 
 def choose_evenly(entries: Sequence[Entry], clips: int, seed: int) -> list[Entry]:
-    """At most so many, drawn by `seed`: of every speaker as many as of any other, as far as he has them, and of his classes too."""
+    """Draw at most so many utterances, balanced over speakers and over the classes of each speaker as far as possible."""
     drawn = sorted(entries, key=lambda entry: drawing_key(seed, entry.id))
     return in_turns(in_turns(drawn, lambda entry: (entry.speaker, entry.label)), lambda entry: entry.speaker)[:clips]
 
 
 def in_turns(entries: Sequence[Entry], key: Callable[[Entry], Hashable]) -> list[Entry]:
-    """The first of every key, then the second of every key, and so on."""
+    """Interleave: the first of every key, then the second of every key, and so on."""
     seen: Counter[Hashable] = Counter()
     turns = []
     for entry in entries:
@@ -202,7 +204,7 @@ def in_turns(entries: Sequence[Entry], key: Callable[[Entry], Hashable]) -> list
 
 
 def read_clip(utterance_id: str, manifest: Manifest, raw_dir: Path) -> tuple[Waveform, int] | str:
-    """Its recording, (samples,) and their rate in hertz, or why it cannot be heard."""
+    """The recording, (samples,) and their rate in hertz, or the reason why it cannot be read."""
     if utterance_id not in manifest:
         return "not in the manifest"
     utterance = manifest[utterance_id]
@@ -217,15 +219,15 @@ def read_clip(utterance_id: str, manifest: Manifest, raw_dir: Path) -> tuple[Wav
 
 
 def spoil(samples: Waveform, rate: int, key: str) -> list[Clip]:
-    """The recording under each of `CONDITIONS`; its noise is the same at every level.
+    """The recording under each of `CONDITIONS`; the noise is the same at every level.
 
     Args:
-        key: hexadecimal digits, from which the noise is drawn.
+        key: hexadecimal digits that seed the noise.
     """
     return [(alter(samples, rate, np.random.default_rng(int(key, 16))), rate) for alter in CONDITIONS.values()]
 
 
 def change(spoiled: Counts, clean: Counts) -> Estimates:
-    """Each metric under a condition minus that of the clean recordings, from (speakers, C, C) of both, with paired intervals."""
+    """The difference of each metric to that of the clean recordings, from (speakers, C, C) of both, with paired intervals."""
     scores = {name: difference_of(pooled(spoiled, metric), pooled(clean, metric)) for name, metric in METRICS.items()}
     return summarise(scores, ["all"] * len(clean), difference=True)

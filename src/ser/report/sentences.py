@@ -1,5 +1,5 @@
-"""Sentences of the report and the model card, from the macros of `templates/sentences.j2`: plain text, escaped by the page. Needs the extra
-`viz`.
+"""Sentences of the report and the model card, from the macros of `templates/sentences.j2`: plain text, escaped by the page. Requires the
+extra `viz`.
 """
 
 from functools import cache
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def sentence(macro: str, **values: object) -> str:
-    """What the macro gives, on one line."""
+    """The output of a macro on one line."""
     return " ".join(str(getattr(sentences().module, macro)(**values)).split())
 
 

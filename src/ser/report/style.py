@@ -1,6 +1,6 @@
-"""How every figure of the project looks: size, colours, fonts, whatever the user's matplotlibrc says. Needs the extra `viz`.
+"""The style of every figure of the project: size, colours and fonts, independent of the user's matplotlibrc. Requires the extra `viz`.
 
-Made for a column of 600 px. Colours after Okabe and Ito 2008, and cividis: people who see colours otherwise can tell them apart.
+Made for a column of 600 px. Colours after Okabe and Ito 2008, and cividis: they can be distinguished with colour vision deficiencies.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 WIDTH = 6.25
-"""Inches: 600 px."""
+"""Width of a figure in inches: 600 px."""
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
 GREEN = "#009E73"
@@ -23,11 +23,11 @@ VERMILION = "#D55E00"
 SKY = "#56B4E9"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY)
 INK = "#222222"
-"""Of text and axes."""
+"""Colour of text and axes."""
 GREY = "#767676"
-"""Of reference lines and hatches."""
+"""Colour of reference lines and hatches."""
 PALE = "#D9D9D9"
-"""Of grids and areas."""
+"""Colour of grids and areas."""
 HEAT = "cividis"
 
 STYLE: dict[str, object] = {
@@ -61,7 +61,7 @@ STYLE: dict[str, object] = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """For the block that draws or saves a figure; afterwards matplotlib's settings are what they were."""
+    """A context for drawing or saving a figure; matplotlib's settings are restored afterwards."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -72,7 +72,7 @@ def house_style() -> Iterator[None]:
 
 
 def styled(draw: Callable[P, "Figure"]) -> Callable[P, "Figure"]:
-    """For a function that draws a figure."""
+    """A decorator for a function that draws a figure."""
 
     @wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> "Figure":
@@ -83,7 +83,7 @@ def styled(draw: Callable[P, "Figure"]) -> Callable[P, "Figure"]:
 
 
 def new_figure(height: float, width: float = WIDTH) -> "Figure":
-    """Of these inches; the room between its parts adjusts itself."""
+    """An empty figure; width and height in inches, with a layout that adjusts itself."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")

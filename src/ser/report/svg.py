@@ -1,4 +1,4 @@
-"""A figure as SVG text that stands inside a page: its own ids, no metadata, text that stays text, the same bytes each time."""
+"""Convert a figure to SVG for a page: unique ids, no metadata, text as text, and the same bytes each time."""
 
 import html
 import io
@@ -17,8 +17,8 @@ IDENTITY = re.compile(r' id="([^"]+)"')
 def inline_svg(figure: "Figure", name: str, description: str) -> str:
     """
     Args:
-        name: unique on the page; the ids inside begin with it, because equal ids of two drawings would take the clip path of the wrong one.
-        description: of what is to be seen, for those who do not see it.
+        name: unique on the page; the ids inside start with it, because two drawings with equal ids would use each other's clip paths.
+        description: alternative text of the figure.
     """
     import matplotlib
 
@@ -31,7 +31,7 @@ def inline_svg(figure: "Figure", name: str, description: str) -> str:
 
 
 def for_page(drawing: str, name: str, description: str) -> str:
-    """An `<svg>` of matplotlib without what only a file needs, with a size that the page decides and a label.
+    """An `<svg>` of matplotlib for a page: without the parts that only a file needs, without a fixed size, and with a label.
 
     >>> for_page('<svg width="7pt" viewBox="0 0 7 9"><g id="a"><g id="b"/><use href="#b"/></g></svg>', "x", "1 < 2")
     '<svg viewBox="0 0 7 9" role="img" aria-label="1 &lt; 2"><g><g id="x-b"/><use href="#x-b"/></g></svg>'
@@ -47,7 +47,7 @@ def for_page(drawing: str, name: str, description: str) -> str:
 
 
 def with_own_ids(drawing: str, name: str) -> str:
-    """Ids that something refers to begin with `name`; the others, a word for each line and tick, are left out."""
+    """Prefix the ids that are referred to with `name`, and remove the others, of which every line and tick has one."""
     used = set(REFERENCE.findall(drawing))
     drawing = IDENTITY.sub(lambda match: f' id="{name}-{match[1]}"' if match[1] in used else "", drawing)
     return re.sub(r'(url\(|href=")#', rf"\1#{name}-", drawing)

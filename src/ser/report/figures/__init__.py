@@ -1,1 +1,1 @@
-"""Figures, one kind a file: numbers in, a matplotlib `Figure` out. Every axis says what it shows and in which unit."""
+"""Figures, one kind in each file: functions from numbers to a matplotlib `Figure`. Every axis has a label with its unit."""

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FEWEST_IN_BIN = 10
-"""Clips below which the accuracy of a bin says nothing."""
+"""The number of clips that a bin needs for a meaningful accuracy."""
 LEAST_COVERAGE = 0.02
-"""Where a risk-coverage curve begins: of fewer clips it shows noise."""
+"""The number of clips at which a risk-coverage curve starts: with fewer it shows noise."""
 
 
 @styled
 def reliability_diagram(before: Reliability, after: Reliability | None) -> "Figure":
-    """Accuracy over confidence, before and after the temperature if there is one, and below it how many clips each confidence has."""
+    """Accuracy over confidence, before and after the temperature if there is one, and below it the number of clips at each confidence."""
     figure = new_figure(5.2)
     upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
     upper.plot([0, 100], [0, 100], color=GREY, linewidth=0.9, linestyle="--", label="confidence = accuracy")
@@ -55,7 +55,7 @@ def risk_coverage_curve(curve: RiskCoverage, chosen: CurvePoint | None, max_erro
     axes = figure.subplots()
     shown = curve.coverage >= LEAST_COVERAGE
     axes.plot(100 * curve.coverage[shown], 100 * curve.risk[shown], color=BLUE)
-    axes.axhline(100 * max_error, color=GREY, linewidth=0.9, linestyle="--", label=f"wanted: at most {100 * max_error:g} % wrong")
+    axes.axhline(100 * max_error, color=GREY, linewidth=0.9, linestyle="--", label=f"target: at most {100 * max_error:g} % wrong")
     if chosen is not None:
         cover, risk = 100 * chosen.coverage, 100 * chosen.risk
         label = f"answer from {100 * chosen.threshold:.0f} % confidence on: {cover:.0f} % answered, {risk:.1f} % of them wrong"

@@ -25,12 +25,12 @@ class Copy:
     """Hz"""
     mel: Panel
     done: str = ""
-    """What was altered."""
+    """A description of the alterations."""
 
 
 @styled
 def copies_figure(title: str, copies: Sequence[Copy]) -> "Figure":
-    """The clip and its altered copies one above the other, waveform beside log-mel, all on one scale of time and of colour."""
+    """The clip and its altered copies one above the other, waveform beside log-mel, with common scales of time and colour."""
     limits = robust_limits(copies[0].mel.values)
     longest = max(samples_to_seconds(len(copy.samples), copy.rate) for copy in copies)
     figure = titled(0.6 + 1.15 * len(copies), title)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}
-"""Below a number that stands on a line."""
+"""Background of a number that is written on a line."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,16 @@ class Dot:
     low: float | None = None
     high: float | None = None
     group: str = ""
-    """A row of another group than the one before stands a little apart."""
+    """Rows of different groups are separated by a small gap."""
 
 
 @styled
 def dots(rows: Sequence[Dot], label: str, reference: float | None = None, reference_label: str = "") -> "Figure":
-    """Values with their intervals, one below the other; where there is no interval, an empty dot.
+    """Values with their intervals, one below the other; an empty dot for a value without an interval.
 
     Args:
-        label: of the axis, with its unit.
-        reference: a vertical line to compare with, such as chance.
+        label: label of the axis, with its unit.
+        reference: position of a vertical line to compare with, such as chance.
     """
     groups = list(dict.fromkeys(row.group for row in rows))
     places = [index + 0.6 * groups.index(row.group) for index, row in enumerate(rows)]

@@ -1,4 +1,4 @@
-"""The features of an utterance on one time axis, and what a model made of them."""
+"""The features of an utterance on one time axis, and the outputs of a model for it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 ATTENTION_HEIGHT = 0.75
 """Inches."""
 BESIDE = 1.15
-"""A figure of two columns is this much wider: its type is smaller on a page, but still to be read."""
+"""Relative width of a figure with two columns: its text is smaller on a page, but still legible."""
 
 
 @dataclass(frozen=True)
 class ModelView:
-    """What a model made of an utterance."""
+    """The outputs of a model for an utterance."""
 
     attention: Mapping[str, FloatArray]
     """{name of the head or expert: (steps,) weights that sum to 1}"""
@@ -39,12 +39,12 @@ class ModelView:
 
 @styled
 def features_figure(title: str, columns: Sequence[Sequence[Panel]], seconds: float, view: ModelView | None = None) -> "Figure":
-    """Features one above the other on one time axis.
+    """Draw features one above the other on one time axis.
 
     Args:
         columns: the panels of each column, from top to bottom: the same features in each.
-        seconds: of the waveform that the features were computed from.
-        view: adds a row for the attention of each head or expert, and below them gates and probabilities.
+        seconds: duration of the waveform that the features were computed from.
+        view: outputs of a model, drawn as a row for the attention of each head or expert, and gates and probabilities below.
     """
     attention = len(view.attention) if view else 0
     heights = [*(panel.height for panel in columns[0]), *([ATTENTION_HEIGHT] * attention)]
@@ -66,7 +66,7 @@ def features_figure(title: str, columns: Sequence[Sequence[Panel]], seconds: flo
 
 
 def draw_column(parent: "SubFigure", places: npt.NDArray[np.object_], panels: Sequence[Panel], view: ModelView | None) -> None:
-    """Features, and below them what the model turned to; all attention on one scale."""
+    """Features, and below them the attention of the model, all on one scale."""
     for axes, panel in zip(places, panels, strict=False):
         image = draw_panel(axes, panel)
         parent.colorbar(image, ax=axes, label=panel.unit, extend="both", aspect=12, pad=0.02)
@@ -79,7 +79,7 @@ def draw_column(parent: "SubFigure", places: npt.NDArray[np.object_], panels: Se
 
 
 def draw_attention(axes: "Axes", name: str, weights: FloatArray, rate: float) -> None:
-    """In multiples of the even weight, as steps."""
+    """Attention as a step function, in multiples of an even weight."""
     heights = np.asarray(weights, np.float64) * len(weights)
     bounds = np.arange(len(weights) + 1) / rate
     axes.stairs(heights, bounds, fill=True, color=BLUE, alpha=0.35)
@@ -90,7 +90,7 @@ def draw_attention(axes: "Axes", name: str, weights: FloatArray, rate: float) ->
 
 
 def draw_answer(parent: "SubFigure", view: ModelView) -> None:
-    """Gates, where the model has any, and probabilities, the truth marked."""
+    """Gates, if the model has any, and probabilities, with the truth marked."""
     places = parent.subplots(1, 2 if view.gates else 1, squeeze=False, width_ratios=[1, 1.6] if view.gates else [1])[0]
     if view.gates:
         draw_bars(places[0], "weight of each expert (%)", view.gates, marked=None)
@@ -105,6 +105,6 @@ def draw_bars(axes: "Axes", title: str, values: Mapping[str, float], marked: str
     axes.set_yticks(range(len(names)), [f"{name} (truth)" if name == marked else name for name in names])
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
-    axes.set_xlim(0, 112)  # room for the number behind a bar of 100
+    axes.set_xlim(0, 112)  # space for the number after a bar of 100
     axes.set_xticks([0, 50, 100])
     axes.set_title(title)

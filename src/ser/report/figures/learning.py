@@ -1,4 +1,4 @@
-"""Learning curves."""
+"""A figure of learning curves."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 @styled
 def learning_curves(history: Sequence[Mapping[str, float | None]], best_epoch: int) -> "Figure":
-    """Loss and UAR of train and val over the epochs, the best one marked.
+    """Loss and UAR of train and val over the epochs, with the best epoch marked.
 
     Args:
-        history: rows with epoch, train_loss, train_uar, val_loss, val_uar; None where there is no val.
+        history: rows with epoch, train_loss, train_uar, val_loss, val_uar; None if there is no val.
     """
     figure = new_figure(4.4)
     upper, lower = figure.subplots(2, sharex=True)

@@ -43,7 +43,7 @@ def gate_shares(parts: Mapping[str, Mapping[str, Mapping[str, float]]]) -> "Figu
 
 
 def write_shares(axes: "Axes", left: FloatArray, widths: FloatArray, colour: str) -> None:
-    """Into the bars that have room."""
+    """Write the numbers into the bars that are wide enough."""
     for place, (start, width) in enumerate(zip(left, widths, strict=True)):
         if width >= 6:
             axes.text(start + width / 2, place, f"{width:.0f}", ha="center", va="center", color=colour, size=8.5)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DEVIATIONS = (-2.5, 2.5)
 """Limits of the colours of normalised features."""
 MANY = 8
-"""Names on an axis; more are written in `SMALL`."""
+"""The highest number of labels of an axis in normal size; more are written in `SMALL`."""
 SMALL = 7.5
 """Points."""
 
@@ -31,9 +31,9 @@ class Panel:
     """Seconds from the start of the waveform to the left edge of the first frame."""
     rows: Rows
     unit: str
-    """Of the colours."""
+    """Label of the colour scale."""
     limits: tuple[float, float] | None = None
-    """Of the colours; None takes them from the values."""
+    """Limits of the colour scale; None: derived from the values."""
     height: float = 1.2
     """Inches."""
 
@@ -63,7 +63,8 @@ def draw_panel(axes: "Axes", panel: Panel) -> "AxesImage":
 
 
 def robust_limits(values: FloatArray) -> tuple[float, float]:
-    """What 94 in 100 numbers lie between: without the lowest MFCC of 40, which dwarfs all others. A little around them where all are equal.
+    """The range of the middle 94 % of the values, which excludes the lowest MFCC of 40, far larger than the others. Widened if all are
+    equal.
 
     >>> robust_limits(np.zeros((3, 2)))
     (-0.5, 0.5)

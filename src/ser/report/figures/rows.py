@@ -1,4 +1,4 @@
-"""The vertical axis of a feature: which number each row stands at."""
+"""The vertical axis of a feature: the position of each row and the ticks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Tick = tuple[float, str]
 """Position and text."""
 
 HERTZ = (64_000, 32_000, 16_000, 8000, 4000, 2000, 1000, 500, 250, 125)
-"""Where the mel axis has ticks, as far as it reaches and has room."""
+"""Candidates for ticks of the mel axis in hertz."""
 PITCH_CLASSES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
 
@@ -27,7 +27,7 @@ class Rows:
 
 
 def mel_rows(config: MelConfig, sampling_rate: int, gap: float = 0.12) -> Rows:
-    """Rows stand evenly on the mel scale, their ticks at round numbers of hertz.
+    """Rows that are evenly spaced on the mel scale, with ticks at round numbers of hertz.
 
     Args:
         gap: least distance between two ticks, as a share of the axis.
@@ -53,7 +53,7 @@ def mfcc_rows(number: int) -> Rows:
 
 
 def chroma_rows(number: int) -> Rows:
-    """Names where rows are semitones, or parts of semitones."""
+    """Names of pitch classes if rows are semitones, or parts of semitones."""
     if number % 12:
         return numbered("pitch class, C = 0", number)
     step = number // 12

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GENDERS = {"female": (VERMILION, "o"), "male": (BLUE, "s"), "": (GREY, "D")}
-"""Colour and marker: told apart without colour too."""
+"""Colour and marker, distinguishable without colour."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def speaker_strip(points: Sequence[SpeakerPoint], label: str) -> "Figure":
     """One mark for each speaker, by corpus, and a bar at the mean of the corpus's speakers.
 
     Args:
-        label: of the axis, with its unit.
+        label: label of the axis, with its unit.
     """
     by_corpus = {corpus: [point for point in points if point.corpus == corpus] for corpus in sorted({point.corpus for point in points})}
     figure = new_figure(1.1)
@@ -58,7 +58,7 @@ def speaker_strip(points: Sequence[SpeakerPoint], label: str) -> "Figure":
 
 
 def draw_speakers(axes: "Axes", points: Sequence[SpeakerPoint], top: float) -> float:
-    """One corpus, its points ascending, below `top`; returns half the height that it took, in steps between marks."""
+    """Draw one corpus, its points ascending, below `top`, and return half of its height, in steps between marks."""
     heights = spread([point.value for point in points])
     half = max(2.2, max(map(abs, heights)) + 1.2)
     for point, height in zip(points, heights, strict=True):
@@ -72,7 +72,7 @@ def draw_speakers(axes: "Axes", points: Sequence[SpeakerPoint], top: float) -> f
 
 
 def spread(values: Sequence[float], near: float = 1.6) -> list[int]:
-    """Steps up or down that keep marks of nearly the same value apart, for ascending values.
+    """Vertical steps that separate marks of nearly the same value, for ascending values.
 
     >>> spread([10, 10.5, 11, 40])
     [0, -1, 1, 0]
@@ -97,7 +97,7 @@ def count(clips: Sequence[int]) -> str:
 
 
 def name_ends(axes: "Axes", points: Sequence[SpeakerPoint], heights: Sequence[float]) -> None:
-    """The names of the lowest and the highest; `points` ascend."""
+    """Label the lowest and the highest point; `points` ascend."""
     ends = [(points[0], heights[0], "right", -6)]
     if len(points) > 1:
         ends.append((points[-1], heights[-1], "left", 6))

@@ -1,4 +1,4 @@
-"""The stages of a waveform, from the file to what the features are computed from."""
+"""The stages of a waveform, from the file to the input of the features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StageView:
-    """One stage of a waveform, and where it stands in the file."""
+    """One stage of a waveform, and its position in the file."""
 
     name: str
     samples: Waveform
     rate: int
     """Hz"""
     start: float
-    """Seconds from the beginning of the file to the first sample; below 0 where silence was put in front of it."""
+    """Seconds from the start of the file to the first sample; negative if silence was added before it."""
     note: str
-    """What happened here, and what the shade is."""
+    """A description of the stage and of its shaded parts."""
     gone: tuple[tuple[float, float], ...] = ()
-    """Stretches that the next stage does not have, in seconds from the first sample."""
+    """Parts that the next stage removes, in seconds from the first sample."""
 
     @property
     def seconds(self) -> float:
@@ -39,7 +39,7 @@ class StageView:
 
 
 def stage_views(stages: Stages, config: AudioConfig) -> list[StageView]:
-    """The five stages, each at its place in the file."""
+    """The five stages, each at its position in the file."""
     rate, target = stages.raw_rate, config.sampling_rate
     before, trimmed, raw = trimmed_at(stages, config), samples_to_seconds(len(stages.trimmed), rate), len(stages.raw) / rate
     missing = (len(stages.resampled) - len(stages.fixed)) / 2
@@ -53,12 +53,12 @@ def stage_views(stages: Stages, config: AudioConfig) -> list[StageView]:
         StageView("trimmed", stages.trimmed, rate, before, trim_note(trims, config)),
         StageView("resampled", stages.resampled, target, before, "; ".join(filter(None, resampling)), cuts),
         StageView("fixed", stages.fixed, target, at, fixed_note(cut, cuts, config)),
-        StageView("prepared", stages.prepared, target, at, "scaled to peak 1" if np.any(stages.prepared) else "silence stays as it is"),
+        StageView("prepared", stages.prepared, target, at, "scaled to peak 1" if np.any(stages.prepared) else "silence is not scaled"),
     ]
 
 
 def trimmed_at(stages: Stages, config: AudioConfig) -> float:
-    """Seconds of the file in front of the trimmed waveform."""
+    """Seconds of the file before the trimmed waveform."""
     if len(stages.trimmed) == len(stages.raw):
         return 0.0
     start, _ = trim_bounds(stages.raw, seconds_to_samples(TRIM_HOP_SECONDS, stages.raw_rate), config.trim_top_db)
@@ -66,7 +66,7 @@ def trimmed_at(stages: Stages, config: AudioConfig) -> float:
 
 
 def edges(start: float, end: float, whole: float) -> tuple[tuple[float, float], ...]:
-    """What lies before `start` and behind `end`, if anything.
+    """The parts before `start` and after `end`, if not empty.
 
     >>> edges(0.5, 2.0, 2.0)
     ((0.0, 0.5),)
@@ -98,7 +98,7 @@ def fixed_note(start: float, cuts: Sequence[tuple[float, float]], config: AudioC
 
 @styled
 def waveforms_figure(title: str, views: Sequence[StageView]) -> "Figure":
-    """The stages one above the other. Each has its own seconds, and stands where it was in the file."""
+    """Draw the stages one above the other, each with its own time axis, aligned to its position in the file."""
     low = min(view.start for view in views)
     high = max(view.start + view.seconds for view in views)
     figure = titled(0.6 + 1.1 * len(views), title)
@@ -112,7 +112,7 @@ def waveforms_figure(title: str, views: Sequence[StageView]) -> "Figure":
 def draw_stage(axes: "Axes", view: StageView, limits: tuple[float, float]) -> None:
     """
     Args:
-        limits: seconds from the first sample that all stages show alike.
+        limits: range of the time axis, in seconds from the first sample, the same for all stages.
     """
     draw_waveform(axes, view.samples, view.rate)
     for start, end in view.gone:

@@ -1,4 +1,4 @@
-"""One utterance: its waveform, its log-mel and what the model attends to."""
+"""A figure of one utterance: its waveform, its log-mel and the model's attention."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ MEL_TICKS = (250, 500, 1000, 2000, 4000, 8000)
 
 @dataclass(frozen=True)
 class Traces:
-    """What there is to draw of one utterance."""
+    """The data of one utterance's figure."""
 
     waveform: FloatArray
     """(samples,)"""
@@ -32,11 +32,11 @@ class Traces:
     frame_rate: float
     """Hz"""
     mel_range: tuple[float, float]
-    """Hz: lowest and highest frequency of the mel rows."""
+    """Lowest and highest frequency of the mel rows in hertz."""
     attention: Mapping[str, FloatArray]
-    """{name: (steps,)}: weights that add up to 1; empty where the model could not be asked."""
+    """{name: (steps,)} weights that sum to 1; empty if the model is not available."""
     attention_rate: Mapping[str, float]
-    """{name: Hz}"""
+    """{name: steps a second}"""
 
 
 @styled
@@ -56,7 +56,7 @@ def utterance_figure(traces: Traces) -> "Figure":
 
 
 def draw_waveform(axes: "Axes", traces: Traces, columns: int = 600) -> None:
-    """As the range between the lowest and highest sample in each of at most `columns` stretches: what a screen can show of it."""
+    """Draw the range between the lowest and highest sample in each of at most `columns` stretches, as much as a screen can show."""
     edges = np.unique(np.linspace(0, len(traces.waveform), columns + 1).astype(int))
     starts = edges[:-1]
     low, high = (np.asarray(extreme.reduceat(traces.waveform, starts)) for extreme in (np.minimum, np.maximum))
@@ -68,7 +68,7 @@ def draw_waveform(axes: "Axes", traces: Traces, columns: int = 600) -> None:
 
 
 def draw_log_mel(figure: "Figure", axes: "Axes", traces: Traces) -> None:
-    """Rows are evenly spaced in mel; the ticks say which frequency they stand for. A frame stands around its centre."""
+    """Draw the log-mel: rows are evenly spaced in mel, with ticks in kHz; a frame is drawn around its centre."""
     half = 0.5 / traces.frame_rate
     edges = hz_to_mel(traces.mel_range)
     top = float(traces.log_mel.max())
@@ -77,7 +77,7 @@ def draw_log_mel(figure: "Figure", axes: "Axes", traces: Traces) -> None:
         origin="lower",
         aspect="auto",
         cmap=HEAT,
-        interpolation="none",  # the pixels themselves, not a picture of them: small and sharp
+        interpolation="none",  # an embedded bitmap, which is small and sharp
         extent=(-half, len(traces.log_mel) / traces.frame_rate - half, float(edges[0]), float(edges[1])),
         vmin=max(float(traces.log_mel.min()), top - 80),
         vmax=top,
@@ -89,7 +89,8 @@ def draw_log_mel(figure: "Figure", axes: "Axes", traces: Traces) -> None:
 
 
 def draw_attention(axes: "Axes", traces: Traces) -> None:
-    """Times the even weight, so that features with different numbers of steps share an axis: 1 is as much as any other step."""
+    """Draw attention in multiples of an even weight, so that features with different numbers of steps share an axis: 1 is an even
+    weight."""
     for (name, weights), colour in zip(traces.attention.items(), SERIES, strict=False):
         edges = np.arange(len(weights) + 1) / traces.attention_rate[name]
         axes.stairs(weights * len(weights), edges, baseline=None, color=colour, linewidth=1.5, label=name)

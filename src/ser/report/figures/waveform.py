@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BINS = 1200
-"""A longer waveform is drawn as its lowest and highest sample in this many stretches: a pixel each."""
+"""The number of stretches, one for each pixel, in which a longer waveform is drawn as its lowest and highest sample."""
 
 
 def draw_waveform(axes: "Axes", samples: Waveform, rate: int) -> None:
-    """Each sample, or where there are too many the range between the lowest and the highest of each stretch."""
+    """Draw every sample, or, if there are too many, the range between the lowest and the highest of each stretch."""
     if len(samples) <= 2 * BINS:
         axes.plot(np.arange(len(samples)) / rate, samples, color=BLUE, linewidth=0.7)
         return

@@ -1,1 +1,1 @@
-"""The sections of a report, one a file: each a function of what is known of the run."""
+"""The sections of a report, one in each file: functions of the facts of a run."""

@@ -1,4 +1,4 @@
-"""What a confidence is worth: calibration, and risk over coverage."""
+"""The section on confidence: calibration, and risk over coverage."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def calibration_section(facts: RunFacts) -> Section:
     temperature, threshold = temperature_note(facts), threshold_note(facts)
     return Section(
         "calibration",
-        "What its confidence is worth",
+        "How reliable its confidence is",
         [
             Note(temperature),
             Note(threshold),
@@ -50,7 +50,7 @@ def threshold_note(facts: RunFacts) -> str:
 
 
 def chosen_point(calibration: StoredCalibration) -> CurvePoint | None:
-    """The threshold on the curve of test; None where nothing is answered, or everything."""
+    """The threshold on the curve of test; None if nothing or everything is answered."""
     test = calibration.test
     if calibration.threshold is None or test.coverage is None or test.error is None:
         return None

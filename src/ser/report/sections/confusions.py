@@ -1,4 +1,4 @@
-"""Which emotions are taken for which."""
+"""The section on confusions: which emotions are predicted instead of which."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def confusion_section(facts: RunFacts) -> Section:
     everything = {"All corpora": np.ones(len(corpora), bool)} if len(parts) > 1 else {}
     shown = [confusion_picture(test.select(mask), title, number) for number, (title, mask) in enumerate({**everything, **parts}.items())]
     note = Note(
-        "Each row is one true emotion and adds up to 100 %: the large number is the share that was given each answer, the small one clips."
+        "Each row is one true emotion and sums to 100 %: the large number is the share of each answer, the small one the number of clips."
     )
     return Section("confusions", "Confusion matrices", [note, *shown])
 
@@ -37,7 +37,9 @@ def matrix_label(matrix: Counts, classes: Sequence[str]) -> str:
         if row.sum():
             others = np.where(np.arange(len(row)) == label, 0, row)
             most = (
-                f", most often taken for {classes[int(others.argmax())]} ({percent(others.max() / row.sum(), 0)} %)" if others.any() else ""
+                f", most often predicted as {classes[int(others.argmax())]} ({percent(others.max() / row.sum(), 0)} %)"
+                if others.any()
+                else ""
             )
-            lines.append(f"{classes[label]} right in {percent(row[label] / row.sum(), 0)} %{most}")
+            lines.append(f"{classes[label]} correct in {percent(row[label] / row.sum(), 0)} %{most}")
     return "Confusion matrix: " + "; ".join(lines) + "."

@@ -1,4 +1,4 @@
-"""The learning curves."""
+"""The section on the learning curves."""
 
 from ser.features.registry import masked_features
 from ser.report.facts import RunFacts
@@ -18,7 +18,7 @@ def curves_section(facts: RunFacts) -> Section:
 
 
 def caution(facts: RunFacts) -> str:
-    """Why the curves of train and val are not to be compared."""
+    """The reasons why the curves of train and val cannot be compared."""
     config = facts.config
     masks = config.specaugment.freq_masks + config.specaugment.time_masks
     harder = {

@@ -1,4 +1,4 @@
-"""What was trained on what."""
+"""The section on the model and its data."""
 
 from collections import Counter
 
@@ -15,7 +15,7 @@ from ser.wording import join_words
 def data_section(facts: RunFacts) -> Section:
     return Section(
         "data",
-        "What was trained on what",
+        "Model and data",
         [
             Facts(essentials(facts)),
             Table("Clips by corpus and split, with the number of speakers in brackets", ["", *SPLIT_NAMES], corpus_rows(facts)),
@@ -24,12 +24,15 @@ def data_section(facts: RunFacts) -> Section:
     )
 
 
-TARGETS = {"labels": "the emotion that the speaker was asked for", "votes": "the votes of {corpora}'s listeners, else the label"}
-"""By the targets of training. {corpora}: those with votes."""
+TARGETS = {
+    "labels": "the emotion that the speaker was asked to express",
+    "votes": "the votes of {corpora}'s listeners, otherwise the label",
+}
+"""A description of each kind of training targets; {corpora} are those with votes."""
 
 
 def essentials(facts: RunFacts) -> dict[str, str]:
-    """Of the config, in words."""
+    """A description of the config."""
     config, outcome, merged = facts.config, facts.outcome, facts.config.labels.merge
     return {
         "model": f"{config.model.name} on {join_words(config.model.features)}",
@@ -41,7 +44,7 @@ def essentials(facts: RunFacts) -> dict[str, str]:
         "altered copies": f"{config.augmentations.copies} of every training clip" if config.augmentations.copies else "none",
         "seed": f"{outcome.seed} (one training)",
         "protocol": protocol_name(facts),
-        "ran on": ", ".join(f"{key} {value}" for key, value in outcome.ran_on.items()) if outcome.ran_on else "not noted",
+        "ran on": ", ".join(f"{key} {value}" for key, value in outcome.ran_on.items()) if outcome.ran_on else "not recorded",
         "versions": ", ".join(f"{name} {version}" for name, version in facts.environment.items()),
         "weights": f"sha256 {outcome.weights}",
     }
@@ -57,13 +60,13 @@ def training(facts: RunFacts) -> str:
 
 
 def backbone_name(facts: RunFacts) -> str:
-    """The hub's name of it, or the last part of its folder: where it stands on somebody's disk is nobody's business."""
+    """The hub's name of the backbone, or the last part of its folder; the full path may be private."""
     model_id = facts.config.ssl.model_id
     return model_id if model_id.count("/") == 1 and not model_id.startswith((".", "/")) else model_id.rstrip("/").rpartition("/")[2]
 
 
 LEAKY = "-leaky"
-"""Ends the name of the random split that `ser protocol run --leak-delta` makes beside that of a fold."""
+"""Suffix of the name of the random split that `ser protocol run --leak-delta` makes for a fold."""
 
 
 def protocol_name(facts: RunFacts) -> str:
@@ -75,16 +78,16 @@ def protocol_name(facts: RunFacts) -> str:
 
 
 def protocol_title(facts: RunFacts) -> str:
-    """Of a run of `ser protocol run`, else empty."""
+    """A description of the protocol of a run; empty for other runs."""
     protocol = facts.config.protocol
     if protocol.name is None or protocol.fold is None:
         return ""
-    beside = "a random split beside " if facts.certificate.name.endswith(LEAKY) else ""
-    return f"{beside}{protocol.name}, fold {protocol.fold}{'' if complete(facts) else ' (its corpora were not complete)'}"
+    beside = "a random split of the sizes of " if facts.certificate.name.endswith(LEAKY) else ""
+    return f"{beside}{protocol.name}, fold {protocol.fold}{'' if complete(facts) else ' (its corpora were incomplete)'}"
 
 
 def find_fold(facts: RunFacts) -> tuple[Protocol, Fold] | None:
-    """The protocol and the fold that the run names; None where this version of the program knows no such thing."""
+    """The protocol and the fold that the run names; None if this version of the program does not have them."""
     try:
         protocol = find_protocol(facts.config.protocol.name or "")
         (fold,) = protocol.choose([facts.config.protocol.fold or ""])
@@ -94,7 +97,7 @@ def find_fold(facts: RunFacts) -> tuple[Protocol, Fold] | None:
 
 
 def complete(facts: RunFacts) -> bool:
-    """Whether the split has as many clips as the protocol states; also where that is not known."""
+    """Whether the split has as many clips as the protocol states, or that number is not known."""
     found = find_fold(facts)
     return found is None or sum(part.n for part in facts.certificate.splits.values()) == sum(found[1].counts.model_dump().values())
 

@@ -1,4 +1,4 @@
-"""Utterances of test: where the model attends in clear cases, and its surest mistakes."""
+"""The sections with examples from test: attention in clear cases, and the most confident errors."""
 
 from collections.abc import Sequence
 
@@ -17,37 +17,37 @@ from ser.report.sentences import sentence
 def attention_section(facts: RunFacts, recordings: Recordings, why_not: str | None) -> Section:
     """
     Args:
-        why_not: why the model could not be asked.
+        why_not: the reason why the model is not available.
     """
-    title = "Where it listens"
+    title = "Attention"
     if why_not is not None:
         return Section("attention", title, [Note(f"Not shown: {why_not}", missing=True)])
     test = calibrated(facts)
     shown = [example_of(test, index, recordings, f"attention-{number}") for number, index in enumerate(clear_cases(test))]
     note = Note(
-        "The surest right answer for each emotion. The attention says how much each moment counts in the pooled vector: 1 is an even "
-        "share. It shows what the network weighs, not why it decides."
+        "The most confident correct answer for each emotion. Attention is the weight of each moment in the pooled vector: 1 is an even "
+        "share. It shows what the network uses, not why it decides."
     )
     return Section("attention", title, collapsed(note, shown))
 
 
 def mistakes_section(facts: RunFacts, recordings: Recordings, audio: bool) -> Section:
-    title = "Surest mistakes"
+    title = "Most confident errors"
     test = calibrated(facts)
     chosen = worst_confusions(test)
     if not chosen:
-        return Section("mistakes", title, [Note("There is no wrong answer on test.", missing=True)])
+        return Section("mistakes", title, [Note("All answers on test are correct.", missing=True)])
     shown = [example_of(test, index, recordings, f"mistake-{number}", audio) for number, index in enumerate(chosen)]
-    note = Note("The wrong answers of highest confidence, at most one for each pair of emotions.")
+    note = Note("The wrong answers with the highest confidence, at most one for each pair of emotions.")
     corpora = {test.corpora[index] for index, example in zip(chosen, shown, strict=True) if example.sound}
     return Section("mistakes", title, [*collapsed(note, shown), *sound_notes(corpora, audio)])
 
 
 def example_of(test: Predictions, index: int, recordings: Recordings, name: str, audio: bool = False) -> Example:
-    """One utterance, with its sound where `audio` asks for it; where its recording is not to be had, why."""
+    """One utterance, with its sound if `audio` is set; without its recording, the reason."""
     utterance, truth, answer = test.ids[index], test.classes[test.truth[index]], test.classes[test.prediction[index]]
     line = sentence("mistake", test=test, index=index)
-    title = truth if truth == answer else f"{truth}, taken for {answer}"
+    title = truth if truth == answer else f"{truth}, predicted as {answer}"
     try:
         traces = recordings.traces(utterance)
     except DataError as error:
@@ -59,7 +59,7 @@ def example_of(test: Predictions, index: int, recordings: Recordings, name: str,
 
 
 def collapsed(note: Note, shown: Sequence[Example]) -> list[Item]:
-    """The examples; where none can be shown for one and the same reason, that reason once, and the examples as a table."""
+    """The examples; if all are missing for one reason, that reason once, and the examples as a table."""
     reasons = {example.missing for example in shown}
     if len(reasons) == 1 and (reason := reasons.pop()):
         table = Table("Utterances", ["emotion", "utterance"], [[example.title, *example.lines] for example in shown], text_columns=2)
@@ -69,7 +69,7 @@ def collapsed(note: Note, shown: Sequence[Example]) -> list[Item]:
 
 def sound_notes(corpora: set[str], audio: bool) -> list[Item]:
     if not audio:
-        return [Note("No sound: the report was asked for without.", missing=True)]
+        return [Note("No sound: it was turned off for this report.", missing=True)]
     if not corpora:
         return [Note("No sound: no recording could be read.", missing=True)]
-    return [Note(f"The players hold what the model was given: trimmed, mono, peak 1. {sound_licence(corpora)}")]
+    return [Note(f"The players contain the model's input: trimmed, mono, peak 1. {sound_licence(corpora)}")]

@@ -1,4 +1,4 @@
-"""Which expert of a mixture counts, and which hidden state of the backbone."""
+"""The section on the weights of experts, and of the backbone's hidden states."""
 
 from collections.abc import Mapping
 
@@ -14,8 +14,8 @@ from ser.wording import join_words, percent
 
 def gates_section(facts: RunFacts) -> Section:
     items = [*gate_items(facts.test), *state_items(facts.outcome.ssl_layer_weights)]
-    nothing = Note("This model weighs neither experts nor hidden states of a backbone.", missing=True)
-    return Section("gates", "Which expert counts", items or [nothing])
+    nothing = Note("This model has neither experts nor hidden states of a backbone.", missing=True)
+    return Section("gates", "Weights of experts", items or [nothing])
 
 
 def gate_items(test: Predictions) -> list[Item]:

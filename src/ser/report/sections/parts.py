@@ -1,4 +1,4 @@
-"""What several sections have in common: pictures, and rows of scores."""
+"""Parts that several sections share: pictures, and rows of scores."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -17,14 +17,14 @@ NAMES = {"uar": "UAR", "wa": "WA", "macro_f1": "macro-F1"}
 SCORES = ("clips", "speakers", *NAMES.values())
 
 Parts = Sequence[tuple[str, Estimates]]
-"""Named scores: of everything, a corpus, a group..."""
+"""Scores with a name: of everything, a corpus, a group..."""
 
 
 def picture(figure: "Figure", name: str, label: str, caption: str = "", title: str = "") -> Picture:
     """
     Args:
         name: unique on the page.
-        label: what is to be seen, for those who do not see it.
+        label: alternative text of the picture.
     """
     return Picture(inline_svg(figure, name, label), caption, title)
 
@@ -45,7 +45,7 @@ def dot(label: str, estimate: Estimate, group: str = "") -> Dot:
 
 
 def distinct_parts(scores: Scores) -> Parts:
-    """All, each corpus and their mean; of a single corpus the three are the same, and it stands alone."""
+    """All clips, each corpus and the mean over corpora; a single corpus, for which the three are equal, alone."""
     parts = list(scores.parts())
     return parts if len(scores.per_corpus) > 1 else [part for part in parts if part[0] in scores.per_corpus]
 
@@ -55,6 +55,6 @@ def uar_list(parts: Iterable[tuple[str, Estimates]]) -> str:
 
 
 def missing_intervals(parts: Mapping[str, Estimates]) -> list[Item]:
-    """Why some have no interval, in one line."""
+    """The reasons why some have no interval, in one line."""
     reasons = [f"{name} ({part.uar.reason})" for name, part in parts.items() if part.uar.reason]
     return [Note(f"No interval for {join_words(reasons)}.")] if reasons else []

@@ -1,4 +1,4 @@
-"""Scores on spoiled recordings."""
+"""The section on robustness: scores on degraded recordings."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def robustness_section(measured: "Robustness | str") -> Section:
     """
     Args:
-        measured: the scores, or why there are none.
+        measured: the scores, or the reason why there are none.
     """
     title = "Robustness"
     if isinstance(measured, str):

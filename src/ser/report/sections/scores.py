@@ -1,4 +1,4 @@
-"""The scores on test, overall, by corpus and by emotion."""
+"""The section with the scores on test, overall, by corpus and by emotion."""
 
 from ser.evaluation.records import ClassScores
 from ser.report.facts import RunFacts
@@ -18,10 +18,10 @@ def scores_section(facts: RunFacts) -> Section:
         "Scores on test",
         [
             picture(
-                dots(rows, "UAR (%)", chance, "guessing"),
+                dots(rows, "UAR (%)", chance, "chance"),
                 "scores",
                 "UAR overall, by corpus and as the mean over corpora: " + uar_list(parts),
-                f"With 95 % intervals over speakers; an empty dot has none. Method: {scores.uar.interval.method}.",
+                f"With 95 % intervals over speakers; empty dots have none. Method: {scores.uar.interval.method}.",
             ),
             Table("In per cent, with 95 % interval over speakers", ["", *SCORES], [[name, *score_cells(part)] for name, part in parts]),
             *missing_intervals(dict(parts)),

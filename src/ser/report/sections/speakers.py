@@ -1,4 +1,4 @@
-"""The score of each test speaker."""
+"""The section with the score of each test speaker."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def speakers_section(facts: RunFacts) -> Section:
         "speakers",
         "Each speaker",
         [
-            Note(f"One mark is one speaker of test. {range_of_scores} How far they lie apart is what the intervals above are made of."),
+            Note(f"One mark is one speaker of test. {range_of_scores} The intervals above are computed from their spread."),
             picture(speaker_strip(points, "UAR (%)"), "speakers", f"UAR of each test speaker by corpus. {range_of_scores}"),
             Table(
                 "All test speakers, in per cent", ["speaker", "corpus", "gender", "clips", "UAR", "WA"], rows, folded=True, text_columns=3
