@@ -204,7 +204,7 @@ The owners of CREMA-D asked about ten people for each clip which of six emotions
 processedResults of [the corpus's repository]({crema.url}). Like the corpus it is under {crema.licence}: keep the notice, and cite the
 paper above. It may lie anywhere below `data/raw/crema`; without it everything but this works.
 
-With it a run also scores its model against what most listeners heard (`perceived` in `test_metrics.json`), beside the listeners themselves,
+With it a run also compares its model with the votes of listeners (`perceived` in `test_metrics.json`), beside the listeners themselves,
 and `train.targets: votes` learns the shares of their answers instead of the actor's label. The extract step leaves what it read in
 `data/processed/votes.csv`: {listed(VOTES_COLUMNS)}.
 

@@ -198,8 +198,8 @@ def test_the_bars_fit_every_terminal(width: int, encoding: str) -> None:
 @pytest.mark.parametrize(
     ("sound", "words"),
     [
-        (np.zeros(3 * RATE, np.float32), "nothing is heard: silence"),
-        (tone(0.05), "nothing is heard: too little sound"),
+        (np.zeros(3 * RATE, np.float32), "no answer: silence"),
+        (tone(0.05), "no answer: too little sound"),
         (np.clip(tone(1, 3.0), -1, 1), "angry (clipped: too loud)"),
     ],
 )
@@ -238,8 +238,8 @@ def test_a_terminal_is_drawn_upon_again_and_again(capsys: pytest.CaptureFixture[
 
 
 def test_a_summary_has_all_that_was_answered() -> None:
-    assert summary(microphone_counts("sad", "sad", None, UNKNOWN)) == "of 4 answers: sad 50 %, nothing heard 25 %, unknown 25 %"
-    assert summary(microphone_counts()) == "nothing was heard"
+    assert summary(microphone_counts("sad", "sad", None, UNKNOWN)) == "of 4 answers: sad 50 %, no answer 25 %, unknown 25 %"
+    assert summary(microphone_counts()) == "no answers"
 
 
 def microphone_counts(*emotions: str | None) -> Any:

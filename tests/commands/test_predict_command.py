@@ -197,14 +197,14 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> Non
     ("arguments", "code", "words"),
     [
         (["{folder}/*.flac"], 3, "matches no audio file"),
-        (["{folder}/deepest"], 3, "holds no file that ends like audio"),
-        (["-", "-"], 2, "can be read once"),
-        (["{folder}", "--format", "srt"], 2, "--format srt tells of one recording, and here are 4"),
+        (["{folder}/deepest"], 3, "contains no audio file"),
+        (["-", "-"], 2, "can be read only once"),
+        (["{folder}", "--format", "srt"], 2, "--format srt is for a single recording, and 4 were given"),
         (["{folder}", "--format", "xml"], 2, "--format xml: choose table, json, jsonl, csv, timeline-csv, rttm, srt"),
         (["{folder}", "-o", "x.txt"], 2, "--output x.txt: give a name that ends in .json, .jsonl, .csv, .rttm or .srt, or --format"),
         (["{folder}", "-o", "x.csv", "--format", "table"], 2, "--format table: choose json, jsonl, csv, timeline-csv, rttm, srt for --out"),
         (["{folder}", "-o", "{folder}", "--format", "csv"], 2, "is a folder: --output names the file to write"),
-        (["{folder}", "-o", "x.srt"], 2, "--format srt tells of one recording, and here are 4"),
+        (["{folder}", "-o", "x.srt"], 2, "--format srt is for a single recording, and 4 were given"),
         (["{folder}", "-o", ""], 2, "--output is empty"),
         (["--mic", "-o", "x.csv"], 2, "--output is for recordings"),
         (["{folder}", "--window", "7"], 2, "this model hears 5 s of a clip"),
@@ -402,13 +402,13 @@ def test_a_model_among_the_recordings_is_told(finished: Run, exported: Path, cli
     for model in (finished.folder, exported):
         for answer in (ser("predict", model, clip), ser("predict", clip, model, "-m", exported)):
             assert (answer.code, answer.out) == (2, "")
-            assert answer.err == f"ser: {model} is a model and no recording: give it with --model\n"
+            assert answer.err == f"ser: {model} is a model, not a recording: give it with --model\n"
 
 
 def test_nothing_to_hear_is_told(exported: Path, ser: Ser) -> None:
     answer = ser("predict", "--model", exported)
     assert answer.code == 2
-    assert answer.err == "ser: nothing to hear: give files, folders, patterns, - for standard input, or --mic\n"
+    assert answer.err == "ser: no input: give files, folders, patterns, - for standard input, or --mic\n"
 
 
 # -- the real program ---------------------------------------------------------------------

@@ -248,8 +248,8 @@ def test_the_command_says_in_one_line_what_it_cannot_compare(tmp_path: Path, ser
     (tmp_path / "bytes" / "predictions.csv").write_bytes(b"\xff\x00\x01")
     for folder, code, said in (
         (other, 3, "good and other differ in test utterances"),
-        (tmp_path / "val", 3, "holds no predictions on test"),
-        (tmp_path / "none", 4, "holds no predictions"),
+        (tmp_path / "val", 3, "has no predictions on test"),
+        (tmp_path / "none", 4, "has no predictions"),
         (tmp_path / "nowhere", 3, "neither a finished run nor the results of a protocol"),
         (tmp_path / "bytes", 4, "predictions.csv"),
     ):

@@ -294,7 +294,7 @@ def test_the_command_line_lists_shows_and_runs(workspace: Workspace, ser: Ser) -
     assert listed.code == 0
     assert "ravdess/luna-jimenez" in listed.out
     shown = ser("protocol", "show", "crema/emobox")
-    assert "stand on both sides" in shown.out
+    assert "in both train and test" in shown.out
     assert "5586 / 1856" in shown.out
     assert "speaker-independent" not in listed.out + ser("protocol", "show", "ravdess/emobox").out
     run = ser(

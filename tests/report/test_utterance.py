@@ -398,7 +398,7 @@ def test_with_a_run_the_title_says_where_the_utterance_stands_for_that_run(
     titles: list[str] = []
     monkeypatch.setattr("ser.commands.visualize.save_figure", lambda _, figure: titles.append(figure.get_suptitle()))
     assert draw("--run", run.folder).code == 0
-    expected = f"{home} split of the run" if home else "in no part of the run's split"
+    expected = f"{home} split of the run" if home else "not in the run's split"
     assert [title.splitlines()[1].split(", ")[-1] for title in titles] == [expected] * 2
 
 
@@ -439,10 +439,10 @@ def test_a_preview_is_what_the_transform_step_stores(workspace: Workspace) -> No
     np.testing.assert_allclose(copy.mel.values, FeatureStore.open(folder).read(f"{subject.entry.id}~1")["mel"], atol=1e-4)
     np.testing.assert_array_equal(itself.samples, subject.stages.prepared)
     assert copy.done.startswith("speed x ")
-    assert "training has the first 1" in copies_title(config, subject)
+    assert "training uses the first 1" in copies_title(config, subject)
 
 
-@pytest.mark.parametrize(("split", "remark"), [("test", "nothing but train clips"), ("train", "augmentations.copies is 0")])
+@pytest.mark.parametrize(("split", "remark"), [("test", "training alters only clips of train"), ("train", "augmentations.copies is 0")])
 def test_a_preview_that_training_never_hears_says_so(prepared: Workspace, split: str, remark: str) -> None:
     config = prepared.config()
     assert remark in copies_title(config, find_subject(config, split, 0, None))

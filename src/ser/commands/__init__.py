@@ -1,1 +1,1 @@
-"""What one sub-command prints or asks."""
+"""The implementations of the sub-commands: what each prints and asks."""

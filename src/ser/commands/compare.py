@@ -13,13 +13,13 @@ from ser.system.console import print_table, say
 
 
 def compare_runs(folder_a: str | Path, folder_b: str | Path) -> None:
-    """Print the difference in every metric, with its interval over speakers, and in plain words what it means for UAR.
+    """Print the difference in every metric, with its interval over speakers, and a sentence on UAR.
 
     Args:
         folder_a: folder of a run, or of the results of a protocol.
 
     Raises:
-        DataError: a folder holds no predictions on test; the two differ in folds, test utterances, truths or classes.
+        DataError: a folder has no predictions on test; the two differ in folds, test utterances, truths or classes.
         ArtefactError: a table of predictions is corrupted.
     """
     folders = user_path(folder_a), user_path(folder_b)
@@ -32,7 +32,7 @@ def compare_runs(folder_a: str | Path, folder_b: str | Path) -> None:
 
 
 def read_results(folder: Path) -> Folds:
-    """The predictions on test: of a run as one fold with one seed, of a protocol as they are.
+    """The predictions on test: those of a run as one fold with one seed, those of a protocol as they are.
 
     Raises:
         DataError: there are none.
@@ -40,20 +40,20 @@ def read_results(folder: Path) -> Folds:
     """
     path = folder / "predictions.csv"
     if not path.is_file():
-        raise DataError(f"{folder} holds no predictions.csv: it is neither a finished run nor the results of a protocol")
+        raise DataError(f"{folder} has no predictions.csv: it is neither a finished run nor the results of a protocol")
     if is_of_protocol(path):
         folds = read_protocol_predictions(path)
         if not folds:
-            raise ArtefactError(f"{path} holds no predictions")
+            raise ArtefactError(f"{path} has no predictions")
         return folds
     splits = read_predictions(path)
     if "test" not in splits:
-        raise DataError(f"{path} holds no predictions on test")
+        raise DataError(f"{path} has no predictions on test")
     return {"test": [splits["test"]]}
 
 
 def names_of(a: Path, b: Path) -> tuple[str, str]:
-    """The folders' own names, or where these are equal the whole paths.
+    """The names of the folders, or the whole paths if the names are equal.
 
     >>> names_of(Path("runs/one"), Path("runs/two/")), names_of(Path("old/one"), Path("new/one"))
     (('one', 'two'), ('old/one', 'new/one'))
@@ -63,7 +63,7 @@ def names_of(a: Path, b: Path) -> tuple[str, str]:
 
 
 def print_comparison(comparisons: Sequence[Comparison], name_a: str, name_b: str) -> None:
-    """Two systems and their difference in each metric, in per cent."""
+    """A table of two systems and their difference in each metric, in per cent."""
     rows = [
         (
             TITLES[compared.metric],
@@ -75,7 +75,7 @@ def print_comparison(comparisons: Sequence[Comparison], name_a: str, name_b: str
         )
         for compared in comparisons
     ]
-    header = ("", name_a, name_b, "difference", f"{name_a} is", "smallest difference to be seen")
+    header = ("", name_a, name_b, "difference", f"{name_a} is", "smallest detectable difference")
     what = f"test, {comparisons[0].over}" if comparisons[0].over else "test"
     print_table(f"{what}, % and points with 95 % interval over speakers, paired", header, rows)
 

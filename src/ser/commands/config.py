@@ -13,11 +13,11 @@ from ser.config import Config, ExperimentConfig
 from ser.config_file import Origins, load_with_origins
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
-"""Text that YAML reads as text without quotes, but for `RESERVED`."""
+"""Text that YAML reads as text without quotes, except for `RESERVED`."""
 RESERVED = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 """Words that some version of YAML does not read as text."""
 COMMENT_COLUMN = 44
-"""Column of the comments, where a line is shorter."""
+"""Column of the comments after shorter lines."""
 
 Schema = dict[str, object]
 Lines = Iterator[tuple[str, str]]
@@ -25,7 +25,7 @@ Lines = Iterator[tuple[str, str]]
 
 
 def show_config(name: str, settings: Sequence[str]) -> None:
-    """Print the resolved config; errors as of `ser.config_file.load_config`."""
+    """Print the resolved config. Raises the errors of `ser.config_file.load_config`."""
     config, origins = load_with_origins(name, settings)
     for line, key in yaml_lines(config.model_dump(mode="json")):
         origin = origin_of(key, origins)
@@ -33,7 +33,7 @@ def show_config(name: str, settings: Sequence[str]) -> None:
 
 
 def yaml_lines(values: Mapping[str, object], prefix: str = "", indent: str = "") -> Lines:
-    """A mapping as YAML 1.2, of which JSON is a part: lists stand on one line."""
+    """The lines of a mapping in YAML 1.2, with lists on one line, as in JSON, which is a subset of it."""
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
             yield f"{indent}{scalar(key)}:", ""
@@ -55,7 +55,7 @@ def scalar(value: object) -> str:
 
 
 def origin_of(key: str, origins: Origins) -> str:
-    """Where the key, or the nearest section around it, was set; empty for a default.
+    """The place where the key, or the nearest section that contains it, was set; empty for a default.
 
     >>> origin_of("a.b.c", {"a.b": "x.yaml, line 3"}), origin_of("a.d", {"a": "x.yaml, line 1", "a.b": "x.yaml, line 2"})
     ('x.yaml, line 3', '')
@@ -76,7 +76,7 @@ def print_schema() -> None:
 
 
 def schema() -> Schema:
-    """JSON Schema of a config file: with the text below each field, and no key required, because a file may extend another."""
+    """The JSON Schema of a config file, with the docstring of each field; no key is required, because a file may extend another."""
     content: Schema = ExperimentConfig.model_json_schema()
     definitions = content["$defs"]
     assert isinstance(definitions, dict)
@@ -86,7 +86,7 @@ def schema() -> Schema:
         for field, property_schema in definition["properties"].items():
             if field in texts:
                 property_schema["description"] = texts[field]
-    extends = {"type": "string", "description": "Another config, of which this one states only the differences."}
+    extends = {"type": "string", "description": "Another config that this one changes."}
     properties = content["properties"]
     assert isinstance(properties, dict)
     content["properties"] = {"extends": extends, **properties}

@@ -1,4 +1,4 @@
-"""The whole pipeline on the sample of CREMA-D that comes with the package."""
+"""The whole pipeline on the sample of CREMA-D in the package."""
 
 from importlib import resources
 from pathlib import Path
@@ -14,14 +14,14 @@ from ser.system.program import nearby, program
 from ser.system.tables import read_table
 
 SAMPLE = Path(str(resources.files("ser"))) / "sample"
-"""Clips of CREMA-D in the package."""
+"""The folder with clips of CREMA-D in the package."""
 
 
 def demo(folder: str, epochs: int | None = None) -> None:
-    """Extract, transform, load and train on the embedded sample; everything is written below `folder`.
+    """Extract, transform, load and train on the embedded sample; all files are written below `folder`.
 
     Args:
-        epochs: how many to train, instead of those of demo.yaml.
+        epochs: the number of epochs; None: that of demo.yaml.
     """
     root = user_path(folder)
     places = {"raw_dir": SAMPLE, "processed_dir": root / "processed", "runs_dir": root / "runs", "reports_dir": root / "reports"}
@@ -35,12 +35,12 @@ def demo(folder: str, epochs: int | None = None) -> None:
 
 
 def unseen_clip(run: Run) -> Path:
-    """A recording of the sample by a speaker whom the run was not trained on."""
+    """A recording of the sample by a speaker that the run was not trained on."""
     names = [row["id"].partition("_")[2] for row in read_table(run.predictions, ["id", "split"]) if row["split"] == "test"]
     return next(path for path in sorted(SAMPLE.rglob("*.*")) if path.stem in names)
 
 
 def quoted(path: Path) -> str:
-    """A path as a YAML text, whatever signs it holds."""
+    """A path as a quoted YAML string."""
     text = str(path).replace("'", "''")
     return f"'{text}'"

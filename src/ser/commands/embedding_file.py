@@ -17,13 +17,13 @@ SUFFIXES = (".npy", ".csv")
 class EmbeddingFile:
     """Collects embeddings, (D,) each, and writes them as `.npy` (recordings, D) float32 or as `.csv` with the column `path`.
 
-    There is one row for each recording, in their order. That of a recording that cannot be used is NaN, in CSV empty.
+    There is one row for each recording, in their order. The row of a recording that cannot be used is NaN, or empty in CSV.
     """
 
     def __init__(self, path: Path) -> None:
         """
         Raises:
-            ConfigError: the name ends otherwise, or no file can be written there.
+            ConfigError: the suffix of the name is another, or the file cannot be written.
         """
         if path.suffix.lower() not in SUFFIXES:
             raise ConfigError(printable(f"--embedding {path}: give a name that ends in {' or '.join(SUFFIXES)}"))
@@ -32,7 +32,7 @@ class EmbeddingFile:
         self.rows: list[tuple[str, Embedding | None]] = []
 
     def collect(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        """The outcomes as they come; their embeddings are kept."""
+        """Pass the outcomes on and keep their embeddings."""
         for outcome in outcomes:
             self.rows.append((printable(outcome.name), outcome.embedding))
             yield outcome

@@ -1,4 +1,4 @@
-"""How a command ends: one line on standard error, and the exit code of the error tree."""
+"""The end of a command: one line on standard error, and the exit code of the error's class."""
 
 import logging
 import signal
@@ -16,7 +16,7 @@ log = logging.getLogger("ser.cli")
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived. No `Exception`, so that nothing on the way down swallows it."""
+    """SIGTERM arrived. Not an `Exception`, so that no handler on the way catches it."""
 
 
 def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
@@ -25,7 +25,7 @@ def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """Turn what the block raises into one line and an exit code. A defect of the program itself keeps its traceback."""
+    """Convert the errors of the block to one line and an exit code. A defect of the program keeps its traceback."""
     signal.signal(signal.SIGTERM, terminate)
     try:
         yield

@@ -1,7 +1,7 @@
 """The help of the commands as plain text: no boxes, lines that end between words, and the width of the terminal.
 
-A docstring of a command is its help. Paragraphs are wrapped; a paragraph that begins with `Examples:` keeps its lines, so each example can
-be pasted.
+The docstring of a command is its help. Paragraphs are wrapped; a paragraph that starts with `Examples:` keeps its lines, so that each
+example can be pasted.
 """
 
 import inspect
@@ -17,13 +17,13 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 WIDEST = 100
-"""Columns of a line at most: longer lines are hard to read."""
+"""The highest number of columns of a line: longer lines are hard to read."""
 NARROWEST = 40
-"""Columns of a line at least."""
+"""The lowest number of columns of a line."""
 BESIDE = 26
-"""Columns of the names of options at most; the text of a longer name begins on the next line."""
+"""The highest number of columns of the names of options; the text of a longer name starts on the next line."""
 EXAMPLES = "Examples:"
-"""Begins the paragraph of a help text that is not wrapped."""
+"""Start of the paragraph of a help text that is not wrapped."""
 
 Row = tuple[str, str]
 
@@ -33,13 +33,13 @@ def width() -> int:
 
 
 def bold(text: str) -> str:
-    """Headings stand out on a terminal that can show it."""
+    """Bold text on a terminal that supports it."""
     plain = not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
     return text if plain else f"\033[1m{text}\033[0m"
 
 
 def wrap(text: str, columns: int, indent: str = "", first: str | None = None) -> str:
-    """Lines that end between words; a word that is longer than a line, such as a URL, stays whole.
+    """Wrap text between words; a word that is longer than a line, such as a URL, is not broken.
 
     >>> wrap("see https://example.org/a-long-path", 12)
     'see\\nhttps://example.org/a-long-path'
@@ -49,7 +49,7 @@ def wrap(text: str, columns: int, indent: str = "", first: str | None = None) ->
 
 
 def paragraphs(text: str, columns: int) -> str:
-    """The docstring of a command for the terminal, without the signs of its markup."""
+    """The docstring of a command for the terminal, without markup."""
     shown = []
     for paragraph in inspect.cleandoc(text).replace("`", "").split("\n\n"):
         keep = paragraph.startswith(EXAMPLES)
@@ -68,7 +68,7 @@ def summary(text: str) -> str:
 
 
 def definitions(rows: Sequence[Row], columns: int) -> str:
-    """Names with their texts beside them, or below them where a name is long."""
+    """Names with their texts beside them, or below them if a name is long."""
     beside = min(max((len(name) for name, _ in rows), default=0), BESIDE)
     indent = " " * (beside + 4)
     lines = []
@@ -89,7 +89,7 @@ def names_of(option: typer.core.TyperOption) -> str:
 
 
 def text_of(option: typer.core.TyperOption) -> str:
-    """The help of an option, and its default where that says something."""
+    """The help of an option, and its default if that is informative."""
     text = " ".join((option.help or "").replace("`", "").split())
     default = option.default
     if option.show_default and default not in (None, False, 0, "", ()) and not callable(default):
@@ -107,7 +107,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 class Help:
-    """What help and usage of a command or a group of commands have in common."""
+    """Help and usage that commands and groups of commands share."""
 
     def rows_of_options(self, context: typer.Context) -> Iterator[Row]:
         for parameter in context.command.get_params(context):
@@ -176,7 +176,7 @@ class Group(Help, TyperGroup):
         return ctx.fail(f"there is no command {name!r}{self.advice(name, ctx)}")
 
     def advice(self, name: str, context: typer.Context) -> str:
-        """What may be meant instead of a command that does not exist."""
+        """A suggestion for a command that does not exist."""
         options = {option.lstrip("-"): option for parameter in self.get_params(context) for option in parameter.opts}
         near = nearest(name, [*self.commands, *options])
         if near in self.commands:
@@ -193,7 +193,7 @@ class Root(Group):
     )  # fmt: skip
 
     def advice(self, name: str, context: typer.Context) -> str:
-        """A recording or a config is no command, but names one."""
+        """A suggestion for a recording or a config that was given in place of a command."""
         if name.endswith((".yaml", ".yml", "cfg.json")):
             return f": did you mean {context.command_path} run --config {name}?"
         if os.path.exists(name):  # noqa: PTH110 - Path's raises where a name is too long

@@ -1,4 +1,4 @@
-"""`ser info`: what a run or an exported model is. An exported file is described without torch, scipy or transformers."""
+"""`ser info`: describe a run or an exported model. An exported file is described without torch, scipy or transformers."""
 
 import json
 
@@ -8,26 +8,26 @@ from ser.home import user_path
 from ser.system.console import print_pairs
 
 TITLES = {"uar": "UAR", "wa": "WA", "macro_f1": "macro-F1"}
-"""Names of metrics as they are printed."""
+"""Printed names of metrics."""
 
 
 def print_info(model: str, *, as_json: bool = False) -> None:
     """
     Raises:
-        DataError: there is no run and no exported model of this name.
-        ArtefactError: something of it is corrupted.
+        DataError: the path is neither a run nor an exported model.
+        ArtefactError: a file of it is corrupted.
         ConfigError: onnxruntime is not installed.
     """
     path = user_path(model)
     if path.is_dir():
-        from ser.commands.info_run import run_facts  # reads scores, for which scipy is loaded
+        from ser.commands.info_run import run_facts  # imports scipy to read scores
         from ser.runs.run import Run
 
         facts = run_facts(Run(path))
     elif path.suffix == EXPORTED and path.is_file():
         facts = exported_facts(path)
     else:
-        raise DataError(f"{path} is no model: give the folder of a run, or an exported {EXPORTED} file")
+        raise DataError(f"{path} is not a model: give the folder of a run, or an exported {EXPORTED} file")
     if as_json:
         print(json.dumps(facts, indent=2, allow_nan=False))
     else:

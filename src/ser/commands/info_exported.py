@@ -1,4 +1,4 @@
-"""What an exported file says of itself, for `ser info`."""
+"""The description of an exported file for `ser info`."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ from ser.inference.exported import Exported
 from ser.wording import describe_backbone
 
 Facts = dict[str, object]
-"""{what: value}; plain values of JSON"""
+"""{title: value}; plain values of JSON"""
 EXPORTED = ".onnx"
 """Suffix of an exported model."""
 
 
 def exported_facts(path: Path) -> Facts:
-    """What the metadata of an exported file tell."""
+    """The description in the metadata of an exported file."""
     facts = Exported.load(path).facts
     return {
         "kind": "exported model",

@@ -1,4 +1,4 @@
-"""What the folder of a run tells, for `ser info`, without loading its weights."""
+"""The description of a run for `ser info`, without loading its weights."""
 
 from ser.commands.info_exported import EXPORTED, Facts
 from ser.corpora.licences import model_licence
@@ -11,9 +11,9 @@ from ser.splits.split import CERTIFICATE_FILE
 
 
 def run_facts(run: Run) -> Facts:
-    """What a run's folder tells; scores are absent while it trains."""
+    """The description of a run; it has no scores until it is finished."""
     if not run.config.is_file():
-        raise DataError(f"{run.folder} is no folder of a run: it has no {run.config.name}")
+        raise DataError(f"{run.folder} is not the folder of a run: it has no {run.config.name}")
     config = stored_config(run)
     facts: Facts = {
         "kind": "run" if run.metrics.is_file() else "unfinished run",

@@ -1,4 +1,4 @@
-"""`ser predict --mic`: predictions for the last seconds, again and again, as live bars or as lines of JSON."""
+"""`ser predict --mic`: continuous predictions for the last seconds, as live bars or as lines of JSON."""
 
 import json
 import sys
@@ -19,24 +19,24 @@ from ser.inference.predictor import Predictor
 from ser.system.console import Output, say
 
 TABLE = "table"
-"""Answers as lines for a reader."""
+"""The format for a reader."""
 LINES = "jsonl"
-"""Answers as JSON, one a line."""
+"""The format with one JSON object on each line."""
 HOP = 0.5
-"""Seconds from one answer to the next."""
+"""The default hop in seconds from one answer to the next."""
 
 
 def predict_microphone(options: PredictOptions, form: str = TABLE, seconds: float | None = None) -> None:
-    """Show what a model hears until Ctrl-C, which is the way to end it, or for so long.
+    """Show live predictions until Ctrl-C, or for so many seconds.
 
     Args:
-        options: their hop is the seconds from one answer to the next; None: half a second.
+        options: `hop` is the time from one answer to the next in seconds; None: half a second.
         form: table, which is live bars on a terminal and lines of JSON elsewhere; or jsonl.
-        seconds: after which it ends by itself.
+        seconds: duration; None: until Ctrl-C.
 
     Raises:
-        ConfigError: no such format here; not that many seconds; miniaudio is not installed; else as of `Predictor.from_options`.
-        DataError: there is no microphone, or it gives no more sound; else as of `Predictor.from_options`.
+        ConfigError: the format or the duration is not possible; miniaudio is not installed; or see `Predictor.from_options`.
+        DataError: there is no microphone, or it no longer delivers sound; or see `Predictor.from_options`.
     """
     if form not in {TABLE, LINES}:
         raise ConfigError(f"--format {form}: with --mic choose {TABLE} or {LINES}")
@@ -48,7 +48,7 @@ def predict_microphone(options: PredictOptions, form: str = TABLE, seconds: floa
 
 
 def show_answers(answers: Iterator[LiveAnswer], predictor: Predictor, form: str) -> None:
-    """Until they end, or somebody ends them, or nobody reads on."""
+    """Print answers until they end, until Ctrl-C, or until the reader closes the pipe."""
     live = form == TABLE and sys.stdout.isatty()
     counts: Counter[str | None] = Counter()
     with bars(predictor) if live else lines() as show:
@@ -66,7 +66,7 @@ def show_answers(answers: Iterator[LiveAnswer], predictor: Predictor, form: str)
 
 @contextmanager
 def lines() -> Iterator[Show]:
-    """An object a line."""
+    """One JSON object on each line."""
     missed = 0
 
     def show(answer: LiveAnswer) -> None:
@@ -81,7 +81,7 @@ def lines() -> Iterator[Show]:
 
 
 def record(answer: LiveAnswer) -> dict[str, object]:
-    """The keys are always the same; what is not known is None."""
+    """The record of an answer; the keys are always the same, unknown values are None."""
     probabilities = answer.probabilities
     return {
         "seconds": round(answer.moment.seconds, DIGITS),

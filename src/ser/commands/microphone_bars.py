@@ -12,21 +12,21 @@ from ser.inference.live import NO_SPEECH, LiveAnswer
 from ser.inference.predictor import Predictor
 from ser.system.console import out
 
-if TYPE_CHECKING:  # who writes lines does without
+if TYPE_CHECKING:  # not imported for lines
     from rich.console import Console, ConsoleOptions, Group, RenderResult
 
 LATE_HOPS = 4
-"""Missed in all, from which on it is said: only the first answers of a model are slow."""
-LATE = "the model needs longer than a hop lasts, so some go by unheard: give a longer --hop, or an exported model"
+"""The number of missed answers at which a warning is shown: the first answers of a model are always slow."""
+LATE = "the model takes longer than a hop, so some sound is skipped: use a longer --hop, or an exported model"
 QUIET = -60.0
-"""dBFS: where the level meter begins. It ends at full scale."""
+"""The lower end of the level meter in dBFS; its upper end is full scale."""
 
 Show = Callable[[LiveAnswer], None]
 
 
 @contextmanager
 def bars(predictor: Predictor) -> Iterator[Show]:
-    """A bar for each emotion, drawn anew with every answer."""
+    """A bar for each emotion, redrawn with every answer."""
     from rich.live import Live
 
     missed = 0
@@ -41,7 +41,7 @@ def bars(predictor: Predictor) -> Iterator[Show]:
 
 
 def frame(answer: LiveAnswer | None, predictor: Predictor, missed: int) -> "Group":
-    """What the terminal shows: bars, the level, and the answer."""
+    """The display: bars, the level, and the answer."""
     from rich.console import Group
     from rich.table import Table
 
@@ -62,7 +62,7 @@ def frame(answer: LiveAnswer | None, predictor: Predictor, missed: int) -> "Grou
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """As much of a line as `share`, 0 to 1, tells."""
+    """A bar that fills `share`, 0 to 1, of a line."""
 
     share: float
     style: str
@@ -76,7 +76,7 @@ class Bar:
 
 
 def level_row(answer: LiveAnswer | None) -> "tuple[str, Bar, str]":
-    """The level meter; red where samples stand at full scale."""
+    """The level meter; red if samples reach full scale."""
     level = answer.level if answer else -np.inf
     clipped = answer is not None and "clipped" in answer.warnings
     share = min(1.0, max(0.0, 1 - level / QUIET))
@@ -91,7 +91,7 @@ def status(answer: LiveAnswer | None, window: float) -> tuple[str, str]:
     if answer is None:
         return f"{clock(0)}  listening", "Ctrl-C ends"
     remarks = " (clipped: too loud)" if "clipped" in answer.warnings else ""
-    what = answer.emotion or f"nothing is heard: {REASONS.get(answer.reason or '', answer.reason)}"
+    what = answer.emotion or f"no answer: {REASONS.get(answer.reason or '', answer.reason)}"
     heard = min(window, answer.moment.seconds)
     return f"{clock(answer.moment.seconds)}  {what}{remarks}", f"of the last {heard:.1f} s; Ctrl-C ends"
 
@@ -108,10 +108,10 @@ def clock(seconds: float) -> str:
 def summary(counts: Counter[str | None]) -> str:
     """
     >>> summary(Counter({"sad": 3, None: 1}))
-    'of 4 answers: sad 75 %, nothing heard 25 %'
+    'of 4 answers: sad 75 %, no answer 25 %'
     """
     total = counts.total()
     if not total:
-        return "nothing was heard"
-    shares = ", ".join(f"{name or 'nothing heard'} {100 * count / total:.0f} %" for name, count in counts.most_common())
+        return "no answers"
+    shares = ", ".join(f"{name or 'no answer'} {100 * count / total:.0f} %" for name, count in counts.most_common())
     return f"of {total} answers: {shares}"

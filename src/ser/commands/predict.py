@@ -1,4 +1,4 @@
-"""`ser predict`: what a trained model says of files, folders, patterns and standard input."""
+"""`ser predict`: predict the emotion in files, folders, patterns and standard input."""
 
 import io
 import os
@@ -22,40 +22,40 @@ from ser.system.files import atomic_write, refuse_place
 from ser.wording import percent, printable
 
 STDIN = "-"
-"""An argument that stands for standard input."""
+"""The argument for standard input."""
 STDIN_NAME = "stdin"
-"""What the recording from there is called."""
+"""The name of a recording from standard input."""
 TABLE = "table"
 ALONE = ("srt",)
-"""Formats that tell of one recording."""
+"""Formats for a single recording."""
 NAMED = 3
-"""Broken files that are named in a message, and emotions in a cell."""
+"""The number of unusable files that a message names, and of emotions in a cell."""
 MOST_ROWS = 200
-"""Of the table of segments; the other formats hold them all."""
+"""The highest number of rows in the table of segments; the other formats contain all segments."""
 
 Source = str | Path | Outcome
-"""Of a folder that cannot be listed that is the outcome already."""
+"""The error of a folder that cannot be listed."""
 Paths = Sequence[str]
 
 
 def predict(
     paths: Paths, options: PredictOptions, form: str | None = None, output: str | None = None, embedding: str | None = None
 ) -> None:
-    """Print what a model says. Every file is heard, also behind a broken one.
+    """Print the predictions. Files that cannot be used do not stop the others.
 
     Args:
-        paths: files, folders (at any depth: what ends like audio), patterns such as `calls/**/*.wav`, or `-` for one on standard input.
-            What is meant several times is heard once.
-        form: one of `FORMATS`, or table; None: table, or what the suffix of `output` says.
-        output: file that is written instead of standard output.
-        embedding: .npy or .csv file for the embeddings of the recordings, written as well.
+        paths: files, folders (all files at any depth with the suffix of an audio format), patterns such as `calls/**/*.wav`, or `-` for one
+            on standard input. A file that is named several times is predicted once.
+        form: one of `FORMATS`, or table; None: table, or the format of the suffix of `output`.
+        output: file to write; None: standard output.
+        embedding: .npy or .csv file for the embeddings of the recordings, written in addition.
 
     Raises:
-        ConfigError: no such format, or a table for a file; a file that cannot be written; standard input twice; an empty path; srt of
-            several recordings; a model among the paths, or none at all; else as of `Predictor.from_options`.
-        AudioError: a single file was given and cannot be used.
-        DataError: some files cannot be used, once all others are printed; a folder or a pattern holds no audio.
-        KeyboardInterrupt: Ctrl-C, once what was finished until then is printed.
+        ConfigError: the format does not exist, or is a table and `output` is set; a file cannot be written; standard input is given twice;
+            a path is empty; srt is chosen for several recordings; a path is a model; there are no paths; or see `Predictor.from_options`.
+        AudioError: the only file cannot be used.
+        DataError: some files cannot be used (raised after the others are printed); a folder or a pattern has no audio.
+        KeyboardInterrupt: Ctrl-C, raised after the finished predictions are printed.
     """
     file = None if output is None else user_path(output)
     form = choose_format(form, file)
@@ -64,7 +64,7 @@ def predict(
         refuse_place(file, "--output")
     vectors = None if embedding is None else EmbeddingFile(user_path(embedding))
     predictor = Predictor.from_options(options)
-    between_lines = file is None and form != TABLE and sys.stdout.isatty()  # a bar between the lines of a terminal would spoil both
+    between_lines = file is None and form != TABLE and sys.stdout.isatty()  # a progress bar would be mixed with the printed lines
     found = predict_all(predictor, sources, progress=not between_lines)
     outcomes = Outcomes(found if vectors is None else vectors.collect(found))
     if form == TABLE:
@@ -85,7 +85,7 @@ def predict(
 def choose_format(form: str | None, output: Path | None) -> str:
     """
     Raises:
-        ConfigError: as of `predict`.
+        ConfigError: see `predict`.
 
     >>> choose_format(None, None), choose_format(None, Path("x.CSV")), choose_format("timeline-csv", Path("x.csv"))
     ('table', 'csv', 'timeline-csv')
@@ -106,28 +106,28 @@ def choose_format(form: str | None, output: Path | None) -> str:
 
 
 def find_sources(paths: Paths, form: str) -> list[Source]:
-    """Errors as of `predict`."""
+    """Raises the errors of `predict`."""
     paths = [expand_home(path) for path in paths]
     if not paths:
-        raise ConfigError(f"nothing to hear: give files, folders, patterns, {STDIN} for standard input, or --mic")
+        raise ConfigError(f"no input: give files, folders, patterns, {STDIN} for standard input, or --mic")
     if paths.count(STDIN) > 1:
-        raise ConfigError(f"{STDIN} stands for standard input, which can be read once")
+        raise ConfigError(f"{STDIN} (standard input) was given more than once, and can be read only once")
     for path in paths:
         if not path:
-            raise ConfigError("an empty path: give . for the folder here")
+            raise ConfigError("a path is empty: use . for the current folder")
         if is_model(Path(path)):
-            raise ConfigError(f"{printable(path)} is a model and no recording: give it with --model")
+            raise ConfigError(f"{printable(path)} is a model, not a recording: give it with --model")
     first: dict[str, Source] = {}
     for source in (source for path in paths for source in find_at(path)):
         first.setdefault(identity(source), source)
     sources = list(first.values())
     if form in ALONE and len(sources) > 1:
-        raise ConfigError(f"--format {form} tells of one recording, and here are {len(sources)}")
+        raise ConfigError(f"--format {form} is for a single recording, and {len(sources)} were given")
     return sources
 
 
 def identity(source: Source) -> str:
-    """The same for every spelling of a path."""
+    """A key that is equal for all spellings of a path."""
     return STDIN if source == STDIN else os.path.realpath(name_of(source))
 
 
@@ -136,17 +136,18 @@ def name_of(source: Source) -> str:
 
 
 def find_at(path: str) -> list[Source]:
-    """The files of one argument; a file that is not there stays, to be answered with its reason."""
+    """The files of one argument; a file that does not exist is kept, to be reported with its reason."""
     if path == STDIN:
         return [STDIN]
     if has_magic(path) and not Path(path).exists():
         found = [source for match in matches(path) for source in below(match)]
         return nonempty(found, f"{printable(path)} matches no audio file")
-    return nonempty(below(Path(path)), f"{printable(path)} holds no file that ends like audio")
+    return nonempty(below(Path(path)), f"{printable(path)} contains no audio file")
 
 
 def matches(pattern: str) -> list[Path]:
-    """What a pattern matches. Folders at its start that exist under that very name are no pattern: `calls [2024]/*.wav`."""
+    """The files that match a pattern. Folders at its start that exist under their literal name are not part of the pattern: `calls
+    [2024]/*.wav`."""
     parents = Path(pattern).parents
     folder = next((parent for parent in parents if has_magic(str(parent)) and parent.is_dir()), None)
     if folder is not None:
@@ -155,7 +156,7 @@ def matches(pattern: str) -> list[Path]:
 
 
 def below(path: Path) -> list[Source]:
-    """The files of a folder, and what is below it and cannot be listed."""
+    """The files of a folder, and the folders below it that cannot be listed."""
     if not is_folder(path):
         return [path]
     unlisted: list[tuple[Path, str]] = []
@@ -173,7 +174,7 @@ def nonempty(found: list[Source], otherwise: str) -> list[Source]:
 
 
 def predict_all(predictor: Predictor, sources: Sequence[Source], *, progress: bool) -> Iterator[Outcome]:
-    """One outcome for each source, in their order; progress over files, or over the seconds of a single one."""
+    """One outcome for each source, in their order, with progress over files, or over the seconds of a single one."""
     if len(sources) == 1:
         yield predict_source(predictor, sources[0], track_seconds)
         return
@@ -184,7 +185,7 @@ def predict_all(predictor: Predictor, sources: Sequence[Source], *, progress: bo
 
 
 def predict_source(predictor: Predictor, source: Source, track: Tracker | None = None) -> Outcome:
-    """One recording; what is wrong with it is kept."""
+    """Predict one recording; its outcome holds the error, if there is one."""
     if isinstance(source, Outcome):
         return source
     name = STDIN_NAME if source == STDIN else str(source)
@@ -197,7 +198,7 @@ def predict_source(predictor: Predictor, source: Source, track: Tracker | None =
 
 
 def standard_input() -> IO[bytes]:
-    """Nothing where whoever started the program has closed it."""
+    """The bytes of standard input; empty if it is closed."""
     return sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
 
 
@@ -224,11 +225,11 @@ class Silent(AbstractContextManager[Callable[[float], None]]):
 
 
 class Outcomes:
-    """Outcomes as they come. Ctrl-C ends them as if there were no more, so that what was finished is printed.
+    """The outcomes as they are computed. Ctrl-C ends them as if there were no more, so that the finished ones are printed.
 
     Attributes:
-        broken: those without a prediction.
-        stopped: Ctrl-C, if it was that.
+        broken: outcomes without a prediction.
+        stopped: the KeyboardInterrupt that ended them, if any.
     """
 
     def __init__(self, outcomes: Iterable[Outcome]) -> None:
@@ -246,7 +247,7 @@ class Outcomes:
 
 
 def complaint(broken: Sequence[Outcome], count: int) -> str:
-    """One line about what could not be used."""
+    """One line about the files that cannot be used."""
     if count == 1:
         return f"{printable(broken[0].name)}: {broken[0].error}"
     named = ", ".join(f"{printable(outcome.name)} ({outcome.error.reason if outcome.error else ''})" for outcome in broken[:NAMED])
@@ -254,7 +255,7 @@ def complaint(broken: Sequence[Outcome], count: int) -> str:
 
 
 def write(text: str) -> None:
-    """To standard output, at once. Where nobody reads on, the work goes on in silence."""
+    """Write to standard output without buffering. If the reader has closed the pipe, the work continues without output."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -265,7 +266,7 @@ def write(text: str) -> None:
 
 
 def write_file(path: Path, texts: Iterable[str]) -> None:
-    """The file appears when it is complete; after Ctrl-C it is complete with what was finished."""
+    """Write the file atomically; after Ctrl-C it contains the finished predictions."""
     from ser.system.console import say
 
     with atomic_write(path) as file:
@@ -278,8 +279,8 @@ def write_file(path: Path, texts: Iterable[str]) -> None:
 
 
 def print_outcomes(outcomes: Iterable[Outcome], count: int) -> None:
-    """A row for each of so many recordings; of a single long one its segments as well. Nothing of a single broken one, which is an error.
-    Of many only the rows are kept."""
+    """A table with a row for each recording, and the segments of a single long one. Nothing for a single file that cannot be used, which
+    is an error. Of several recordings only the rows are kept in memory."""
     rows: list[tuple[str | None, ...]] = []
     segments: tuple[Passage, ...] = ()
     for outcome in outcomes:
@@ -301,7 +302,7 @@ def print_timeline(segments: Sequence[Passage]) -> None:
     rows = [(minutes(segment.start), minutes(segment.end), segment.emotion, likeliest(segment)) for segment in segments[:MOST_ROWS]]
     print_table("timeline", ("from", "to", "emotion", "likeliest, %"), rows, text_columns=4)
     if len(segments) > MOST_ROWS:
-        say(f"and {len(segments) - MOST_ROWS} more: --format json, rttm or srt shows all")
+        say(f"and {len(segments) - MOST_ROWS} more: use --format json, rttm or srt for all")
 
 
 def row_of(outcome: Outcome) -> tuple[str | None, ...]:
@@ -313,7 +314,7 @@ def row_of(outcome: Outcome) -> tuple[str | None, ...]:
 
 
 def likeliest(answer: Prediction | Passage) -> str:
-    """The first is the confidence."""
+    """The likeliest emotions with their probabilities; the first is the confidence."""
     first = sorted(answer.probabilities.items(), key=lambda item: -item[1])[:NAMED]
     return ", ".join(f"{name} {percent(share)}" for name, share in first)
 

@@ -1,4 +1,4 @@
-"""`ser protocol list` and `ser protocol show`: what the protocols demand. Loads nothing that trains."""
+"""`ser protocol list` and `ser protocol show`: the definitions of the protocols. Imports nothing that trains."""
 
 from collections.abc import Sequence
 
@@ -16,16 +16,16 @@ def print_list() -> None:
 
 
 def print_protocol(name: str) -> None:
-    """Everything about one, down to its speakers.
+    """Print a protocol with all its speakers.
 
     Raises:
-        ConfigError: there is none of this name.
+        ConfigError: there is no protocol of this name.
     """
     protocol = find_protocol(name)
     say(f"{protocol.name}, version {protocol.version}: {protocol.title}")
     say(f"source: {protocol.source}")
     say(f"validation: {protocol.validation}")
-    say("speakers: " + ("stand on both sides" if protocol.speakers == "shared" else "those of test never train"))
+    say("speakers: " + ("in both train and test" if protocol.speakers == "shared" else "speakers of test are never in train"))
     say(f"transductive: {'yes' if protocol.transductive else 'no'}")
     say(f"checksum: {protocol.checksum}")
     rows = [
@@ -45,7 +45,7 @@ def print_protocol(name: str) -> None:
 
 
 def clips_or_speakers(speakers: Sequence[str], ids: Sequence[str]) -> str:
-    """Every speaker, or how many clips."""
+    """The speakers, or the number of clips."""
     return f"{len(ids)} listed clips" if ids else ", ".join(speakers)
 
 

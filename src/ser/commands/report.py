@@ -34,23 +34,23 @@ CARD = "MODEL_CARD.md"
 """The model card, beside it."""
 FOLDERS = tuple(f"project.{name}" for name in ProjectConfig.model_fields if name.endswith("_dir"))
 SETTABLE = (*FOLDERS, "runtime.threads", "runtime.workers", "ssl.model_id", "ssl.device", "train.device")
-"""What a report may be told otherwise than the run was: where things stand, and on what to compute."""
+"""Settings that a report may change: the places of files, and the device."""
 
 
 def report(run: str, *, audio: bool = True, clips: int = 400, settings: Sequence[str] = ()) -> Path:
-    """Write report.html and MODEL_CARD.md into the folder of a finished run; returns the path of the page.
+    """Write report.html and MODEL_CARD.md into the folder of a finished run, and return the path of the page.
 
     Args:
         audio: put the sound of the examples into the page.
-        clips: of test, to measure robustness with; 0 leaves it out.
-        settings: `key.sub=value` for what stands elsewhere than in training, as project.raw_dir.
+        clips: number of test clips to measure robustness with; 0 leaves it out.
+        settings: `key.sub=value` for files in another place than during training, such as project.raw_dir.
 
     Raises:
-        ConfigError: the extra `viz` is not installed, a setting would change what was trained, or asks for a device that is not here.
-        DataError: the folder is no finished run.
-        ArtefactError: something of the run is corrupted.
-        LeakageError: the run's certificate does not hold.
-        LockedError: another process writes into the run's folder.
+        ConfigError: the extra `viz` is not installed, a setting would change what was trained, or its device is not available.
+        DataError: the folder is not a finished run.
+        ArtefactError: a file of the run is corrupted.
+        LeakageError: the run's certificate is not valid.
+        LockedError: another process is writing into the run's folder.
     """
     refuse_without_libraries()
     facts = read_facts(user_path(run))
@@ -81,24 +81,24 @@ def refuse_without_libraries() -> None:
 
 
 def located(config: ExperimentConfig, settings: Sequence[str]) -> ExperimentConfig:
-    """The config of the run, with what stands elsewhere now.
+    """The config of the run with the changed settings.
 
     Raises:
-        ConfigError: a setting cannot be followed, or is none of `SETTABLE`.
+        ConfigError: a setting is not valid, or not one of `SETTABLE`.
     """
     here = override(config, settings)
     stored, wanted = (flatten(settled.model_dump(mode="json")) for settled in (config, here))
     others = [key for key in wanted if stored.get(key) != wanted[key] and key not in SETTABLE]
     if others:
-        raise ConfigError(f"--set {', '.join(others)}: that is settled by the run; a report takes {', '.join(SETTABLE)}")
+        raise ConfigError(f"--set {', '.join(others)}: this is fixed by the run; a report accepts {', '.join(SETTABLE)}")
     return here
 
 
 def refuse_absent_devices(here: ExperimentConfig, settings: Sequence[str]) -> None:
-    """A device that this command names is here; for one that the run was trained on there may be another.
+    """Check that a device named by this command is available; the one that the run was trained on may be replaced.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: it is not available.
     """
     from ser.system.device import choose_device
 
@@ -117,10 +117,10 @@ def manifest_here(config: ExperimentConfig) -> Manifest | None:
 
 
 def load_recogniser(facts: RunFacts, config: ExperimentConfig) -> tuple["Recogniser | None", str | None]:
-    """The model, or why it cannot be asked here: its backbone is missing, or a version made it that computed other features.
+    """The model, or the reason why it is not available: its backbone is missing, or its version computed other features.
 
     Raises:
-        ArtefactError: best.pth is corrupted, or holds other weights than those that were measured.
+        ArtefactError: best.pth is corrupted, or its weights are not those that were measured.
     """
     from ser.inference.recogniser import Recogniser
     from ser.runs.checkpoint import digest, load_checkpoint
@@ -129,24 +129,24 @@ def load_recogniser(facts: RunFacts, config: ExperimentConfig) -> tuple["Recogni
     prepare_process(config.runtime)
     best = facts.run.best
     if digest(load_checkpoint(best).get("weights")) != facts.outcome.weights:
-        raise ArtefactError(f"{best} holds other weights than those that {facts.run.metrics} was measured with")
+        raise ArtefactError(f"the weights in {best} are not those that {facts.run.metrics} was measured with")
     try:
         return Recogniser.load(best, backbone_of(config), config.train.device), None
     except SerError as error:
-        log.warning("the model cannot be asked here: %s", error)
-        return None, "the model cannot be asked here; a warning of ser report says why."
+        log.warning("the model is not available: %s", error)
+        return None, "the model is not available; a warning of ser report gives the reason."
 
 
 def measure(facts: RunFacts, recordings: Recordings, clips: int) -> "Robustness | str":
-    """Robustness, or why it is not measured."""
+    """Robustness, or the reason why it is not measured."""
     from ser.report.robustness import measure_robustness
 
     if not clips:
-        return "it was not asked for (--clips 0)."
+        return "it was turned off (--clips 0)."
     if recordings.manifest is None or recordings.recogniser is None:
-        return "the manifest that says where the recordings lie is not here."
+        return "the manifest with the places of the recordings is missing."
     try:
         return measure_robustness(recordings.recogniser, facts.entries["test"], recordings.manifest, recordings.raw, clips)
     except DataError as error:
-        log.warning("robustness is not measured: %s", error)  # it names folders, which are nobody's business
-        return "none of the recordings that were chosen can be heard here."
+        log.warning("robustness is not measured: %s", error)  # logged only: it names folders, which may be private
+        return "none of the chosen recordings can be read."

@@ -1,4 +1,4 @@
-"""`ser serve`: a trained model behind HTTP, with a page, until somebody stops it."""
+"""`ser serve`: serve a trained model over HTTP, with a page, until it is stopped."""
 
 import ipaddress
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 MIB = 1 << 20
 MOST_WORKERS = 4
-"""Unless somebody asks for more."""
+"""The highest default number of workers."""
 LEAST_SECONDS = 0.1
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*|\[[0-9a-f:]+\]")
 NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
@@ -36,21 +36,21 @@ def serve(  # noqa: PLR0913, PLR0917 - the contract of the command line
     timeout: float = 30.0,
     allow_hosts: Sequence[str] = (),
 ) -> None:
-    """Answer requests until a signal comes.
+    """Answer requests until a signal arrives.
 
     Args:
-        options: name a model, and its backbone where that has moved.
-        port: 0 takes any that is free.
-        workers: processes that hear, each with the model; None: one for each processor, four at most, and one for a run's folder.
-        max_mb: MiB of an upload.
-        max_seconds: of its sound.
-        timeout: seconds for an upload, for its wait, and for being heard, each.
-        allow_hosts: further names under which requests may come, as that of a proxy.
+        options: the model, and its backbone if that has moved.
+        port: 0: any free port.
+        workers: processes that predict, each with the model; None: one for each core, at most four, and one for the folder of a run.
+        max_mb: largest upload in MiB.
+        max_seconds: longest recording in seconds.
+        timeout: seconds for an upload, for its wait, and for its prediction, each.
+        allow_hosts: further accepted host names, such as that of a proxy.
 
     Raises:
-        ConfigError: the extra `serve` is not installed, a limit or a name is none, or the port is taken; as of `Predictor.load`.
-        DataError, ArtefactError: as of `Predictor.load`.
-        KeyboardInterrupt, ser.commands.exit_codes.Terminated: the signal, once what was in flight is answered and no worker is left.
+        ConfigError: the extra `serve` is not installed, a limit or a name is not valid, or the port is in use; or see `Predictor.load`.
+        DataError, ArtefactError: see `Predictor.load`.
+        KeyboardInterrupt, ser.commands.exit_codes.Terminated: raised again for the signal, after the shutdown.
     """
     check(workers, max_mb, max_seconds, timeout)
     limits = Limits(round(max_mb * MIB), max_seconds, timeout, LOOPBACK | {plain_name(host)} | {*map(allowed, allow_hosts)})
@@ -58,32 +58,32 @@ def serve(  # noqa: PLR0913, PLR0917 - the contract of the command line
     pool = Pool(worker_command(model, max_seconds, options.backbone), workers or default_workers(model), timeout)
     server = listen(host, port)
     if not is_loopback(str(server.getsockname()[0])):
-        log.warning("anybody who reaches %s can use this service: it has no authentication", host)
+        log.warning("the service has no authentication: anybody who can reach %s can use it", host)
     address = f"http://{url_name(host)}:{server.getsockname()[1]}"
-    run(pool, limits, server, lambda: say(f"{address} answers with {Path(model)}; Ctrl-C stops it"))
+    run(pool, limits, server, lambda: say(f"{address} serves {Path(model)}; Ctrl-C stops it"))
 
 
 def allowed(host: str) -> str:
     """
     Raises:
-        ConfigError: it is no name.
+        ConfigError: it is not a host name.
 
     >>> allowed("Emotions.example.org:8443"), allowed("::1")
     ('emotions.example.org', '[::1]')
     """
     name = plain_name(host)
     if not NAME.fullmatch(name):
-        raise ConfigError(f"--allow-host {host}: give a name as it stands in an address, such as emotions.example.org")
+        raise ConfigError(f"--allow-host {host}: give a host name, such as emotions.example.org")
     return name
 
 
 def check(workers: int | None, max_mb: float, max_seconds: float, timeout: float) -> None:
     """
     Raises:
-        ConfigError: as of `serve`.
+        ConfigError: see `serve`.
     """
     if not is_installed(*NEEDED):
-        raise ConfigError(f"the service needs fastapi, uvicorn, python-multipart and prometheus-client: {install_hint('serve')}")
+        raise ConfigError(f"the service requires fastapi, uvicorn, python-multipart and prometheus-client: {install_hint('serve')}")
     if workers is not None and workers < 1:
         raise ConfigError(f"--workers {workers}: give at least 1")
     given = {"max-mb": (max_mb, 1 / MIB), "max-seconds": (max_seconds, LEAST_SECONDS), "timeout": (timeout, LEAST_SECONDS)}
@@ -93,7 +93,7 @@ def check(workers: int | None, max_mb: float, max_seconds: float, timeout: float
 
 
 def default_workers(model: str) -> int:
-    """A run's model brings torch, half a gigabyte in each process."""
+    """The default number of workers; one for the model of a run, whose torch takes half a gigabyte in each process."""
     return 1 if Path(model).is_dir() else min(MOST_WORKERS, available_cores())
 
 

@@ -1,4 +1,4 @@
-"""visualize: one utterance of a split as figures, from its audio, the feature store and, where one is named, a trained run."""
+"""`ser visualize`: figures of one utterance of a split, from its audio, the feature store and, optionally, a trained run."""
 
 import hashlib
 import re
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_PREVIEWS = 20
-"""As many as augmentations.copies may be."""
+"""The highest number of copies, as for augmentations.copies."""
 LONGEST_NAME = 100
-"""Of a folder: the name of a file in it says split and figure besides."""
+"""The longest name of a folder, in characters; the names of its files also contain split and figure."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The utterance that is shown, and where its features are."""
+    """The utterance that is drawn, and the place of its features."""
 
     split: str
     entry: Entry
@@ -62,7 +62,7 @@ class Subject:
         return self.standing(f"{self.split} split")
 
     def standing(self, where: str) -> str:
-        """The title, with another word on the split that it is seen from."""
+        """The title, with a given description of the split."""
         corpus, _, speaker = self.entry.speaker.partition("/")
         return f"{self.entry.id}\n{corpus}, speaker {speaker}, {self.entry.emotion}, {where}"
 
@@ -80,20 +80,20 @@ def visualize(  # noqa: PLR0913 - the options of the command
     save: bool = False,
     show: bool = True,
 ) -> list[Path]:
-    """Draw the figures, write them below reports/vis, open windows; the files that were written.
+    """Draw the figures, write them below reports/vis, open windows, and return the written files.
 
     Args:
-        split: whose row is meant; `utterance_id` is looked for in every split.
-        ssl_dims: how many dimensions of the last stored hidden state of a backbone are shown.
-        prenorm: the features as stored stand beside the normalised ones.
-        previews: altered copies, made as the transform step makes them.
+        split: the split of `row_idx`; `utterance_id` is searched in every split.
+        ssl_dims: number of dimensions of the last stored hidden state of a backbone to draw.
+        prenorm: draw the features as stored beside the normalised ones.
+        previews: number of altered copies, made as in the transform step.
         run: folder of a run, whose attention, gates and probabilities are added.
 
     Raises:
-        ConfigError: an unknown split, row or id; nothing to do; an extra is not installed; the run hears other audio.
-        DataError: a step has not run for this config; the file has changed since; no such run, or one without its split.
+        ConfigError: an unknown split, row or id; nothing to do; an extra is not installed; the run prepares audio in another way.
+        DataError: a step has not run for this config; the file has changed since; there is no such run, or it has no split.
         ArtefactError: the store, the normaliser or the run is corrupted.
-        LeakageError: the split's certificate does not hold, or that of the run was edited.
+        LeakageError: the split's certificate is not valid, or that of the run was edited.
     """
     refuse_options(split, previews, save, show)
     run = run and str(user_path(run))
@@ -129,12 +129,12 @@ def write_figures(config: ExperimentConfig, subject: Subject, figures: Mapping[s
 def refuse_options(split: str, previews: int, save: bool, show: bool) -> None:
     """
     Raises:
-        ConfigError: naming what is wrong.
+        ConfigError: an option is not valid.
     """
     if not is_installed("matplotlib"):
-        raise ConfigError(f"figures need matplotlib: {install_hint('viz')}")
+        raise ConfigError(f"figures require matplotlib: {install_hint('viz')}")
     if split not in SPLIT_NAMES:
-        raise ConfigError(f"--split {split}: no such split{suggestion(split, SPLIT_NAMES)}; splits: {', '.join(SPLIT_NAMES)}")
+        raise ConfigError(f"--split {split}: there is no such split{suggestion(split, SPLIT_NAMES)}; splits: {', '.join(SPLIT_NAMES)}")
     if not 0 <= previews <= MOST_PREVIEWS:
         raise ConfigError(f"--preview-aug {previews} is out of range: 0 to {MOST_PREVIEWS} copies")
     if not save and not show:
@@ -142,7 +142,7 @@ def refuse_options(split: str, previews: int, save: bool, show: bool) -> None:
 
 
 def find_subject(config: ExperimentConfig, split: str, row_idx: int, utterance_id: str | None) -> Subject:
-    """With its audio decoded, and the shards that hold its features compared with their checksums. Errors as of `visualize`."""
+    """Find the utterance, decode its audio, and verify the checksums of the shards with its features. Raises the errors of `visualize`."""
     loaded, source = open_all(config)
     name, entry = find_entry(loaded, split, row_idx, utterance_id)
     normalisers = read_normalisers(config, source, loaded)
@@ -153,10 +153,10 @@ def find_subject(config: ExperimentConfig, split: str, row_idx: int, utterance_i
 
 
 def find_entry(split: Split, name: str, row_idx: int, utterance_id: str | None) -> tuple[str, Entry]:
-    """The row, with the name of its split.
+    """The row and the name of its split.
 
     Raises:
-        ConfigError: there is none; with the number of rows, or the nearest id.
+        ConfigError: there is none; the message has the number of rows, or the nearest id.
     """
     rows = split.splits[name]
     if utterance_id is None:
@@ -171,7 +171,7 @@ def find_entry(split: Split, name: str, row_idx: int, utterance_id: str | None) 
 
 
 def safe_name(utterance_id: str) -> str:
-    """A name for a folder that stays where it is put. An id that needs a change gets a digest, so that two of them never meet.
+    """A folder name without separators or special characters. A changed id gets a digest, so that two ids never share a folder.
 
     >>> safe_name("tess_OAF_pad_disgust"), safe_name("../x")
     ('tess_OAF_pad_disgust', '_x-d6b96a97')
@@ -187,7 +187,7 @@ def safe_name(utterance_id: str) -> str:
 
 
 def panels(config: ExperimentConfig, subject: Subject, ssl_dims: int, normalised: bool) -> Iterator[Panel]:
-    """Every feature in the stores that the model draws on, the spectral ones first."""
+    """Every feature in the stores that the model uses, the spectral ones first."""
     groups = subject.source.groups
     for name in sorted(subject.source.shapes, key=lambda feature: family_of(feature).loads_torch):
         extractor, group = next((extractor, group) for extractor, group in groups.items() if name in group.features)
@@ -210,7 +210,7 @@ def panels(config: ExperimentConfig, subject: Subject, ssl_dims: int, normalised
 
 
 def axis_of(config: ExperimentConfig, name: str, label: str, number: int) -> Rows:
-    """The vertical axis of a feature of which `number` rows are shown; numbers, but for mel bands and pitch classes."""
+    """The vertical axis of a feature with `number` rows: numbers, except for mel bands and pitch classes."""
     match name:
         case "mel":
             return mel_rows(config.features.mel, config.audio.sampling_rate)
@@ -225,7 +225,7 @@ def axis_of(config: ExperimentConfig, name: str, label: str, number: int) -> Row
 
 
 def copies(config: ExperimentConfig, subject: Subject, number: int) -> Iterator[Copy]:
-    """The clip, and its first copies. An alteration that the config makes with a library needs the extra `augment`."""
+    """The clip and its first copies. An alteration that the config makes with a library requires the extra `augment`."""
     augmenter = Augmenter(config.augmentations, config.audio.sampling_rate)
     spectral = config.features.model_copy(update={"types": ("mel",)})
     extractor = SpectralExtractor(config.audio, spectral)
@@ -239,51 +239,51 @@ def copies(config: ExperimentConfig, subject: Subject, number: int) -> Iterator[
 
 
 def copies_title(config: ExperimentConfig, subject: Subject) -> str:
-    """With a word where training never hears these copies."""
+    """The title of the figure, with a remark if training does not use these copies."""
     if subject.split != "train":
-        remark = "for a look only: nothing but train clips is altered in training"
+        remark = "preview only: training alters only clips of train"
     elif not config.augmentations.copies:
-        remark = "for a look only: augmentations.copies is 0"
+        remark = "preview only: augmentations.copies is 0"
     else:
-        remark = f"training has the first {config.augmentations.copies}"
+        remark = f"training uses the first {config.augmentations.copies}"
     return f"{subject.title}\naltered copies ({remark})"
 
 
-# -- what a run heard ---------------------------------------------------------------------
+# -- the model of a run -------------------------------------------------------------------
 
 
 def place_in(run: Run, utterance_id: str) -> str:
-    """Where an utterance stands for a run, which may have been trained on another split than that of the config.
+    """The part of a run's split that contains an utterance; the run may have another split than the config.
 
     Raises:
-        DataError: the run does not hold its split.
+        DataError: the run has no copy of its split.
         ArtefactError, LeakageError: its certificate is corrupted or edited.
     """
     path = run.split / CERTIFICATE_FILE
     if not path.is_file():
-        raise DataError(f"{path} does not exist: it alone tells whether the run was trained on this utterance")
+        raise DataError(f"{path} does not exist: without it, it is not known whether the run was trained on this utterance")
     parts = read_certificate(path).splits
     home = next((name for name, part in parts.items() if utterance_id in part.samples), None)
-    return f"{home} split of the run" if home else "in no part of the run's split"
+    return f"{home} split of the run" if home else "not in the run's split"
 
 
 def model_view(config: ExperimentConfig, subject: Subject, run: str) -> ModelView:
-    """What the run's model makes of the same audio; its features are computed anew, as for a recording that no store has.
+    """The outputs of the run's model for the same audio, with features computed again, as for a recording outside the store.
 
     Raises:
-        ConfigError: the run prepares audio otherwise, so its times are not those of the figure; the backbone is another one.
-        DataError: no such run; the backbone is not here.
+        ConfigError: the run prepares audio in another way, so its times differ from those of the figure; or it has another backbone.
+        DataError: there is no such run, or its backbone is missing.
         ArtefactError: its weights are corrupted.
     """
     from ser.inference.recogniser import Recogniser
 
     best = Run(Path(run)).best
     if not best.is_file():
-        raise DataError(f"{run} is no folder of a trained run: it has no {best.name}")
+        raise DataError(f"{run} is not the folder of a trained run: it has no {best.name}")
     recogniser = Recogniser.load(best, backbone_of(config))
     differing = [key for key, value in recogniser.audio if value != getattr(config.audio, key)]
     if differing:
-        raise ConfigError(f"{run} was trained with other audio.{', audio.'.join(differing)} than this config: their times do not fit")
+        raise ConfigError(f"{run} was trained with other audio.{', audio.'.join(differing)} than this config, so their times differ")
     output = recogniser.infer(subject.stages.raw, subject.stages.raw_rate)
     return ModelView(
         attention=output.attention,
