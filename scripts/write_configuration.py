@@ -43,7 +43,7 @@ train:
 
 `--set train.epochs=40` (repeatable) goes on top of the file; `--epochs 40` is short for it. An unknown key, a wrong type, a number out
 of range and settings that contradict each other stop the program with exit code 2 and a line that names the key, its value, its line
-in the file, and the nearest good key. `ser --config <file> --steps doctor` checks a config and what it needs.
+in the file, and the nearest valid key. `ser --config <file> --steps doctor` checks a config and what it needs.
 """
 
 TYPE_NAMES = {int: "integer", float: "number", str: "text", bool: "`true`, `false`"}

@@ -87,7 +87,7 @@ def test_no_argument_is_a_question_for_help(ser: Ser) -> None:
         (["--config", "{config}", "--set", "train.epochs"], "expected key.sub=value"),
         (["--config", "{config}", "--set", "=1"], "expected key.sub=value"),
         (["--config", "{config}", "--set", "train.epochs=many"], "train.epochs"),
-        (["--config", "{config}", "--set", "train.epochs=[1"], "is no YAML value"),
+        (["--config", "{config}", "--set", "train.epochs=[1"], "is not a YAML value"),
         (["--config", "{config}", "--set", "train=1"], "train"),
         (["--config", "{config}", "--set", "train.learning_rate=-1"], "train.learning_rate"),
         (["--config", "{config}", "--set", "train.learning_rate=.nan"], "train.learning_rate"),

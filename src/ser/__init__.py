@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ser.system.environment import set_defaults
 
-set_defaults()  # first of all: some dependencies read them when they are loaded
+set_defaults()  # set first: some dependencies read them when they are imported
 
 if TYPE_CHECKING:
     from ser.api.compare import RunComparison, compare
@@ -80,10 +80,10 @@ ADVICE = {
     "Pipeline": "ser.train(config) runs the pipeline",
     "evaluate": "the scores of a run are in ser.load_run(RUN).scores",
 }
-"""For names that somebody may expect here."""
+"""Hints for names that users may expect here."""
 
 
-if not TYPE_CHECKING:  # a checker of types then finds names that are not here
+if not TYPE_CHECKING:  # so that type checkers report unknown names
 
     def __getattr__(name: str) -> object:
         if name in LAZY:

@@ -1,4 +1,4 @@
-"""The command line: all commands under one name. Heavy imports stand inside the commands, so `ser --help` answers at once."""
+"""The command line: all commands under one name. Heavy imports are inside the commands, so `ser --help` is fast."""
 
 import os
 import sys
@@ -49,10 +49,12 @@ app.add_typer(config_app, name="config")
 def main() -> None:
     """Entry point of the console script."""
     for stream in ("stdout", "stderr"):
-        if getattr(sys, stream) is None:  # closed by whoever started the program: cron, a service
+        if getattr(sys, stream) is None:  # standard streams may be closed, for example by cron or a service manager
             setattr(sys, stream, open(os.devnull, "w"))  # noqa: PTH123, SIM115
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name that a terminal without UTF-8 cannot show
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # the name of a folder may contain characters that a terminal without UTF-8 cannot show
     with exit_codes():
         app(prog_name="ser")
 

@@ -1,4 +1,4 @@
-"""YAML -> ExperimentConfig, with errors that name the key, the value, the line and the nearest good key."""
+"""Read an ExperimentConfig from YAML, with errors that name the key, the value, the line and the nearest valid key."""
 
 import difflib
 import io
@@ -21,49 +21,49 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Values = dict[str, Any]
-"""Plain values of YAML under their keys; a section is another one of these."""
+"""Plain values of YAML under their keys; a section is a nested mapping."""
 Origins = dict[str, str]
-"""{dotted key: where it was given, as `file, line n`}"""
+"""{dotted key: the place where it was set, as `file, line n`}"""
 
 MAX_BYTES = 4_000_000
-"""A config that lists every id of a published fold has some 300 kB."""
+"""The largest config file; a config that lists every id of a published fold has some 300 kB."""
 MAX_DEPTH = 12
-"""Levels of sections and lists within each other."""
+"""The deepest nesting of sections and lists."""
 MOST_SUGGESTED = 3
-"""Keys of one name in several sections that a message shows."""
+"""The highest number of keys with one name in several sections that a message suggests."""
 CLOSE = 0.75
-"""Similarity of two names, of at most 1, of which one is a misspelling of the other."""
+"""The similarity, at most 1, from which one name is taken for a misspelling of the other."""
 STORED = "cfg.json"
 """Name of the config in the folder of a run."""
 STORED_KEYS = {"config", "environment"}
-"""What that file holds."""
+"""Keys of that file."""
 MAX_EXTENDS = 5
-"""Files in a row, each of which extends the next."""
+"""The longest chain of files that extend each other."""
 
 
 def load_config(name: str | Path, settings: Sequence[str] = ()) -> ExperimentConfig:
-    """The config of a path, of a name in `./configs`, or of a name shipped with the package, with `key.sub=value` settings on top.
+    """Load the config of a path, a name in `./configs`, or a name shipped with the package, with `key.sub=value` settings on top.
 
     A file may state only its differences to another: `extends: spectral_crnn.yaml`. A folder of a run, or its cfg.json, is the config of
     that run.
 
     Raises:
-        ConfigError: no such file, or something in it that cannot be followed.
+        ConfigError: there is no such file, or a key or value in it is not valid.
     """
     return load_with_origins(name, settings)[0]
 
 
 def load_with_origins(name: str | Path, settings: Sequence[str] = ()) -> tuple[ExperimentConfig, Origins]:
-    """As `load_config`, and where each key was given; a key that has its default is not there."""
+    """Like `load_config`, with the place where each key was set; keys with their defaults are left out."""
     merged, origins = read_layers(find_config(str(name)))
     return build(merged, origins, settings), origins
 
 
 def override(config: ExperimentConfig, settings: Sequence[str]) -> ExperimentConfig:
-    """Another config with `key.sub=value` settings on top.
+    """A copy of a config with `key.sub=value` settings on top.
 
     Raises:
-        ConfigError: something in a setting that cannot be followed.
+        ConfigError: a setting is not valid.
     """
     return build(config.model_dump(mode="json"), {}, settings)
 
@@ -71,13 +71,13 @@ def override(config: ExperimentConfig, settings: Sequence[str]) -> ExperimentCon
 def build(merged: Values, origins: Origins, settings: Sequence[str]) -> ExperimentConfig:
     """
     Args:
-        merged: plain values, which are changed.
-        origins: where each dotted key stands.
+        merged: plain values; modified.
+        origins: the place of each dotted key.
     """
     for setting in settings:
         apply_setting(merged, origins, setting)
     try:
-        # As JSON, because pydantic's strictness (no text or truth value for a number) still takes a list for a tuple there.
+        # As JSON, because pydantic's strictness (no text or truth value for a number) still accepts a list for a tuple there.
         return ExperimentConfig.model_validate_json(json.dumps(merged, default=str), strict=True)
     except ValidationError as error:
         problems = [problem for problem in error.errors() if not is_consequence(problem, error.errors())]
@@ -85,10 +85,11 @@ def build(merged: Values, origins: Origins, settings: Sequence[str]) -> Experime
 
 
 def find_config(name: str, asker: Path | None = None) -> Path:
-    """The file of that name here, in ./configs or in the package; for `extends`, first beside the file that asks, and never itself.
+    """Find the file of that name in the current folder, in ./configs or in the package; for `extends`, first beside the extending file, and
+    never that file itself.
 
     Raises:
-        ConfigError: none of these places has it.
+        ConfigError: it is in none of these places.
     """
     name = expand_home(name)
     shipped = Path(str(resources.files("ser"))) / "configs"
@@ -105,11 +106,13 @@ def find_config(name: str, asker: Path | None = None) -> Path:
         known = sorted(path.name for path in folder.glob("*.y*ml"))
         raise ConfigError(f"there is no file {name}{suggestion(Path(name).name, known)}")
     known = sorted({path.name for folder in (Path("configs"), shipped) for path in folder.glob("*.yaml")})
-    raise ConfigError(f"no config {name!r} here, in ./configs or in the package{suggestion(name, known)}; known: {', '.join(known)}")
+    raise ConfigError(
+        f"there is no config {name!r} in this folder, in ./configs or in the package{suggestion(name, known)}; known: {', '.join(known)}"
+    )
 
 
 def read_layers(path: Path) -> tuple[Values, Origins]:
-    """A file over the files that it extends: (plain values, where each dotted key stands)."""
+    """Merge a file with the files that it extends: (plain values, place of each dotted key)."""
     layers: list[tuple[Values, Origins]] = []
     current: Path | None = path
     while current is not None:
@@ -130,22 +133,22 @@ def read_layers(path: Path) -> tuple[Values, Origins]:
 
 
 def read_stored(path: Path) -> tuple[Values, Origins]:
-    """The config in the cfg.json of a run, which holds the environment of the run as well.
+    """The config in the cfg.json of a run, which also contains the environment of the run.
 
     Raises:
-        ConfigError: it is no such file.
+        ConfigError: it is not such a file.
     """
     try:
         content = json.loads(read_limited(path))
     except (ValueError, RecursionError):
         raise ConfigError(f"{path} is not valid JSON") from None
     if not isinstance(content, dict) or set(content) != STORED_KEYS or not isinstance(content["config"], dict):
-        raise ConfigError(f"{path} is no cfg.json of a run: it must hold {' and '.join(sorted(STORED_KEYS))}")
+        raise ConfigError(f"{path} is not the cfg.json of a run: it must contain {' and '.join(sorted(STORED_KEYS))}")
     return content["config"], dict.fromkeys(content["config"], str(path))
 
 
 def merge_into(target: Values, source: Values) -> None:
-    """Mappings merge key by key; everything else replaces, and so does an empty mapping, which empties."""
+    """Merge mappings key by key; any other value, and an empty mapping, replaces the old one."""
     for key, value in source.items():
         if isinstance(value, dict) and value and isinstance(target.get(key), dict):
             merge_into(target[key], value)
@@ -154,10 +157,10 @@ def merge_into(target: Values, source: Values) -> None:
 
 
 def read_yaml(path: Path) -> tuple[Values, Origins]:
-    """One file: plain values, and `{dotted key: "file, line n"}`. YAML 1.2: `1e-3` is a number, `off` is text.
+    """Read one file: plain values, and `{dotted key: "file, line n"}`. YAML 1.2: `1e-3` is a number, `off` is text.
 
     Raises:
-        ConfigError: too large, nested too deep, aliases, tags, a key twice, or no mapping.
+        ConfigError: the file is too large or nested too deeply, has aliases, tags or a duplicate key, or is not a mapping.
     """
     text = read_limited(path)
     loader = YAML(typ="rt")
@@ -169,7 +172,7 @@ def read_yaml(path: Path) -> tuple[Values, Origins]:
     if document is None:
         return {}, {}
     if not isinstance(document, dict):
-        raise ConfigError(f"{path} must hold sections, like `train:`; it holds {type(plain(document)).__name__}")
+        raise ConfigError(f"{path} must contain sections, like `train:`, but is of type {type(plain(document)).__name__}")
     origins: Origins = {}
     collect_lines(path, document, "", origins)
     return plain(document), origins
@@ -188,14 +191,14 @@ def read_limited(path: Path) -> str:
 
 
 def explain_yaml(source: str, error: YAMLError) -> str:
-    """The parser's problem as one line."""
+    """The parser's error on one line."""
     if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
         return f"{source}, line {error.problem_mark.line + 1}: {' '.join(error.problem.split())}"
-    return f"{source} is no valid YAML: {' '.join(str(error).split())}"
+    return f"{source} is not valid YAML: {' '.join(str(error).split())}"
 
 
 def check_budget(source: str, events: Iterable[Event]) -> None:
-    """Refuse what could blow up while it is built, or be read otherwise than it looks."""
+    """Refuse constructs that may use excessive memory, or that are read in unexpected ways."""
     depth = 0
     for event in events:
         depth += isinstance(event, CollectionStartEvent)
@@ -215,7 +218,7 @@ def check_budget(source: str, events: Iterable[Event]) -> None:
 
 
 def collect_lines(path: Path, node: Any, prefix: str, origins: Origins) -> None:
-    """Remember the line of every key and list item."""
+    """Record the line of every key and list item."""
     is_mapping = isinstance(node, dict)
     for key in node if is_mapping else range(len(node)):
         line = (node.lc.key(key) if is_mapping else node.lc.item(key))[0] + 1
@@ -225,7 +228,7 @@ def collect_lines(path: Path, node: Any, prefix: str, origins: Origins) -> None:
 
 
 def plain(node: object) -> Any:
-    """The parser's own number, text and mapping types as Python's."""
+    """Convert the parser's number, text and mapping types to Python's."""
     if isinstance(node, dict):
         return {str(key): plain(value) for key, value in node.items()}
     if isinstance(node, list):
@@ -240,7 +243,7 @@ def apply_setting(values: Values, origins: Origins, setting: str) -> None:
     """`train.epochs=3`; the right side is YAML: `[mel, mfcc]`, `null`, `1e-3`.
 
     Raises:
-        ConfigError: no `=`, a path too long or through something that has no keys, or no YAML on the right.
+        ConfigError: there is no `=`, the key is too deep or passes through a value without keys, or the right side is not YAML.
     """
     key, sign, text = setting.partition("=")
     key = key.strip()
@@ -262,23 +265,23 @@ def apply_setting(values: Values, origins: Origins, setting: str) -> None:
 
 
 def parse_setting(setting: str, text: str) -> Any:
-    """The right side of a setting, as YAML.
+    """Parse the right side of a setting as YAML.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is not valid YAML.
     """
     loader = YAML(typ="rt")
     try:
         check_budget(f"--set {setting}", loader.parse(io.StringIO(text)))
         return plain(loader.load(text))
     except YAMLError:
-        raise ConfigError(f"--set {setting!r}: {text!r} is no YAML value") from None
+        raise ConfigError(f"--set {setting!r}: {text!r} is not a YAML value") from None
 
 
 def remember_setting(origins: Origins, setting: str, key: str, value: object) -> None:
-    """Where a value comes from, and each part of it; what it replaces is forgotten."""
+    """Record the origin of a value and of each part of it, in place of those of the replaced value."""
     origins[key] = f"--set {setting}"
-    if isinstance(value, dict) and value:  # merged into what was there
+    if isinstance(value, dict) and value:  # merged into the existing section
         for name, part in value.items():
             remember_setting(origins, setting, f"{key}.{name}", part)
         return
@@ -287,7 +290,7 @@ def remember_setting(origins: Origins, setting: str, key: str, value: object) ->
 
 
 def takes_text(key: str) -> bool:
-    """Whether a key takes text, and no number.
+    """Whether a key accepts text and no number.
 
     >>> takes_text("split.name"), takes_text("train.epochs"), takes_text("protocol.fold"), takes_text("no.such.key")
     (True, False, True, False)
@@ -300,13 +303,13 @@ def takes_text(key: str) -> bool:
 
 
 def is_consequence(problem: "ErrorDetails", problems: Sequence["ErrorDetails"]) -> bool:
-    """A list is called too short as well when one of its items is wrong: the item is the news."""
+    """Drop the error that a list is too short if one of its items is wrong: the error of the item is the cause."""
     depth = len(problem["loc"])
     return problem["type"] == "too_short" and any(len(p["loc"]) > depth and p["loc"][:depth] == problem["loc"] for p in problems)
 
 
 def explain(problem: "ErrorDetails", origins: Origins) -> str:
-    """One pydantic problem as one line."""
+    """One error of pydantic on one line."""
     location = [str(part) for part in problem["loc"] if part != "[key]"]
     reason = problem["msg"].removeprefix("Value error, ")
     place = find_place(location, reason, origins)
@@ -321,7 +324,7 @@ def explain(problem: "ErrorDetails", origins: Origins) -> str:
 
 
 def expected(kind: str, given: object) -> str | None:
-    """What a place takes, in the words of YAML, by the kind of pydantic's problem; None where pydantic says it well.
+    """The expected value in terms of YAML, by the type of pydantic's error; None if pydantic's own text is clear.
 
     >>> expected("tuple_type", "happy, sad")
     'expected a list, like [happy, sad]'
@@ -340,7 +343,7 @@ def expected(kind: str, given: object) -> str | None:
 
 
 def find_place(location: list[str], reason: str, origins: Origins) -> str:
-    """Where a problem stands: at a key that the reason names, at the key itself, at something below it, or at the section around it."""
+    """The place of an error: that of a key in its reason, of the key itself, of a key below it, or of the section that contains it."""
     named = [[*location, word.strip(",:;")] for word in reason.split()]
     around = [location[:length] for length in range(len(location), 0, -1)]
     settings = [candidate for candidate in named if origins.get(".".join(candidate), "").startswith("--set")]
@@ -356,12 +359,12 @@ def find_place(location: list[str], reason: str, origins: Origins) -> str:
 
 
 def quote_unprintable(key: str) -> str:
-    """A key that is empty or holds control characters, in quotes and escaped."""
+    """A key in quotes and escaped if it is empty or has control characters."""
     return key if key and key.isprintable() else repr(key)
 
 
 def suggest_key(location: list[str]) -> str:
-    """For an unknown key: the same name in another section, the nearest name in its own, or else the nearest anywhere.
+    """For an unknown key: the same name in another section, the nearest name in its own, or the nearest anywhere.
 
     >>> suggest_key(["epochs"]), suggest_key(["train", "epoch"]), suggest_key(["corpora"]), suggest_key(["qwerty"])
     (': did you mean train.epochs?', ': did you mean epochs?', ': did you mean project.corpora or split.corpora?', '')

@@ -3,4 +3,4 @@
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise")
 
 SHARED_EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "disgust")
-"""The six that all four corpora have: calm is only in RAVDESS, and CREMA-D has no surprise."""
+"""The six emotions that all four corpora have: calm is only in RAVDESS, and CREMA-D has no surprise."""

@@ -4,20 +4,20 @@ SerError
 ├── ConfigError      2  usage or configuration
 ├── DataError        3  the user's data, or a step that has not run yet
 │   ├── AudioError   3  one file; carries a reason code of `ser.reasons`
-│   └── LeakageError 3  the certificate of a split does not hold
+│   └── LeakageError 3  the certificate of a split is not valid
 ├── ArtefactError    4  something this program wrote is corrupted, or of another kind
-└── LockedError      5  another process works on the same output
+└── LockedError      5  another process is writing the same output
 """
 
 
 class SerError(Exception):
-    """Base of every error that is the world's fault and not the program's. Printed as one line, never as a traceback."""
+    """Base class of all errors that are not defects of the program. Printed as one line, never as a traceback."""
 
     exit_code = 1
 
 
 class ConfigError(SerError):
-    """A command line or a configuration that cannot be followed."""
+    """A command line or configuration that is not valid."""
 
     exit_code = 2
 
@@ -37,12 +37,12 @@ class AudioError(DataError):
         self.detail = detail
 
     def __reduce__(self) -> tuple[type["AudioError"], tuple[str, str], dict[str, object]]:
-        """Pickled by its own two arguments: a worker process sends it to its parent."""
+        """Pickle by the two arguments, because a worker process sends the error to its parent."""
         return type(self), (self.reason, self.detail), self.__dict__
 
 
 class LeakageError(DataError):
-    """Two splits share what their certificate says they do not share."""
+    """Parts of a split share speakers or recordings although their certificate excludes it."""
 
 
 class ArtefactError(SerError):
@@ -52,6 +52,6 @@ class ArtefactError(SerError):
 
 
 class LockedError(SerError):
-    """Another process writes to the same output."""
+    """Another process is writing to the same output."""
 
     exit_code = 5

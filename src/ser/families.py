@@ -1,6 +1,6 @@
-"""The table of feature families: which module computes which features. A new family is one file and one line here.
+"""The table of feature families: the module and the features of each. A new family is one file and one line here.
 
-It stands at the top level because a config is checked against it; `ser.features.registry` gives the families themselves.
+It is at the top level because a config is checked against it; `ser.features.registry` has the families themselves.
 """
 
 from dataclasses import dataclass
@@ -16,24 +16,25 @@ class FamilyEntry:
     """One line of the table."""
 
     module: str
-    """Holds the family as `FAMILY`; imported when something asks for it."""
+    """Module with the family as `FAMILY`, imported on first use."""
     features: tuple[str, ...]
-    """Names, in the order of a network's branches or experts."""
+    """Names of the features, in the order of a network's branches or experts."""
     on_hop_grid: bool = True
-    """Whether there is one frame at every `features.hop_length`-th sample, as in spectral features; spectral_crnn takes no others."""
+    """Whether there is one frame at every `features.hop_length`-th sample, as in spectral features; spectral_crnn accepts only such
+    features."""
     contextual: bool = False
-    """Whether a network made the frames: each knows its position and the frames around it, so its expert begins with no convolution."""
+    """Whether a network computed the frames: each contains context and position, so its expert starts without a convolution."""
 
 
 FAMILIES: dict[str, FamilyEntry] = {
     SSL: FamilyEntry("ser.features.ssl_family", (SSL,), on_hop_grid=False, contextual=True),
     SPECTRAL: FamilyEntry("ser.features.spectral_family", ("mel", "mfcc", "chroma")),
 }
-"""{name: entry}. Branches and experts stand in this order, whatever the order in a config."""
+"""{name: entry}. Branches and experts have this order, independent of the order in a config."""
 
 
 def feature_names() -> tuple[str, ...]:
-    """Of all families, in the order of the table.
+    """The features of all families, in the order of the table.
 
     >>> feature_names()
     ('ssl', 'mel', 'mfcc', 'chroma')
@@ -44,7 +45,7 @@ def feature_names() -> tuple[str, ...]:
 def family_name(feature: str) -> str:
     """
     Raises:
-        KeyError: no family makes this feature.
+        KeyError: no family computes this feature.
 
     >>> family_name("mfcc")
     'spectral'
@@ -56,5 +57,5 @@ def family_name(feature: str) -> str:
 
 
 def entry_of(feature: str) -> FamilyEntry:
-    """Of the family that makes a feature; errors as of `family_name`."""
+    """The entry of the family that computes a feature. Raises the errors of `family_name`."""
     return FAMILIES[family_name(feature)]

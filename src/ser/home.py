@@ -13,7 +13,7 @@ from ser.wording import printable
 def expand_home(path: str) -> str:
     """The path with `~` or `~user` at its start replaced by the home folder; any other path as it is.
 
-    A file that is called `~name` although there is no such user stays what it is: some programs name their backups so.
+    An existing file named `~name` for which there is no such user is returned as it is: some programs name backups like this.
 
     Raises:
         ConfigError: there is no such user and no such file, or this user has no home folder.
@@ -32,5 +32,5 @@ def expand_home(path: str) -> str:
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """As `expand_home`."""
+    """See `expand_home`."""
     return Path(expand_home(os.fspath(path)))

@@ -1,8 +1,8 @@
-"""Seconds, samples, frames: the only places where one becomes another."""
+"""Conversions between seconds, samples and frames."""
 
 
 def seconds_to_samples(seconds: float, sample_rate: int) -> int:
-    """Nearest number of samples.
+    """The nearest number of samples.
 
     >>> seconds_to_samples(0.5, 16_000)
     8000
@@ -19,7 +19,7 @@ def samples_to_seconds(num_samples: int, sample_rate: int) -> float:
 
 
 def num_frames(num_samples: int, hop_length: int) -> int:
-    """Frames of a centred short-time transform: one around every `hop_length`-th sample, the first around sample 0.
+    """The number of frames of a centred short-time transform: one around every `hop_length`-th sample, the first around sample 0.
 
     >>> num_frames(16_000, 256)
     63

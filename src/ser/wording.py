@@ -1,13 +1,13 @@
-"""Numbers, lists, names and digests as they stand in messages and tables."""
+"""Format numbers, lists, names and digests for messages and tables."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters, and what Python makes of bytes that are not UTF-8."""
+"""Control characters, and the surrogates that Python uses for bytes that are not UTF-8."""
 
 DIGITS = 12
-"""Of a commit or checksum in a message."""
+"""Digits of a commit or checksum in a message."""
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -35,7 +35,7 @@ def join_words(words: Sequence[str]) -> str:
 
 
 def describe_backbone(identity: Mapping[str, object]) -> str:
-    """What names a backbone for good, in few words: kind, and hub model and revision or checksums.
+    """The identity of a backbone in short: kind, and hub model and revision or checksums.
 
     >>> describe_backbone({"kind": "wavlm", "model_id": "microsoft/wavlm-base", "revision": "efa81aae7ff777e464159e0f877d54eac5b84f81"})
     'wavlm, microsoft/wavlm-base at efa81aae7ff7'
@@ -60,7 +60,7 @@ def examples(names: Iterable[str], limit: int = 3) -> str:
 
 
 def printable(path: str) -> str:
-    """Control characters, and bytes that are no UTF-8, escaped for tables and logs.
+    """Escape control characters, and bytes that are not UTF-8, for tables and logs.
 
     >>> printable("a\\nb")
     'a\\\\nb'

@@ -87,10 +87,10 @@ def test_a_repeated_run_is_a_run_of_its_own(workspace: Workspace, ser: Ser) -> N
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("{}", "is no cfg.json of a run"),
-        ("[1]", "is no cfg.json of a run"),
-        ('{"config": 1, "environment": {}}', "is no cfg.json of a run"),
-        ('{"config": {}, "environment": {}, "more": 1}', "is no cfg.json of a run"),
+        ("{}", "is not the cfg.json of a run"),
+        ("[1]", "is not the cfg.json of a run"),
+        ('{"config": 1, "environment": {}}', "is not the cfg.json of a run"),
+        ('{"config": {}, "environment": {}, "more": 1}', "is not the cfg.json of a run"),
         ("{", "is not valid JSON"),
         ("[" * 100_000, "is not valid JSON"),
         ('{"config": {"train": {"epoch": 1}}, "environment": {}}', "unknown key train.epoch"),

@@ -321,7 +321,7 @@ def refused(ser: Ser, run: Run, code: int, words: str, *options: str) -> None:
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, ser: Ser) -> None:
-    refused(ser, Run(tmp_path / "nothing"), 3, "is no run")
+    refused(ser, Run(tmp_path / "nothing"), 3, "is not a run")
 
 
 def test_a_run_that_is_not_finished_is_refused(run: Run, ser: Ser) -> None:

@@ -1,1 +1,1 @@
-"""What a Python program imports: `import ser` offers each of these names and loads it when it is first used."""
+"""The Python API: the names of `import ser`, each imported when it is first used."""

@@ -1,4 +1,4 @@
-"""Two runs from Python: is one better than the other?"""
+"""Compare two runs from Python."""
 
 import os
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class RunComparison:
     wa: Comparison
     macro_f1: Comparison
     sentence: str
-    """What the difference in UAR means, in one sentence."""
+    """The meaning of the difference in UAR, in one sentence."""
 
     def __str__(self) -> str:
         return self.sentence

@@ -36,7 +36,7 @@ def load_config(name: str | os.PathLike[str], settings: Sequence[str] = (), **se
 
 
 def plain(value: object) -> object:
-    """With dictionaries and lists in place of other mappings and of tuples."""
+    """Convert other mappings to dictionaries, and tuples to lists."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -20,7 +20,7 @@ def load(
 
     Args:
         model: folder of a run (`runs/NAME`), or a file written by `ser export` (`model.onnx`), which loads faster and does not use torch.
-        window: seconds of a long recording that are given to the model at once; by default the duration it was trained on, or 8 s.
+        window: length of a window of a long recording in seconds; by default the duration the model was trained on, or 8 s.
         hop: seconds from one window to the next; by default half the window.
         backbone: folder or hub model of the speech backbone, for a run whose backbone has moved.
         voice: speech detector: `silero`, `energy`, or `auto`, which is silero where the extra `voice` is installed.

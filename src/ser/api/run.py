@@ -1,4 +1,4 @@
-"""Runs from Python: train one, open one, read what it measured."""
+"""Runs from Python: train, open, and read the scores."""
 
 import os
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ STEPS = ("extract", "transform", "load", "train")
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: what one training left in its folder. Everything is read from the files when it is used.
+    """A finished run. Its files are read when an attribute is used.
 
     Example:
         ```python
@@ -76,7 +76,7 @@ class Run:
     def load(
         self, window: float | None = None, hop: float | None = None, backbone: str | None = None, voice: "Voice" = "auto"
     ) -> Predictor:
-        """The model of the run, to predict with; arguments and errors as of `ser.load`."""
+        """Load the model of the run to predict with; see `ser.load` for arguments and errors."""
         return load(self.path, window, hop, backbone, voice)
 
     def report(self, audio: bool = True, clips: int = 400, settings: Sequence[str] = ()) -> Path:
@@ -85,7 +85,7 @@ class Run:
         Args:
             audio: whether the page holds the sound of its examples.
             clips: number of test clips that are degraded to measure robustness; 0 leaves robustness out.
-            settings: `key.sub=value` for what is elsewhere than in training, such as `project.raw_dir`.
+            settings: `key.sub=value` for files in another place than during training, such as `project.raw_dir`.
 
         Returns:
             The path of the page.
@@ -93,7 +93,7 @@ class Run:
         Raises:
             ConfigError: the extra `viz` is not installed, or a setting cannot be changed.
             ArtefactError: a file of the run is corrupted.
-            LockedError: another process writes into the folder.
+            LockedError: another process is writing into the folder.
         """
         from ser.commands.report import report
 
@@ -140,11 +140,11 @@ def train(config: ExperimentConfig | str | os.PathLike[str], run_name: str | Non
         The finished run.
 
     Raises:
-        ConfigError: the config cannot be followed here, such as for a missing package; the folder of the run exists.
+        ConfigError: the config is not valid or needs a package that is not installed; the folder of the run exists.
         DataError: no corpus was found, too many files are unreadable, the split leaves nothing to train or test on, or out of memory.
-        LeakageError: the certificate of the split does not hold.
+        LeakageError: the certificate of the split is not valid.
         ArtefactError: a stored file is corrupted.
-        LockedError: another process writes to the same folders.
+        LockedError: another process is writing to the same folders.
 
     Example:
         ```python

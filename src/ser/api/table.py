@@ -61,19 +61,19 @@ class PredictionTable(Sequence[Row]):
         Raises:
             ConfigError: pandas is not installed.
         """
-        module = import_optional("pandas", "to_pandas() needs pandas: pip install pandas; without it use the rows, or .columns")
+        module = import_optional("pandas", "to_pandas() requires pandas: pip install pandas; without it use the rows, or .columns")
         frame: pandas.DataFrame = module.DataFrame(self.columns)
         return frame
 
     def _repr_html_(self) -> str | None:
-        """For notebooks: as pandas shows it, where pandas is loaded."""
+        """For notebooks: the table of pandas, if pandas is imported."""
         from sys import modules
 
         return str(self.to_pandas()._repr_html_()) if "pandas" in modules else None
 
 
 def columns_of(splits: Mapping[str, Predictions]) -> dict[str, list[str] | NDArray[np.float64]]:
-    """The splits one below the other; all have the same classes and experts."""
+    """Concatenate the splits; all have the same classes and experts."""
     tables = list(splits.values())
     first = tables[0]
     texts: dict[str, list[str]] = {

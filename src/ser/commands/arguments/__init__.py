@@ -1,1 +1,2 @@
-"""The arguments, options and help texts of every command. What a command does stands beside this folder, and is imported when it runs."""
+"""The arguments, options and help texts of every command. The implementations are in `ser.commands`, and are imported when a command
+runs."""

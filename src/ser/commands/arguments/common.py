@@ -1,4 +1,4 @@
-"""Options that several commands share, and how names of steps and of folders are read."""
+"""Options that several commands share, and the parsers of names of steps and folders."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -56,7 +56,7 @@ Backbone = Annotated[
 
 
 def parse_steps(text: str) -> list[str]:
-    """Names of steps, in the order of the pipeline however they were typed.
+    """Parse names of steps; the result is in the order of the pipeline.
 
     >>> parse_steps("train,load")
     ['load', 'train']
@@ -67,7 +67,9 @@ def parse_steps(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in known:
-            raise ConfigError(f"--steps {text}: no step {name!r}{suggestion(name, known)}; steps: {', '.join((*STEPS, *EXTRA_STEPS))}")
+            raise ConfigError(
+                f"--steps {text}: there is no step {name!r}{suggestion(name, known)}; steps: {', '.join((*STEPS, *EXTRA_STEPS))}"
+            )
     if not names:
         raise ConfigError(f"--steps is empty; steps: {', '.join((*STEPS, *EXTRA_STEPS))}")
     return [name for name in known if name in names]
@@ -91,7 +93,7 @@ def with_epochs(settings: Sequence[str] | None, epochs: int | None) -> list[str]
 def refuse_empty(options: Mapping[str, str | None]) -> None:
     """
     Raises:
-        ConfigError: one was given without a value, as by a variable of the shell that is not set.
+        ConfigError: a value is empty, for example from a shell variable that is not set.
     """
     for name, value in options.items():
         if value == "":

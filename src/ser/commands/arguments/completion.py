@@ -1,4 +1,4 @@
-"""What the shell offers when Tab is pressed. Nothing is imported for it: a prompt must not wait."""
+"""Shell completion. It imports nothing heavy, because the prompt waits for it."""
 
 import re
 from importlib import resources
@@ -8,7 +8,7 @@ PIPELINE = ("doctor", "extract", "transform", "load", "train")
 
 
 def complete_steps(incomplete: str) -> list[str]:
-    """Names of steps, also behind a comma.
+    """Names of steps, also after a comma.
 
     >>> complete_steps("extract,tra")
     ['extract,transform', 'extract,train']
@@ -37,7 +37,7 @@ def complete_models(incomplete: str) -> list[str]:
 
 
 def complete_paths(incomplete: str, suffix: str) -> list[str]:
-    """Files with this suffix and folders that begin like `incomplete`."""
+    """Files with this suffix and folders that start with `incomplete`."""
     folder = Path(incomplete if incomplete.endswith("/") else Path(incomplete).parent)
     if not folder.is_dir():
         return []

@@ -44,12 +44,12 @@ def export(  # noqa: PLR0913, PLR0917 - the contract of the command line
 
         set_up_logging(verbose)
         if runtime is not None and web is None:
-            raise ConfigError("--runtime goes with --web")
+            raise ConfigError("--runtime is for --web")
         if web is None:
             write_export(run, out, int8=int8, backbone=backbone, head_only=head_only)
             return
         if head_only:
-            raise ConfigError("--head-only: a page needs a whole model")
+            raise ConfigError("--head-only: a page needs the whole model")
         from ser.commands.web import export_page
 
         export_page(run, web, out=out, int8=int8, backbone=backbone, runtime=runtime)

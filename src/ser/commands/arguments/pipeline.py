@@ -15,8 +15,8 @@ from ser.errors import ConfigError
 RunName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Name of the run's folder [default: time and model].", show_default=False)
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Train: continue the run of this config, or of --run-name.")]
-Repair = Annotated[bool, typer.Option("--repair", help="Transform: check the store and compute damaged shards again.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Train: continue the run of this config, or the one of --run-name.")]
+Repair = Annotated[bool, typer.Option("--repair", help="Transform: check the store and compute corrupted shards again.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, with counts, and change nothing.")]
 
 TEXTS = {
@@ -72,7 +72,7 @@ def run_pipeline(steps: Sequence[str], options: PipelineOptions) -> None:
     """Run the named steps, or print what they would do.
 
     Raises:
-        ConfigError: no config, or something in it or in the options that cannot be followed; else as of the steps.
+        ConfigError: there is no config, or it or an option is not valid. Other errors: see the steps.
     """
     from ser.config_file import load_config
 
@@ -142,7 +142,7 @@ def pipeline(  # noqa: PLR0913, PLR0917 - the contract of the command line
 def refuse_misplaced(context: typer.Context) -> None:
     """
     Raises:
-        ConfigError: an option of the pipeline was given before a command, which would not see it.
+        ConfigError: an option of the pipeline was given before a command, which would ignore it.
     """
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")

@@ -52,7 +52,7 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
     seconds: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop --mic after this time.", show_default=False)] = None,
     verbose: Verbosity = 0,
 ) -> None:
-    """Predict the emotion in recordings of any length. The answer is `unknown` where the model is not confident enough.
+    """Predict the emotion in recordings of any length. The answer is `unknown` if the model is not confident enough.
 
     Long recordings are processed in overlapping windows, without silence. A file that cannot be used gets a row with the reason, and all
     others are still processed; the exit code is then 3.
@@ -75,23 +75,23 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
         options = PredictOptions(model, window, hop, backbone, voice)
         if mic:
             if paths:
-                raise ConfigError("--mic reads the microphone: give no recordings with it")
+                raise ConfigError("--mic uses the microphone: give no recordings with it")
             if output is not None:
                 raise ConfigError("--output is for recordings: redirect the lines of --mic with > FILE")
             if embedding is not None:
-                raise ConfigError("--embedding is for recordings, and not for --mic")
+                raise ConfigError("--embedding is for recordings, not for --mic")
             from ser.commands.microphone import predict_microphone
 
             predict_microphone(options, form or "table", seconds)
             return
         if seconds is not None:
-            raise ConfigError("--seconds goes with --mic; recordings are processed to their end")
+            raise ConfigError("--seconds is for --mic; recordings are processed to their end")
         predict_paths(paths or [], options, form, output, embedding)
 
 
 def start_quickly() -> None:
-    """For a command that is over in less time than its imports take: before numpy is imported."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads would start, find no work, and burn a tenth of a second waiting
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for some in every package that is installed
-    gc.set_threshold(50_000)  # imports make many objects and no garbage
-    atexit.register(gc.freeze)  # nor is there any to look for at the end
+    """Shorten the start of a command that takes less time than its imports. Called before numpy is imported."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads would start and spend a tenth of a second waiting without work
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would search every installed package for plugins
+    gc.set_threshold(50_000)  # imports create many objects and no garbage
+    atexit.register(gc.freeze)  # nor is there garbage to collect at the end

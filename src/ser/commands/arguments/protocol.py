@@ -71,7 +71,7 @@ def protocol_run(  # noqa: PLR0913, PLR0917 - the contract of the command line
     ] = None,
     folds: Annotated[
         str | None,
-        typer.Option(metavar="FOLDS", help="Train only these folds, such as 1,2; the table covers what is finished.", show_default=False),
+        typer.Option(metavar="FOLDS", help="Train only these folds, such as 1,2; the table covers all finished folds.", show_default=False),
     ] = None,
     epochs: Epochs = None,
     leak_delta: Annotated[bool, typer.Option("--leak-delta", help="Also train on random splits, to measure leakage.")] = False,

@@ -14,7 +14,7 @@ def serve(  # noqa: PLR0913, PLR0917 - the contract of the command line
     port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
     workers: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Number of worker processes [default: one for each processor, at most 4].", show_default=False),
+        typer.Option(metavar="N", help="Number of worker processes [default: one for each core, at most 4].", show_default=False),
     ] = None,
     max_mb: Annotated[float, typer.Option(metavar="MIB", help="Largest upload in MiB.")] = 32.0,
     max_seconds: Annotated[float, typer.Option(metavar="SECONDS", help="Longest recording.")] = 600.0,
