@@ -74,8 +74,8 @@ def test_no_argument_is_a_question_for_help(ser: Ser) -> None:
     ("arguments", "said"),
     [
         (["--steps", "load"], "--config is missing"),
-        (["--config", "{config}", "--steps", "lood"], "no step 'lood': did you mean load?"),
-        (["--config", "{config}", "--steps", "load;train"], "no step 'load;train'"),
+        (["--config", "{config}", "--steps", "lood"], "there is no step 'lood': did you mean load?"),
+        (["--config", "{config}", "--steps", "load;train"], "there is no step 'load;train'"),
         (["--config", "{config}", "--steps", ","], "--steps is empty"),
         (["--config", "{config}", "--steps", ""], "--steps is empty"),
         (["--config", "absent.yaml"], "no config 'absent.yaml'"),

@@ -95,7 +95,7 @@ def test_an_empty_file_is_the_default_config(write: Write) -> None:
         # contradictions between keys, on the line of the key that the message names
         (
             "train: {}\nmodel: {}\nfeatures:\n  types: [mel]",
-            "model.features asks for mfcc, chroma, which features.types does not compute (c.yaml, line 4)",
+            "model.features includes mfcc, chroma, which features.types does not compute (c.yaml, line 4)",
         ),
         ("features:\n  mel:\n    n_mels: 20", "features: mfcc.n_mfcc 40 exceeds mel.n_mels 20 (c.yaml, line 3)"),
         ("features:\n  hop_length: 4096", "features: hop_length 4096 exceeds n_fft 1024"),
@@ -121,7 +121,7 @@ def test_an_empty_file_is_the_default_config(write: Write) -> None:
         ("ssl: {dtype: bf16}", "ssl.dtype: input should be 'float16' or 'float32'; got 'bf16'"),
         ("ssl: {model: x}", "unknown key ssl.model (c.yaml, line 1): did you mean model_id?"),
         ("features: {types: [ssl, mel]}\nmodel:\n  features: [ssl, mel]", "model: features has ssl, which spectral_crnn does not take"),
-        ("model: {name: ssl_spectral_moe, features: [ssl]}", "model.features asks for ssl, which features.types does not compute"),
+        ("model: {name: ssl_spectral_moe, features: [ssl]}", "model.features includes ssl, which features.types does not compute"),
         ("features: {types: [ssl, ssl]}", "features.types: one of ssl, ssl is listed twice"),
         (MOE.format("aux_expert: ssl"), "model: ssl_spectral_moe.aux_expert ssl is not among model.features (c.yaml, line 4)"),
         (MOE.format("aux_expert: pitch"), "aux_expert: input should be 'ssl', 'mel', 'mfcc' or 'chroma'; got 'pitch' (c.yaml, line 4)"),
@@ -320,7 +320,7 @@ def test_a_setting_stands_over_the_file(write: Write, settings: list[str], key: 
         ),
         (
             "features.types=[mel]",
-            "model.features asks for mfcc, chroma, which features.types does not compute (--set features.types=[mel])",
+            "model.features includes mfcc, chroma, which features.types does not compute (--set features.types=[mel])",
         ),
     ],
 )
@@ -361,7 +361,7 @@ def test_what_a_setting_leaves_alone_is_of_the_file(write: Write) -> None:
         ("./c.yml", "there is no file ./c.yml: did you mean c.yaml?"),
         (
             "spectral_crn.yaml",
-            "there is no config 'spectral_crn.yaml' in this folder, in ./configs or in the package: did you mean spectral_crnn.yaml?; known",
+            "there is no config 'spectral_crn.yaml' in this folder, in ./configs or in the package: did you mean spectral_crnn.yaml?",
         ),
     ],
 )

@@ -60,7 +60,7 @@ Folder = Annotated[str, Field(min_length=1), AfterValidator(at_home)]
 def corpus_and_name(speaker: object) -> object:
     """
     Raises:
-        ValueError: a speaker is not written with its corpus: the number alone is no name, since every corpus counts from 1.
+        ValueError: a speaker is not written with its corpus: the number alone is ambiguous, because every corpus counts from 1.
     """
     if not isinstance(speaker, str) or not all(speaker.partition("/")):
         raise ValueError("a speaker is written as corpus/name, like ravdess/21")
@@ -596,7 +596,7 @@ class ExperimentConfig(Config):
     def model_features_are_computed(self) -> Self:
         absent = [name for name in self.model.features if name not in self.features.types]
         if absent:
-            raise ValueError(f"model.features asks for {', '.join(absent)}, which features.types does not compute")
+            raise ValueError(f"model.features includes {', '.join(absent)}, which features.types does not compute")
         return self
 
     @model_validator(mode="after")

@@ -306,7 +306,7 @@ def test_a_microphone_that_goes_away_is_one_line(exported: Path, play: Callable[
         (["--mic", "--seconds", "1e305"], "at most a day"),
         (["--mic", "--hop", "1e305"], "a hop of 1e+305 s"),
         (["--mic", "--hop", "0"], "a hop of 0 s"),
-        (["x.wav", "--seconds", "3"], "--seconds goes with --mic"),
+        (["x.wav", "--seconds", "3"], "--seconds is for --mic"),
     ],
 )
 def test_what_cannot_be_followed_is_one_line(exported: Path, play: Callable[..., None], ser: Ser, arguments: list[str], words: str) -> None:

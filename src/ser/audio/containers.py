@@ -75,7 +75,7 @@ def id3_bytes(head: bytes) -> int:
 
 
 def identify_tagged(source: Source, start: int) -> Container:
-    """Identify MP3, or FLAC after an ID3 tag that ends at `start`; errors as of `identify`."""
+    """Identify MP3, or FLAC after an ID3 tag that ends at `start`. Raises the errors of `identify`."""
     frame = source.at(start, 256)
     if frame.startswith(b"fLaC"):
         return Container("flac")

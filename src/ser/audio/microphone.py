@@ -132,7 +132,7 @@ class Microphone(AbstractContextManager["Microphone"]):
                 raise DataError("the microphone sends no more sound: is it still connected?")
 
     def start(self) -> None:
-        """Start recording; errors as of `blocks`."""
+        """Start recording. Raises the errors of `blocks`."""
         from miniaudio import MiniaudioError
 
         receiver = put_into(self.queue)
@@ -151,7 +151,7 @@ def put_into(queue: "SimpleQueue[bytes | None]") -> Generator[None, bytearray]:
 
 
 def open_device() -> CaptureDevice:
-    """Open the default microphone; errors as of `Microphone`."""
+    """Open the default microphone. Raises the errors of `Microphone`."""
     miniaudio = import_optional("miniaudio", f"--mic needs miniaudio: {install_hint('mic')}")
     try:
         with quiet():

@@ -86,7 +86,7 @@ class FileRecording:
         return self.decode(limit, limit)
 
     def decode(self, length: int, limit: int) -> Iterator[Samples]:
-        """Yield the first `limit` samples in blocks of `length`; errors as of `blocks`."""
+        """Yield the first `limit` samples in blocks of `length`. Raises the errors of `blocks`."""
         count = 0
         with self.decoder() as sound:
             while count < limit and len(block := read_block(sound, min(length, limit - count))):
@@ -100,7 +100,7 @@ class FileRecording:
         return sound
 
     def check_end(self, count: int, promised: int) -> None:
-        """Compare the number of decoded samples with the number that the header states; errors as of `blocks`."""
+        """Compare the number of decoded samples with the number that the header states. Raises the errors of `blocks`."""
         if not count:
             raise AudioError("header-only", "the file has a header but no samples")
         missing = samples_to_seconds(promised - count, self.sample_rate)

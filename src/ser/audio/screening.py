@@ -49,7 +49,7 @@ class Screener:
         return samples_to_seconds(self.num_samples, self.recording.sample_rate)
 
     def watch(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
-        """Yield the blocks unchanged and add each of them; errors as of `add`."""
+        """Yield the blocks unchanged and add each of them. Raises the errors of `add`."""
         for block in blocks:
             self.add(block, mix_down(block))
             yield block

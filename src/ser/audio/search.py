@@ -48,7 +48,7 @@ def find_audio(folder: Path, unlisted: list[tuple[Path, str]] | None = None) -> 
 
 
 def entries_of(folder: Path, unlisted: list[tuple[Path, str]] | None) -> list[os.DirEntry[str]]:
-    """Entries of a folder; arguments and errors as of `find_audio`."""
+    """Entries of a folder; see `find_audio` for arguments and errors."""
     try:
         return list_folder(folder)
     except DataError as error:

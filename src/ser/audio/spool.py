@@ -41,7 +41,8 @@ def spool_recording(stream: IO[bytes]) -> Iterator[FileRecording]:
 
 
 def copy_stream(stream: IO[bytes], file: IO[bytes]) -> Source:
-    """Copy a stream to a file; errors as of `spool_recording`. Other content than audio is rejected early, as the stream may be endless."""
+    """Copy a stream to a file. Raises the errors of `spool_recording`. Other content than audio is rejected early, as the stream may be
+    endless."""
     size = 0
     while block := read_block(stream):
         size, before = size + len(block), size

@@ -108,7 +108,7 @@ class Silero:
 
 
 def find_file() -> Path:
-    """Find the ONNX file; errors as of `Silero.load`."""
+    """Find the ONNX file. Raises the errors of `Silero.load`."""
     folder = package_folder("silero_vad")
     if folder is None:
         raise ConfigError(f"silero is not installed: {install_hint('voice')}")
@@ -136,7 +136,7 @@ class SpeechStream:
         Raises:
             DataError: out of memory.
         """
-        with memory_errors("silero needs some to tell speech from silence"):
+        with memory_errors("silero needs some to detect speech"):
             self.add_resampled(mono if self.stream is None else self.stream.resample_chunk(mono))
 
     def add_resampled(self, piece: Waveform) -> None:
@@ -166,8 +166,8 @@ class SpeechStream:
             self.probabilities.append(found)
 
     def finish(self) -> Probabilities:
-        """End the recording and return the probability of speech of each chunk of 32 ms, (chunks,); errors as of `add`."""
-        with memory_errors("silero needs some to tell speech from silence"):
+        """End the recording and return the probability of speech of each chunk of 32 ms, (chunks,). Raises the errors of `add`."""
+        with memory_errors("silero needs some to detect speech"):
             if self.stream is not None:
                 self.add_resampled(self.stream.resample_chunk(np.zeros(0, np.float32), last=True))
             rest = np.concatenate([np.zeros(0, np.float32), *self.waiting])
@@ -219,7 +219,7 @@ def find_stretches(probabilities: Probabilities, length: int) -> list[Stretch]:
 
 
 def within(stretches: list[Stretch], places: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether each place lies in one of the stretches, which are sorted and do not overlap.
+    """Whether each position is in one of the stretches, which are sorted and do not overlap.
 
     >>> within([(0, 2), (5, 6)], np.array([1.0, 2.0, 5.5])).tolist()
     [True, False, True]

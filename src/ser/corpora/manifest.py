@@ -98,7 +98,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def parse_row(path: Path, row: dict[str, str]) -> Utterance:
-    """Convert text cells to typed fields; errors as of `read_manifest`."""
+    """Convert text cells to typed fields. Raises the errors of `read_manifest`."""
     try:
         utterance = Utterance(**{name: KINDS[name](row[name]) for name in COLUMNS})  # type: ignore[operator]
         if min(utterance.sample_rate, utterance.channels) < 1 or utterance.num_samples < 0 or not 0 <= utterance.duration < math.inf:

@@ -125,7 +125,7 @@ class BackboneExtractor:
         return list(frames)
 
     def joined(self, index: int, pieces: Sequence[Frames]) -> Frames:
-        """Concatenate the stretches of clip number `index` at the stored frame rate; errors as of `refuse_unstorable`."""
+        """Concatenate the stretches of clip number `index` at the stored frame rate. Raises the errors of `refuse_unstorable`."""
         frames = np.concatenate(pieces)
         self.refuse_unstorable(index, float(max(frames.max(), -frames.min())))
         return mean_of_neighbours(frames, self.config.time_pool)

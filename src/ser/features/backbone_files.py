@@ -323,7 +323,7 @@ def cached(model_id: str, revision: str) -> Path | None:
 
 
 def has_weights(backbone: Backbone) -> bool:
-    """Whether all weight files are on this machine; a download may have been interrupted. Errors as of `absent_weights`."""
+    """Whether all weight files are on this machine; a download may have been interrupted. Raises the errors of `absent_weights`."""
     return not absent_weights(Path(backbone.location))
 
 

@@ -141,7 +141,7 @@ class FeatureFamily(ABC):
 
     @abstractmethod
     def make(self, config: ExperimentConfig) -> FeatureExtractor:
-        """Build the extractor; errors as of `spec`."""
+        """Build the extractor. Raises the errors of `spec`."""
 
     @abstractmethod
     def rebuild(self, trained: Trained) -> Callable[[], FeatureExtractor]:
@@ -160,7 +160,7 @@ class FeatureFamily(ABC):
         return extractor
 
     def missing_files(self, config: ExperimentConfig) -> str:
-        """Description of the files that must be downloaded; empty if there are none. Errors as of `spec`."""
+        """Description of the files that must be downloaded; empty if there are none. Raises the errors of `spec`."""
         return ""
 
     def fetch(self, config: ExperimentConfig) -> None:

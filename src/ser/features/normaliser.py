@@ -55,5 +55,5 @@ Normalisers = Mapping[str, Normaliser]
 
 
 def fit_normalisers(source: FeatureSource, ids: Sequence[str]) -> dict[str, Normaliser]:
-    """Fit one normaliser for each extractor; errors as of `Normaliser.fit`."""
+    """Fit one normaliser for each extractor. Raises the errors of `Normaliser.fit`."""
     return {name: Normaliser.fit(stores, ids) for name, stores in source.groups.items()}

@@ -140,7 +140,7 @@ class FeatureStore:
         return matrix[clip.offset : clip.offset + clip.frames]
 
     def read(self, utterance_id: str) -> dict[str, StoredRows]:
-        """Each feature of one utterance, (frames, dim); views and errors as of `rows`."""
+        """Each feature of one utterance, (frames, dim); see `rows` for views and errors."""
         rows = self.rows(utterance_id)
         return {name: rows[:, first:last] for name, (first, last) in self.features.items()}
 

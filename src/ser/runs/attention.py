@@ -1,4 +1,4 @@
-"""attention.npz of a run: where the model attended in each clip of val and test, for whoever analyses it with numpy.
+"""attention.npz of a run: where the model attended in each clip of val and test, for analyses with numpy.
 
     id, split          (n,) the clips, in the order of predictions.csv
     <name>_weights     all weights of one attention, clip after clip: clip k has [<name>_offsets[k] : <name>_offsets[k + 1]]

@@ -32,7 +32,7 @@ def find_run(config: ExperimentConfig, name: str | None) -> Run:
 
 
 def find_latest(config: ExperimentConfig, root: Path) -> Run:
-    """Find the latest run with this config; errors as of `find_run`."""
+    """Find the latest run with this config. Raises the errors of `find_run`."""
     paths = sorted(root.glob("*/cfg.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     if not paths:
         raise DataError(f"there is no run below {root}: there is nothing to resume")

@@ -11,7 +11,7 @@ from ser.wording import examples
 
 
 def explicit_speakers(entries: Iterable[Entry], config: SplitConfig) -> dict[str, str]:
-    """{speaker: `val` or `test`} from the lists of the config; errors as of `refuse_unknown`."""
+    """{speaker: `val` or `test`} from the lists of the config. Raises the errors of `refuse_unknown`."""
     known = {entry.speaker for entry in entries}
     refuse_unknown("speaker", [*config.val_speakers, *config.test_speakers], known)
     return homes_of(config.val_speakers, config.test_speakers)

@@ -42,10 +42,10 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def refuse_place(path: Path, option: str) -> None:
-    """For a file that is written at the end: said before minutes of work, not after them.
+    """Check the place of a file that is written at the end, so that an error is reported before minutes of work.
 
     Args:
-        option: of the command line, that names the file.
+        option: option of the command line that names the file.
 
     Raises:
         ConfigError: nothing can be written there.
@@ -154,7 +154,7 @@ def exclusive_lock(path: Path) -> Iterator[None]:
 
 
 def locked(path: Path) -> IO[str]:
-    """The opened file, locked. Errors as of `exclusive_lock`."""
+    """The opened file, locked. Raises the errors of `exclusive_lock`."""
     while True:
         file = path.open("a+")
         try:
@@ -168,7 +168,7 @@ def locked(path: Path) -> IO[str]:
 
 
 def flock(file: IO[str], folder: Path) -> None:
-    """Errors as of `exclusive_lock`. Some network file systems have no locks; there a warning is all."""
+    """Raises the errors of `exclusive_lock`. Some network file systems have no locks; there a warning is all."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

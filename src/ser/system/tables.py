@@ -48,7 +48,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Read all rows; errors as of `iter_table`."""
+    """Read all rows. Raises the errors of `iter_table`."""
     return list(iter_table(path, columns))
 
 

@@ -48,7 +48,7 @@ def check_wav(source: Source) -> Container:
 
 
 def check_wav_data(source: Source, fmt: bytes, start: int, length: int) -> Container:
-    """Check that the file has the `length` bytes of samples from `start` on that the header states; errors as of `check_wav`."""
+    """Check that the file has the `length` bytes of samples from `start` on that the header states. Raises the errors of `check_wav`."""
     rate, frame_bytes = parse_wav_format(fmt)
     (riff_bytes,) = struct.unpack("<I", source.at(4, 4))
     there = source.size - start
