@@ -52,9 +52,8 @@ def main() -> None:
         if getattr(sys, stream) is None:  # standard streams may be closed, for example by cron or a service manager
             setattr(sys, stream, open(os.devnull, "w"))  # noqa: PTH123, SIM115
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="backslashreplace"
-        )  # the name of a folder may contain characters that a terminal without UTF-8 cannot show
+        # the name of a folder may contain characters that a terminal without UTF-8 cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
     with exit_codes():
         app(prog_name="ser")
 

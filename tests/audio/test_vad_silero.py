@@ -417,7 +417,7 @@ def test_too_little_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_detector_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--voice bat: choose auto, silero, energy"):
+    with pytest.raises(ConfigError, match="there is no speech detector 'bat': choose auto, silero, energy"):
         Predictor(Constant(), voice="bat")  # type: ignore[arg-type]
 
 
@@ -425,7 +425,7 @@ def test_the_command_says_in_one_line_that_silero_is_missing(ser: Ser, monkeypat
     monkeypatch.setattr(silero_module, "find_file", missing)
     monkeypatch.setattr("ser.inference.predictor.load_model", lambda *_: Constant())
     soundfile.write(tmp_path / "x.wav", noise(1), RATE)
-    answer = ser("predict", tmp_path / "x.wav", "--model", "model.onnx", "--voice", "silero")
+    answer = ser("predict", tmp_path / "x.wav", "--model", "model.onnx", "--vad", "silero")
     assert (answer.code, answer.err) == (2, f"ser: silero is not installed: {install_hint('voice')}\n")
     answer = ser("predict", tmp_path / "x.wav", "--model", "model.onnx", "-v", "--format", "jsonl")
     assert answer.code == 0

@@ -499,7 +499,7 @@ main()
         str(tmp_path / "long.wav"),
         "--hop",
         "0.1",
-        "--voice",
+        "--vad",
         "energy",
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -509,6 +509,15 @@ main()
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert err == "ser: stopped by Ctrl-C; what was finished is kept\n"
+
+
+@pytest.mark.parametrize("option", ["--vad", "--voice"])
+def test_the_detector_has_two_names_of_which_help_shows_one(exported: Path, clip: Path, ser: Ser, option: str) -> None:
+    answer = ser("predict", clip, "--model", exported, option, "energy", "--format", "json")
+    assert json.loads(answer.out)[0]["voice"] == "energy"
+    shown = ser("predict", "--help").out
+    assert "--vad DETECTOR" in shown
+    assert "--voice" not in shown
 
 
 @pytest.mark.parametrize("suffix", ["npy", "csv"])

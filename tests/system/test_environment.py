@@ -53,7 +53,7 @@ finally:
 open("asked.json", "w").write(json.dumps([asked, sorted(opened)]))
 """
 """Tells which calls of Python's socket module a program made, and which sockets of its process were open, of a library in C too."""
-PREDICT = "from ser.cli import main; sys.argv = ['ser', 'predict', '--voice', '{voice}', '--model', '{model}', '{clip}']; main()"
+PREDICT = "from ser.cli import main; sys.argv = ['ser', 'predict', '--vad', '{voice}', '--model', '{model}', '{clip}']; main()"
 WORKER = "from ser.serve.worker import main; main('{model}', 60.0)"
 """The life of a worker whose service is gone before it sends anything: it loads the model and silero, and warms both up."""
 

@@ -69,7 +69,7 @@ def detector(voice: Voice) -> "Silero | None":
         ConfigError: silero was requested but is not installed, or the name is unknown.
     """
     if voice not in get_args(Voice):
-        raise ConfigError(f"--voice {voice}: choose {', '.join(get_args(Voice))}")
+        raise ConfigError(f"there is no speech detector {voice!r}: choose {', '.join(get_args(Voice))}")
     if voice == "energy":
         return None
     try:

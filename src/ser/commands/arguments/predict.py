@@ -12,6 +12,8 @@ from ser.commands.arguments.completion import complete_formats
 from ser.commands.exit_codes import exit_codes
 from ser.errors import ConfigError
 
+Detector = Literal["auto", "silero", "energy"]
+
 
 def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
     paths: Annotated[
@@ -44,10 +46,10 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
         float | None, typer.Option(metavar="SECONDS", help="Time between windows [default: half the window].", show_default=False)
     ] = None,
     backbone: Backbone = None,
-    voice: Annotated[
-        Literal["auto", "silero", "energy"],
-        typer.Option(metavar="DETECTOR", help="Speech detector: auto (silero if it is installed), silero or energy."),
+    vad: Annotated[
+        Detector, typer.Option(metavar="DETECTOR", help="Speech detector: auto (silero if it is installed), silero or energy.")
     ] = "auto",
+    voice: Annotated[Detector | None, typer.Option(hidden=True, help="The former name of --vad.")] = None,
     mic: Annotated[bool, typer.Option("--mic", help="Predict from the microphone until Ctrl-C, every half second or --hop.")] = False,
     seconds: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop --mic after this time.", show_default=False)] = None,
     verbose: Verbosity = 0,
@@ -72,7 +74,7 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
         from ser.inference.options import PredictOptions
 
         refuse_empty({"--model": model, "--backbone": backbone, "--output": output, "--embedding": embedding})
-        options = PredictOptions(model, window, hop, backbone, voice)
+        options = PredictOptions(model, window, hop, backbone, voice or vad)
         if mic:
             if paths:
                 raise ConfigError("--mic uses the microphone: give no recordings with it")
