@@ -1,7 +1,10 @@
-"""Progress: a bar on a terminal, plain lines in a log."""
+"""Progress: a bar on a terminal or in a notebook, plain lines in a log."""
 
 import io
 import logging
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -114,3 +117,73 @@ def test_an_exception_in_the_work_passes_through(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("ser.system.progress.Console", lambda stderr: console)
     with pytest.raises(ZeroDivisionError), progress.track("transform", 2, "clips"):
         raise ZeroDivisionError
+
+
+# -- notebooks ----------------------------------------------------------------------------
+
+
+class Cell:
+    """What IPython shows below a cell: the outputs, each as it was last updated, and how many messages that took."""
+
+    def __init__(self) -> None:
+        self.outputs: list[dict[str, str]] = []
+        self.messages = 0
+
+    def display(self, output: dict[str, str], *, raw: bool, display_id: bool) -> Any:
+        assert raw
+        assert display_id
+        place = len(self.outputs)
+        self.outputs.append(output)
+
+        def update(changed: dict[str, str], *, raw: bool) -> None:
+            assert raw
+            self.messages += 1
+            self.outputs[place] = changed
+
+        return SimpleNamespace(update=update)
+
+
+@pytest.fixture
+def cell(monkeypatch: pytest.MonkeyPatch) -> Cell:
+    """The process is the kernel of a notebook."""
+    shown = Cell()
+    ipython, display = ModuleType("IPython"), ModuleType("IPython.display")
+    vars(ipython).update(get_ipython=lambda: SimpleNamespace(kernel=object()), display=display)
+    vars(display).update(display=shown.display)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    return shown
+
+
+def test_a_notebook_gets_one_output_that_is_updated(clock: list[float], cell: Cell, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.track("epoch <1>", 100, "clips") as advance:
+        for _ in range(100):
+            clock[0] += 0.1
+            advance(1)
+    (output,) = cell.outputs
+    assert output["text/plain"] == "epoch <1>: 100 of 100, 10 clips/s"
+    assert 'value="100" max="100"' in output["text/html"]
+    assert "epoch &lt;1&gt;" in output["text/html"]
+    assert cell.messages < 45, "at most four a second, and the last one"
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_notebook_shows_how_far_an_interrupted_work_went(clock: list[float], cell: Cell) -> None:
+    with pytest.raises(KeyboardInterrupt), progress.track("extract", 10, "files") as advance:  # noqa: PT012
+        clock[0] += 0.1
+        advance(3)
+        raise KeyboardInterrupt
+    assert cell.outputs[0]["text/plain"] == "extract: 3 of 10, 30 files/s"
+
+
+def test_a_notebook_shows_nothing_for_nothing(cell: Cell) -> None:
+    with progress.track("extract", 0, "files"):
+        pass
+    assert not cell.outputs
+
+
+def test_a_shell_in_a_terminal_is_no_notebook(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["IPython"], "get_ipython", SimpleNamespace, raising=False)
+    with progress.track("extract", 2, "files") as advance:
+        advance(2)
+    assert not cell.outputs

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, plain lines in a log."""
+"""Progress of long work: a bar on a terminal or in a notebook, plain lines in a log."""
 
 import logging
 import time
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ser.system.console import ALIVE
+from ser.system.notebook_bar import in_notebook, notebook_bar
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,10 @@ Advance = Callable[[float], None]
 @contextmanager
 def track(description: str, total: float, unit: str) -> Iterator[Advance]:
     """Show progress during the block; yield a function that advances it by a number of units. The speed is shown as well."""
+    if total and in_notebook():
+        with notebook_bar(description, total, lambda done, seconds: show_state(done, total, seconds, unit)) as advance:
+            yield advance
+        return
     console = Console(stderr=True)
     # rich takes FORCE_COLOR, which notebooks set for their cells, for a terminal; a bar there would leave its control codes in the text.
     is_drawn = console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
