@@ -7,7 +7,6 @@ With --check it writes nothing and fails where the page is not what it would wri
 """
 
 import argparse
-import ast
 import inspect
 import json
 import sys
@@ -19,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from ser.commands.config import field_texts
 from ser.config import ExperimentConfig, known_feature
 from ser.families import feature_names
 
@@ -76,7 +76,7 @@ def page() -> str:
 
 def section(name: str, model: type[BaseModel], level: int) -> str:
     """Heading, sentence, table of the keys; then the sections within."""
-    meanings = field_docs(model)
+    meanings = field_texts(model)
     rows = [
         ("key", "default", "range", "meaning"),
         *((f"`{key}`", default_of(field), range_of(field), meanings.get(key, "")) for key, field in plain_fields(model)),
@@ -96,19 +96,6 @@ def is_section(field: FieldInfo) -> bool:
 def model_of(field: FieldInfo) -> type[BaseModel]:
     assert is_section(field)
     return field.annotation  # type: ignore[return-value]
-
-
-def field_docs(model: type) -> dict[str, str]:
-    """The text under each field of a class and of the classes of this program that it extends, on one line."""
-    inherited = [field_docs(base) for base in model.__bases__ if base.__module__.startswith("ser.")]
-    (definition,) = ast.parse(inspect.getsource(model)).body
-    assert isinstance(definition, ast.ClassDef)
-    found = {key: text for texts in inherited for key, text in texts.items()}
-    for field, text in zip(definition.body, definition.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            assert isinstance(field.target, ast.Name)
-            found[field.target.id] = " ".join(str(text.value.value).split())
-    return found
 
 
 def default_of(field: FieldInfo) -> str:

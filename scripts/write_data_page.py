@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ser.audio.containers import SUFFIX_CONTAINERS
+from ser.commands.config import field_texts
 from ser.corpora.base import Corpus
 from ser.corpora.census import SKIPPED_COLUMNS, UNREADABLE_REASONS
 from ser.corpora.crema_names import VOTE_TABLE
@@ -22,7 +23,7 @@ from ser.corpora.registry import CORPORA
 from ser.corpora.votes import COLUMNS as VOTES_COLUMNS
 from ser.emotions import EMOTIONS, SHARED_EMOTIONS
 from ser.reasons import SKIP_REASONS, WARN_REASONS
-from write_configuration import field_docs, table, write_page
+from write_configuration import table, write_page
 
 PAGE = Path(__file__).parent.parent / "docs" / "data.md"
 
@@ -252,7 +253,7 @@ def reasons() -> str:
 
 
 def tables() -> str:
-    meanings = MEANINGS | field_docs(Utterance)
+    meanings = MEANINGS | field_texts(Utterance)
     return "\n".join(
         [
             "## Tables of the extract step",

@@ -129,7 +129,7 @@ def test_a_run_writes_its_report(finished: run_files.Run, tmp_path: Path, monkey
         asked.update(run=run, **options)
         return Path(run) / "report.html"
 
-    monkeypatch.setattr("ser.commands.report.report", report)
+    monkeypatch.setattr("ser.pipeline.report.report", report)
     page = ser.load_run(finished.folder).report(clips=0)
     assert page == finished.folder / "report.html"
     assert asked == {"run": str(finished.folder), "audio": True, "clips": 0, "settings": ()}

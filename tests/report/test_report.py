@@ -20,13 +20,13 @@ import torch
 
 from backbones import tiny_backbone
 from conftest import Ser
-from ser.commands.report import report
 from ser.config import ProtocolConfig
 from ser.corpora.licences import model_licence, sound_licence
 from ser.corpora.registry import CORPORA
 from ser.evaluation.calibration import write_with_digest
 from ser.evaluation.perception import Accuracy, Ceiling, Human, Perceived
 from ser.evaluation.predictions import Predictions
+from ser.pipeline.report import report
 from ser.report.build import headline
 from ser.report.card import model_card
 from ser.report.examples import clear_cases, sound_uri, worst_confusions

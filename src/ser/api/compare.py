@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 
 from ser.api.run import Run
-from ser.commands.compare import names_of, read_results
 from ser.evaluation.comparison import TITLES, Comparison, compare_folds, require_pairs, sentence
+from ser.evaluation.results import names_of, read_results
 from ser.home import user_path
 
 

@@ -15,14 +15,13 @@ from ser.evaluation.predictions import read_predictions
 from ser.evaluation.run_scores import RunScores, read_run_scores
 from ser.home import user_path
 from ser.inference.predictor import Predictor
+from ser.pipeline.names import STEPS
 from ser.runs import run as run_files
 from ser.runs.compare import stored_config
 from ser.wording import percent
 
 if TYPE_CHECKING:
     from ser.audio.vad_silero import Voice
-
-STEPS = ("extract", "transform", "load", "train")
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class Run:
             ArtefactError: a file of the run is corrupted.
             LockedError: another process is writing into the folder.
         """
-        from ser.commands.report import report
+        from ser.pipeline.report import report
 
         return report(str(self.path), audio=audio, clips=clips, settings=settings)
 

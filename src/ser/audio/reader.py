@@ -46,7 +46,7 @@ class FileRecording:
         self.first_decoder: soundfile.SoundFile | None = sound
 
     def find_block_length(self) -> int:
-        """Number of samples in a block; errors as of the constructor."""
+        """Number of samples in a block. Raises the errors of the constructor."""
         check_rate(self.sample_rate)
         if seconds_to_samples(1, self.sample_rate) > MAX_VALUES // 8:
             raise AudioError("too-long", f"{self.sample_rate} Hz: a second is more than {MAX_VALUES // 8} values")

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ser.errors import ArtefactError, DataError
 from ser.evaluation.comparison import TITLES, Comparison, compare_folds, require_pairs, sentence
-from ser.evaluation.folds import Folds
 from ser.evaluation.intervals import Estimate
-from ser.evaluation.predictions import is_of_protocol, read_predictions, read_protocol_predictions
+from ser.evaluation.results import names_of, read_results
 from ser.home import user_path
 from ser.system.console import print_table, say
 
@@ -29,37 +27,6 @@ def compare_runs(folder_a: str | Path, folder_b: str | Path) -> None:
     comparisons = [compare_folds(a, b, metric) for metric in TITLES]
     print_comparison(comparisons, *names)
     say(sentence(comparisons[0], *names))
-
-
-def read_results(folder: Path) -> Folds:
-    """The predictions on test: those of a run as one fold with one seed, those of a protocol as they are.
-
-    Raises:
-        DataError: there are none.
-        ArtefactError: the table is corrupted.
-    """
-    path = folder / "predictions.csv"
-    if not path.is_file():
-        raise DataError(f"{folder} has no predictions.csv: it is neither a finished run nor the results of a protocol")
-    if is_of_protocol(path):
-        folds = read_protocol_predictions(path)
-        if not folds:
-            raise ArtefactError(f"{path} has no predictions")
-        return folds
-    splits = read_predictions(path)
-    if "test" not in splits:
-        raise DataError(f"{path} has no predictions on test")
-    return {"test": [splits["test"]]}
-
-
-def names_of(a: Path, b: Path) -> tuple[str, str]:
-    """The names of the folders, or the whole paths if the names are equal.
-
-    >>> names_of(Path("runs/one"), Path("runs/two/")), names_of(Path("old/one"), Path("new/one"))
-    (('one', 'two'), ('old/one', 'new/one'))
-    """
-    short = a.resolve().name, b.resolve().name
-    return short if short[0] != short[1] else (str(a), str(b))
 
 
 def print_comparison(comparisons: Sequence[Comparison], name_a: str, name_b: str) -> None:

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from ser import config as models
-from ser.config import Config, ExperimentConfig
+from ser.config import ExperimentConfig
 from ser.config_file import Origins, load_with_origins
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
@@ -93,11 +93,11 @@ def schema() -> Schema:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}
 
 
-def field_texts(model: type[Config]) -> dict[str, str]:
-    """The text below each field of a class, on one line."""
+def field_texts(model: type) -> dict[str, str]:
+    """The text below each field of a class and of its base classes in this program, on one line."""
     (definition,) = ast.parse(inspect.getsource(model)).body
     assert isinstance(definition, ast.ClassDef)
-    texts = {}
+    texts = {field: text for base in model.__bases__ if base.__module__.startswith("ser.") for field, text in field_texts(base).items()}
     for field, text in zip(definition.body, definition.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
             assert isinstance(field.target, ast.Name)

@@ -84,12 +84,12 @@ def with_gain(decibels: float) -> Condition:
 
 
 def first_second(samples: Waveform, rate: int, _generator: np.random.Generator) -> Waveform:
-    """Of speech."""
+    """Truncate the recording to the first second of speech."""
     return speech(samples, rate)[:rate]
 
 
 def first_half(samples: Waveform, rate: int, _generator: np.random.Generator) -> Waveform:
-    """Of speech."""
+    """Truncate the recording to the first half of speech."""
     voiced = speech(samples, rate)
     return voiced[: ceil(len(voiced) / 2)]
 

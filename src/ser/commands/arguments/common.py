@@ -7,9 +7,7 @@ import typer
 
 from ser.commands.arguments.completion import complete_configs, complete_models, complete_runs
 from ser.errors import ConfigError
-
-STEPS = ("extract", "transform", "load", "train")
-EXTRA_STEPS = ("doctor",)
+from ser.pipeline.names import EXTRA_STEPS, STEPS
 
 Verbosity = Annotated[
     int, typer.Option("-v", "--verbose", count=True, show_default=False, help="Log the progress of each step; -vv also each file.")
@@ -68,10 +66,10 @@ def parse_steps(text: str) -> list[str]:
     for name in names:
         if name not in known:
             raise ConfigError(
-                f"--steps {text}: there is no step {name!r}{suggestion(name, known)}; steps: {', '.join((*STEPS, *EXTRA_STEPS))}"
+                f"--steps {text}: there is no step {name!r}{suggestion(name, known)}; steps: {', '.join(STEPS + EXTRA_STEPS)}"
             )
     if not names:
-        raise ConfigError(f"--steps is empty; steps: {', '.join((*STEPS, *EXTRA_STEPS))}")
+        raise ConfigError(f"--steps is empty; steps: {', '.join(STEPS + EXTRA_STEPS)}")
     return [name for name in known if name in names]
 
 

@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from ser import __version__
-from ser.commands.arguments.common import STEPS, ConfigOption, Epochs, Settings, Verbosity, parse_steps, required_config, with_epochs
+from ser.commands.arguments.common import ConfigOption, Epochs, Settings, Verbosity, parse_steps, required_config, with_epochs
 from ser.commands.arguments.completion import complete_steps
 from ser.commands.exit_codes import exit_codes
 from ser.errors import ConfigError
+from ser.pipeline.names import STEPS
 
 RunName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Name of the run's folder [default: time and model].", show_default=False)

@@ -40,6 +40,6 @@ def report(
 
             compare_runs(*compare)
         elif run is not None:
-            from ser.commands.report import report as write_report
+            from ser.pipeline.report import report as write_report
 
             write_report(run, audio=audio, clips=clips, settings=settings or [])

@@ -1,4 +1,4 @@
-"""`ser report`: the page and the model card of a finished run, written into its folder."""
+"""Write the report, a page, and the model card of a finished run into its folder."""
 
 import logging
 from collections.abc import Sequence
