@@ -4,6 +4,7 @@ import asyncio
 import copy
 import json
 import pickle
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -122,17 +123,16 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         ser.load_run(tmp_path)
 
 
-def test_a_run_writes_its_report(finished: run_files.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, object] = {}
-
-    def report(run: str, **options: object) -> Path:
-        asked.update(run=run, **options)
-        return Path(run) / "report.html"
-
-    monkeypatch.setattr("ser.pipeline.report.report", report)
-    page = ser.load_run(finished.folder).report(clips=0)
-    assert page == finished.folder / "report.html"
-    assert asked == {"run": str(finished.folder), "audio": True, "clips": 0, "settings": ()}
+def test_a_run_writes_its_report(finished: run_files.Run, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    run = ser.load_run(shutil.copytree(finished.folder, tmp_path / "run"))
+    page = run.report(audio=False, clips=0, settings=[f"project.processed_dir={tmp_path}"])
+    assert page == run.path / "report.html"
+    text = page.read_text(encoding="utf-8")
+    assert f"{100 * run.scores.uar.value:.1f}" in text
+    assert "it was turned off (--clips 0)" in text or "is missing" in text
+    assert run.path.name in (run.path / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 def test_runs_are_compared(finished: run_files.Run) -> None:
