@@ -391,6 +391,15 @@ def test_the_weights_are_loaded_once_in_a_process(monkeypatch: pytest.MonkeyPatc
     assert extractor(tiny_backbone("wavlm")).network is first.network
 
 
+@pytest.mark.usefixtures("forgotten")
+def test_other_weights_at_the_same_place_are_loaded(tmp_path: Path) -> None:
+    """A folder that is replaced while a notebook runs: features of the old weights would be stored as those of the new ones."""
+    first = features(save_backbone(tmp_path / "backbone", "wavlm", seed=1), noise(5000))
+    other = features(save_backbone(tmp_path / "backbone", "wavlm", seed=2), noise(5000))
+    assert np.abs(first - other).max() > 0.01
+    np.testing.assert_array_equal(other, features(save_backbone(tmp_path / "elsewhere", "wavlm", seed=2), noise(5000)))
+
+
 def in_a_worker(task: tuple[Path, int]) -> tuple[Frames, int]:
     torch.set_num_threads(1)
     folder, samples = task

@@ -5,6 +5,7 @@ Its frames therefore depend only on the clip. Whisper also runs on the actual le
 the library pads to. A change here that changes the results must raise `CODE_VERSION` in `backbone_files`.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -70,7 +71,8 @@ class BackboneExtractor:
         self.precision, self.device = resolved_precision(config), choose_device(config)
         self.in_batches = self.device.type != "cpu"
         fetch_weights(self.backbone)
-        self.network = load_network(self.backbone.kind, self.backbone.location, self.states[-1], self.precision, self.device)
+        identity = json.dumps(self.backbone.identity, sort_keys=True)
+        self.network = load_network(self.backbone.kind, self.backbone.location, identity, self.states[-1], self.precision, self.device)
 
     def extract(self, waveforms: Sequence[Waveform]) -> list[Frames]:
         """Compute the features of several clips.
@@ -226,8 +228,11 @@ class WhisperNetwork:
 
 
 @lru_cache(maxsize=1)  # called again for every shard
-def load_network(kind: str, location: str, last: int, precision: Precision, device: torch.device) -> Network:
+def load_network(kind: str, location: str, identity: str, last: int, precision: Precision, device: torch.device) -> Network:  # noqa: ARG001
     """Load a frozen network without the layers after hidden state `last`, with its matrices in bf16 if that is the precision.
+
+    Args:
+        identity: what the files contain, so that other weights at the same place are loaded anew.
 
     Raises:
         DataError: the weights are corrupted, or of another model.
