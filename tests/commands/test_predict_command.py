@@ -207,9 +207,9 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> Non
         (["{folder}", "-o", "x.srt"], 2, "--format srt is for a single recording, and 4 were given"),
         (["{folder}", "-o", ""], 2, "--output is empty"),
         (["--mic", "-o", "x.csv"], 2, "--output is for recordings"),
-        (["{folder}", "--window", "7"], 2, "this model hears 5 s of a clip"),
+        (["{folder}", "--window", "7"], 2, "this model uses 5 s of a clip"),
         (["{folder}", "--hop", "0"], 2, "a hop of 0 s"),
-        ([""], 2, "an empty path"),
+        ([""], 2, "a path is empty"),
         (["{folder}", "--backbone", ""], 2, "--backbone is empty"),
     ],
 )

@@ -115,7 +115,7 @@ def test_a_tarball_or_a_folder_does_without_npm(tmp_path: Path) -> None:
         (b"no archive", "is not a tarball of"),
         (PUBLISHED[: len(PUBLISHED) // 2], "is not a tarball of"),
         (tarball({"package/other": b""}), "is not a tarball of"),
-        (tarball({**PACKED, "package/dist/a.wasm": b"older"}), r"or damaged: dist/a\.wasm"),
+        (tarball({**PACKED, "package/dist/a.wasm": b"older"}), r"or is corrupted: dist/a\.wasm"),
     ],
     ids=["missing", "empty", "no archive", "half", "another package", "another version"],
 )
@@ -132,5 +132,5 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dist").mkdir()
     for path in PATHS.values():
         (tmp_path / path).write_bytes(b"older")
-    with pytest.raises(DataError, match="or damaged"):
+    with pytest.raises(DataError, match="or is corrupted"):
         read_runtime(tmp_path)

@@ -245,7 +245,7 @@ def test_a_file_is_no_folder_for_a_page(model: Path, tmp_path: Path) -> None:
     [
         (["--runtime", "somewhere"], "--runtime is for --web"),
         (["--web", "page", "--head-only"], "a page needs the whole model"),
-        (["--web", "page", "--int8"], "is exported already"),
+        (["--web", "page", "--int8"], "is an exported file"),
         (["--web", "page", "--runtime", "nowhere"], "--runtime nowhere does not exist"),
     ],
 )

@@ -316,7 +316,7 @@ def test_a_file_that_does_not_agree_is_not_written(finished: Run, tmp_path: Path
 
 def test_a_difference_that_is_no_number_is_refused(finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "largest_difference", lambda *_: np.nan)
-    with pytest.raises(ArtefactError, match="is not written"):
+    with pytest.raises(ArtefactError, match="was not written"):
         export_run(finished, tmp_path / "model.onnx")
 
 

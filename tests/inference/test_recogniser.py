@@ -359,7 +359,7 @@ def test_a_normaliser_that_divides_by_nothing_is_refused(finished: Run, tmp_path
     content = load_checkpoint(finished.best)
     content["normalisers"]["spectral"]["deviation"][0] = 0
     save_checkpoint(tmp_path / "model.pth", content)
-    with pytest.raises(ArtefactError, match="above 0"):
+    with pytest.raises(ArtefactError, match="positive deviations"):
         Recogniser.load(tmp_path / "model.pth")
 
 

@@ -79,7 +79,7 @@ def test_some_folds_alone_are_told_as_incomplete(workspace: Workspace, capsys: p
 
 
 def test_incomplete_corpora_are_refused_before_anything_is_trained(workspace: Workspace) -> None:
-    with pytest.raises(DataError, match=r"savee/loso, fold DC: 42 clips in train instead of 360.*--incomplete goes on"):
+    with pytest.raises(DataError, match=r"savee/loso, fold DC: 42 clips in train instead of 360.*--incomplete continues"):
         run_protocol(workspace.config(*QUICK), "savee/loso")
     assert not list(workspace.runs.rglob("best.pth"))
 

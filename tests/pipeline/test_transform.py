@@ -294,7 +294,7 @@ def test_a_full_disk_is_one_line_and_the_old_store_stays(config: ExperimentConfi
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(DataError, match=r"No space left on device.*untouched"):
+    with pytest.raises(DataError, match=r"No space left on device.*not affected"):
         transform(config)
     assert snapshot(folder) == before
 

@@ -371,7 +371,7 @@ def forge(run: Run) -> None:
 
 DAMAGES: Sequence[tuple[str, Any, int, str]] = [
     ("predictions cut", lambda run: run.predictions.write_text(run.predictions.read_text()[:-30]), 4, "predictions.csv"),
-    ("predictions gone", lambda run: run.predictions.unlink(), 4, "lacks predictions.csv"),
+    ("predictions gone", lambda run: run.predictions.unlink(), 4, "has no predictions.csv"),
     ("a row is missing", lambda run: drop_line(run.predictions), 4, "does not hold the utterances of"),
     ("another speaker", lambda run: edit_last(run.predictions, {"speaker": "crema/1"}), 4, "names another corpus, speaker or truth of"),
     ("no probabilities", doubled, 4, "do not sum to 1"),
@@ -597,7 +597,7 @@ def test_a_corpus_that_only_chose_the_epoch_binds_the_model_too(finished: Run) -
     by_corpus = {corpus: tuple(entry for entry in facts.entries["train"] if entry.corpus == corpus) for corpus in CORPORA}
     card = model_card(replace(facts, entries={"train": by_corpus["crema"], "val": by_corpus["tess"], "test": by_corpus["savee"]}), "no.")
     assert "Not for commercial use, because it was made with TESS" in card
-    assert "fitted to the val speakers of TESS, and to nothing else" in card
+    assert "calibrated on the val speakers of TESS only" in card
     cited = card.partition("## Cite")[2]
     assert [name for name in ("CREMA-D", "TESS", "SAVEE") if name not in cited] == []
     assert "RAVDESS" not in card

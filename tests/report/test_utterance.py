@@ -485,7 +485,7 @@ def test_a_mixture_of_experts_shows_attention_of_each_and_the_gate(draw: Any, wi
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--split", "tset"], 2, "--split tset: no such split: did you mean test?"),
+        (["--split", "tset"], 2, "--split tset: there is no such split: did you mean test?"),
         (["--row-idx", "99999"], 2, "rows, counted from 0"),
         (["--preview-aug", "21"], 2, "0 to 20"),
         (["--run", "nowhere"], 3, "nowhere is not the folder of a trained run"),

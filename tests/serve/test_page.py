@@ -641,7 +641,7 @@ def test_an_answer_that_is_none_is_no_blank_page(visit: Open, clip: Path) -> Non
     page = visit()
     page.route(PREDICT, lambda route: route.fulfill(status=200, body="<html>a proxy's own page</html>"))
     give(page, clip)
-    page.get_by_role("alert").get_by_text("Something went wrong").wait_for()
+    page.get_by_role("alert").get_by_text("An error occurred").wait_for()
 
 
 def test_too_many_bytes_are_refused_before_they_are_sent(visit: Open, service: "Service", tmp_path: Path) -> None:

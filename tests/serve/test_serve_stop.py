@@ -280,9 +280,9 @@ def test_without_its_model_it_is_not_healthy_and_refuses_uploads(exported: Path,
         (["--timeout", "inf"], "--timeout inf"),
         (["--host", "no.such.host.invalid"], "--host no.such.host.invalid: this machine does not have such an address"),
         (["--host", "192.0.2.1"], "192.0.2.1:"),
-        (["--allow-host", "http://example.org"], "--allow-host http://example.org: give a name"),
-        (["--allow-host", "*"], "--allow-host *: give a name"),
-        (["--allow-host", ""], "--allow-host : give a name"),
+        (["--allow-host", "http://example.org"], "--allow-host http://example.org: give a host name"),
+        (["--allow-host", "*"], "--allow-host *: give a host name"),
+        (["--allow-host", ""], "--allow-host : give a host name"),
     ],
 )
 def test_what_cannot_be_served_is_told_in_one_line(ser: Ser, exported: Path, options: list[str], words: str) -> None:
@@ -295,7 +295,7 @@ def test_a_port_that_is_taken_is_told(ser: Ser, exported: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         answer = ser("serve", exported, "--port", str(taken.getsockname()[1]))
     assert (answer.code, answer.err.count("\n")) == (2, 1)
-    assert "something else listens there" in answer.err
+    assert "the port is in use" in answer.err
 
 
 @pytest.mark.parametrize(("content", "code"), [(None, 3), (b"no model", 4)])

@@ -49,7 +49,7 @@ def predict(  # noqa: PLR0913, PLR0917 - the contract of the command line
     vad: Annotated[
         Detector, typer.Option(metavar="DETECTOR", help="Speech detector: auto (silero if it is installed), silero or energy.")
     ] = "auto",
-    voice: Annotated[Detector | None, typer.Option(hidden=True, help="The former name of --vad.")] = None,
+    voice: Annotated[Detector | None, typer.Option(metavar="DETECTOR", hidden=True, help="The former name of --vad.")] = None,
     mic: Annotated[bool, typer.Option("--mic", help="Predict from the microphone until Ctrl-C, every half second or --hop.")] = False,
     seconds: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop --mic after this time.", show_default=False)] = None,
     verbose: Verbosity = 0,
