@@ -3,7 +3,7 @@
 /**
  * The highest value that falls into each column.
  * @param {ArrayLike<number>} values of equal stretches of time from 0 to `end`
- * @param {number} end column behind the last value; may be a fraction, or behind `width`
+ * @param {number} end column after the last value; may be a fraction, or beyond `width`
  * @param {number} width columns
  * @returns {Float32Array} (width,) 0 where there is nothing
  */

@@ -12,7 +12,7 @@ const worker = new Worker(new URL("local/worker.js", import.meta.url), { type: "
 /** @type {Map<number, {resolve: Function, reject: Function, progress: (fraction: number) => void}>} */
 const waiting = new Map();
 let requests = 0;
-/** @type {PredictionError | null} why the thread listens to nobody */
+/** @type {PredictionError | null} why the worker accepts no requests */
 let broken = null;
 
 worker.onmessage = ({ data: { id, progress, record, error } }) => {
@@ -44,7 +44,7 @@ export async function about() {
 
 /**
  * @param {Blob} blob a whole file
- * @param {{signal?: AbortSignal, progress?: (fraction: number) => void}} [options] progress: of what was heard
+ * @param {{signal?: AbortSignal, progress?: (fraction: number) => void}} [options] progress: of the inferred part
  * @returns {Promise<import("./result.js").Answer>} the record of `POST /v1/predict`
  * @throws {PredictionError} and an AbortError where the signal says so
  */

@@ -1,4 +1,4 @@
-/** One recording to hear. The position moves also where the browser cannot play the file. */
+/** A player of one recording. The position can be moved even if the browser cannot play the file. */
 
 /**
  * @param {Blob} blob

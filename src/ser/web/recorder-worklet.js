@@ -1,4 +1,4 @@
-/** Runs beside the sound: hands on what the microphone hears, as mono blocks, until it is told to stop. */
+/** Runs in the audio thread: passes the microphone's samples on as mono blocks until it is stopped. */
 
 const BLOCK = 2048;
 

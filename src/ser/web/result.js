@@ -14,7 +14,7 @@
  * @property {number} sample_rate Hz
  * @property {number} channels
  * @property {string | null} container
- * @property {string | null} voice who told speech from silence
+ * @property {string | null} voice the speech detector
  * @property {string[]} warnings
  * @property {Passage[]} segments neighbouring passages with the same answer as one
  * @property {Passage[]} timeline
@@ -51,7 +51,7 @@ export function hideResult() {
   find("#result").hidden = true;
 }
 
-/** So that the microphone does not hear it. */
+/** So that the microphone does not record it. */
 export function pausePlayer() {
   pause();
 }
@@ -164,7 +164,7 @@ function unplayable() {
   find("#unplayable").textContent = "This browser cannot play the file.";
 }
 
-/** Tells the chosen moment to those who do not see it, once it stays. */
+/** Announces the chosen moment to screen readers, after it has not changed for a while. */
 function makeAnnouncer() {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;

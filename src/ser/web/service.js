@@ -1,4 +1,4 @@
-/** The model behind this page's own service. In the static export another file of the same interface stands in its place. */
+/** Predictions by this page's own service. The static export has another file with the same interface in its place. */
 
 import { PredictionError } from "./errors.js";
 
@@ -30,7 +30,7 @@ export function predict(blob, { signal, progress = () => {} } = {}) {
   const form = new FormData();
   form.append("file", blob, /** @type {any} */ (blob).name ?? "recording");
   return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest(); // fetch does not tell how much was sent
+    const request = new XMLHttpRequest(); // fetch does not report upload progress
     request.open("POST", here("v1/predict"));
     request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
     request.onload = () => {

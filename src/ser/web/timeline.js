@@ -24,7 +24,7 @@ const STEPS = 50; // presses of an arrow key from one end to the other, about
 export function timeChart(record, peaks, player) {
   const lanes = [...soundLane(record, peaks), ...emotionLanes(record), ...attentionLanes(record)];
   let now = 0;
-  /** @type {import("./result.js").Passage | undefined} the one that was told last */
+  /** @type {import("./result.js").Passage | undefined} the one announced last */
   let told;
   const slider = makeSlider(record, player, () => now);
   find("#chart .lanes").replaceChildren(...lanes.flatMap((lane) => [lane.name, lane.picture]), slider);

@@ -4,7 +4,7 @@ export const UNKNOWN = "unknown";
 
 /**
  * @param {number} share from 0 to 1
- * @param {number} [digits] behind the point
+ * @param {number} [digits] after the decimal point
  */
 export function percent(share, digits = 0) {
   return `${(100 * share).toFixed(digits)}\u00a0%`;
@@ -13,7 +13,7 @@ export function percent(share, digits = 0) {
 /**
  * @param {number} smaller share from 0 to 1
  * @param {number} larger
- * @returns {[string, string]} in per cent, with as many digits as tell them apart
+ * @returns {[string, string]} in per cent, with enough digits to distinguish them
  */
 export function percentsApart(smaller, larger) {
   const digits = [0, 1, 2].find((each) => percent(smaller, each) !== percent(larger, each)) ?? 3;
@@ -22,7 +22,7 @@ export function percentsApart(smaller, larger) {
 
 /**
  * @param {number} seconds
- * @param {number} [digits] behind the point
+ * @param {number} [digits] after the decimal point
  * @returns {string} as of a clock: 0:03.2, 1:02:03.0
  */
 export function clock(seconds, digits = 1) {

@@ -1,4 +1,4 @@
-/** AIFF and AIFF-C; COMM may stand behind the samples: AIFF-C specification, Apple 1991. */
+/** AIFF and AIFF-C; COMM may follow the samples: AIFF-C specification, Apple 1991. */
 
 import { PredictionError } from "../errors.js";
 import { checkLength } from "./lengths.js";
@@ -80,7 +80,7 @@ function readCommon(source, { start, length }) {
 /**
  * @param {import("./source.js").Source} source
  * @param {number} offset
- * @returns {number} an 80-bit float, whose mantissa has 63 bits behind its point, as a whole number; 0 if it is no sensible rate
+ * @returns {number} an 80-bit float, whose mantissa has 63 fractional bits, as an integer; 0 if it is not a valid rate
  */
 function extended(source, offset) {
   const exponent = (source.number(offset, 2, false) & 0x7fff) - 16383;

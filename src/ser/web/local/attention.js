@@ -21,7 +21,7 @@ const LEAST_HEARD = 1e-6;
  * @param {number} seconds of the recording
  * @param {Record<string, number>} rates of the model's steps, Hz
  * @returns {Record<string, {rate: number, weights: number[]}>} cell k reaches from k / rate to (k + 1) / rate seconds; 1 is as much as the
- *   mean over all cells that were heard, 0 is not heard
+ *   mean over all cells that were used, 0 is not used
  */
 export function curves(heard, seconds, rates) {
   return Object.fromEntries(Object.entries(rates).map(([name, rate]) => [name, curve(heard, name, seconds, rate)]));
@@ -45,7 +45,7 @@ function curve(windows, name, seconds, stepRate) {
 }
 
 /**
- * Adds one window to what was listened and heard, each cell weighted by how near it lies to the window's centre.
+ * Adds one window to the sums, each cell weighted by how near it is to the window's centre.
  * @param {Float64Array} listened
  * @param {Float64Array} heard
  * @param {number} rate Hz, of the cells

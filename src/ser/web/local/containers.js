@@ -6,8 +6,8 @@
  * @property {"wav" | "aiff" | "flac" | "ogg" | "opus" | "mp3"} name ogg: Vorbis
  * @property {number} rate Hz, of the samples that `ser` would decode
  * @property {number} channels
- * @property {import("./pcm.js").Layout} [layout] where the samples stand, of those that need no decoder
- * @property {number} [promised] samples of each channel that the header tells of; undefined: it does not tell
+ * @property {import("./pcm.js").Layout} [layout] position of the samples in formats without compression
+ * @property {number} [promised] samples of each channel that the header states; undefined: it does not
  */
 
 import { PredictionError } from "../errors.js";
@@ -42,7 +42,7 @@ const OTHERS = {
 
 /**
  * @param {Uint8Array} bytes of the whole file
- * @returns {Container} told by content, its header checked
+ * @returns {Container} detected by content, with its header checked
  * @throws {PredictionError} empty, lfs-pointer, not-audio, unsupported-codec, bad-header, header-only, truncated, rate-too-low or too-long
  */
 export function identify(bytes) {

@@ -14,7 +14,7 @@ export const here = (path) => new URL(`../${path}`, import.meta.url).href;
  * @property {Record<string, number>} attention_rate Hz
  * @property {number} window seconds
  * @property {number} hop seconds
- * @property {"silero" | "energy"} voice who tells speech from silence
+ * @property {"silero" | "energy"} voice the speech detector
  */
 
 /** @type {Promise<Facts> | undefined} */

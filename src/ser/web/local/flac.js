@@ -8,7 +8,7 @@ const SYNC_BITS = 0xfffe;
 
 /**
  * @param {import("./source.js").Source} source
- * @param {number} start of the stream, behind a tag
+ * @param {number} start of the stream, after a tag
  * @returns {import("./containers.js").Container}
  * @throws {PredictionError} bad-header or header-only
  */

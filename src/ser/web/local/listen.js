@@ -1,4 +1,4 @@
-/** From a decoded recording to its record: `Predictor.hear` of `ser.inference.predictor`. */
+/** From a decoded recording to its record: `Predictor.predict` of `ser.inference.predictor`. */
 
 import { curves } from "./attention.js";
 import { layOut, weigh } from "./plan.js";
@@ -7,14 +7,14 @@ import { recordingOf } from "./recording.js";
 import { scan } from "./screening.js";
 import { mixDown, prepare } from "./waveform.js";
 
-/** Of the work, where silero tells speech from silence. */
+/** Share of the work that is speech detection by silero. */
 const VOICE_SHARE = 0.3;
 
 /**
  * @typedef {object} Ear
  * @property {import("./files.js").Facts} facts
  * @property {(waveform: Float32Array) => Promise<import("./network.js").Heard>} network
- * @property {import("./vad_silero.js").Detector | null} silero null: energy tells speech from silence
+ * @property {import("./vad_silero.js").Detector | null} silero null: speech is detected by energy
  */
 
 /**

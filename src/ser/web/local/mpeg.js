@@ -1,11 +1,11 @@
-/** MP3. Bits of a frame's header: ISO 11172-3, 2.4.1.3; the tag of Xing, which tells the length. */
+/** MP3. Bits of a frame's header: ISO 11172-3, 2.4.1.3; the tag of Xing, which states the length. */
 
 import { PredictionError } from "../errors.js";
 
 /** Hz, of MPEG 1; MPEG 2 has half, MPEG 2.5 a quarter. */
 const RATES = [44_100, 48_000, 32_000];
 const HAS_FRAMES = 1;
-/** What an encoder puts before and behind the sound and a decoder takes away again. */
+/** Padding that an encoder adds before and after the sound and a decoder removes. */
 const SPARE_FRAMES = 4;
 
 /**
@@ -40,7 +40,7 @@ export function identifyMpeg(source, start) {
  * @param {import("./source.js").Source} source
  * @param {number} start of the first frame
  * @param {number} size samples of a frame
- * @returns {number | undefined} undefined: no tag tells
+ * @returns {number | undefined} undefined: no tag states it
  */
 function promisedSamples(source, start, size) {
   const head = source.text(start, 256);

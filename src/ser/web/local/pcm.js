@@ -1,5 +1,5 @@
 /**
- * Samples that stand in a file as they are, as libsndfile reads them.
+ * Uncompressed samples of a file, read like libsndfile.
  *
  * @typedef {object} Layout
  * @property {number} start byte of the first sample
@@ -64,7 +64,7 @@ export class PcmRecording {
 
   /**
    * @param {number} first sample
-   * @param {number} last behind the last
+   * @param {number} last the first after the last
    * @returns {Float32Array[]} one for each channel
    */
   samples(first, last) {

@@ -1,8 +1,8 @@
 /**
- * What of a recording is heard, and for which stretches of time it is answered: `lay_out` of `ser.inference.plan`.
+ * The parts of a recording that are inferred, and the stretches of time that get an answer: `lay_out` of `ser.inference.plan`.
  *
  * @typedef {object} Plan all numbers are samples of the recording
- * @property {[number, number][]} spans heard, each on its own, in the order of their starts
+ * @property {[number, number][]} spans inferred separately, in the order of their starts
  * @property {number} window length of a span
  * @property {number[]} edges of the cells
  * @property {number[]} speech hops of it in each cell
@@ -26,7 +26,7 @@ const VOICE_MARGIN_HOPS = 16;
  * with a margin that the model's trim cuts; and one without speech.
  * @param {import("./screening.js").Recording} recording
  * @param {import("./screening.js").Scan} found
- * @param {Uint8Array | null} voiced which hops are speech; null: energy tells
+ * @param {Uint8Array | null} voiced which hops are speech; null: decided by energy
  * @param {import("./files.js").Facts} facts
  * @returns {Plan}
  */

@@ -53,7 +53,7 @@ function meanOf(rows, weights) {
  * @param {number[]} seconds edges of the cells
  * @param {number[][]} answers of the cells
  * @param {number} first cell
- * @param {number} last behind the last cell
+ * @param {number} last the first after the last cell
  * @param {import("./files.js").Facts} facts
  */
 function passageOf(seconds, answers, first, last, facts) {

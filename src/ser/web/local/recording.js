@@ -1,4 +1,4 @@
-/** A file's samples, whether they stand in it or a decoder of the browser found them. */
+/** The samples of a file, read directly or decoded by the browser. */
 
 import { PcmRecording } from "./pcm.js";
 
@@ -18,7 +18,7 @@ class DecodedRecording {
 
   /**
    * @param {number} first sample
-   * @param {number} last behind the last
+   * @param {number} last the first after the last
    * @returns {Float32Array[]}
    */
   samples(first, last) {

@@ -8,7 +8,7 @@ const FLOAT = 3;
 const ALAW = 6;
 const MULAW = 7;
 const EXTENSIBLE = 0xfffe;
-/** Of the identifier of a subformat, behind the two bytes of its tag. */
+/** Of the identifier of a subformat, after the two bytes of its tag. */
 const GUID_TAIL = "\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71";
 /** @type {Record<number, [string, number[]]>} tag -> its code, and the bytes that one sample of one channel may have */
 const CODECS = { [PCM]: ["integer", [1, 2, 3, 4]], [FLOAT]: ["float", [4, 8]], [ALAW]: ["alaw", [1]], [MULAW]: ["mulaw", [1]] };

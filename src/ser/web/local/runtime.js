@@ -1,4 +1,4 @@
-/** onnxruntime in WebAssembly, on one thread. What lies beside this page is fetched, and nothing else. */
+/** onnxruntime in WebAssembly, on one thread. Only files beside this page are requested. */
 
 import * as onnx from "../onnxruntime/onnxruntime.js";
 import { addressOf, get, here } from "./files.js";

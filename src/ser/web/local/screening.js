@@ -29,7 +29,7 @@ const SUFFIXES = { wav: ["wav"], aiff: ["aiff"], aif: ["aiff"], flac: ["flac"], 
  */
 
 /**
- * @typedef {object} Scan what one pass over a recording tells
+ * @typedef {object} Scan the result of one pass over a recording
  * @property {string[]} warnings
  * @property {number} hop samples from one power to the next
  * @property {Float64Array} power of frames around the start of each hop

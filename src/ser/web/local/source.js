@@ -19,7 +19,7 @@ export class Source {
 
   /**
    * @param {number} offset
-   * @returns {number} a byte; 0 behind the end
+   * @returns {number} a byte; 0 after the end
    */
   byte(offset) {
     return this.bytes[offset] ?? 0;
@@ -29,7 +29,7 @@ export class Source {
    * @param {number} offset
    * @param {2 | 4} count bytes
    * @param {boolean} little the lowest byte first
-   * @returns {number} without sign; zeros behind the end
+   * @returns {number} without sign; zeros after the end
    */
   number(offset, count, little) {
     let value = 0;

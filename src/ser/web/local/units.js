@@ -20,7 +20,7 @@ export function secondsToSamples(seconds, rate) {
 
 /**
  * @param {number} value
- * @param {number} [digits] behind the point; the records of `ser.inference.formats` have six
+ * @param {number} [digits] after the decimal point; the records of `ser.inference.formats` have six
  */
 export function rounded(value, digits = 6) {
   return Number(value.toFixed(digits));

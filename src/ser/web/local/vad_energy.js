@@ -1,4 +1,4 @@
-/** Where somebody speaks, by energy: `ser.audio.vad_energy`. */
+/** Speech detection by energy, like `ser.audio.vad_energy`. */
 
 import { HOP_SECONDS, SILENT_POWER } from "./waveform.js";
 

@@ -1,4 +1,4 @@
-/** Where somebody speaks, told by silero-vad as `ser.audio.vad_silero` runs it. All lengths are samples at 16 kHz, but where another rate is named. */
+/** Speech detection by silero-vad, like `ser.audio.vad_silero`. All lengths are samples at 16 kHz unless another rate is named. */
 
 import { resample } from "./resample.js";
 import { openSession, tensor } from "./runtime.js";
@@ -28,7 +28,7 @@ const DOUBT = 0.2;
 const SURE_SECONDS = 1;
 
 /**
- * Which hops are speech, by their centres: 1 for each. null where it cannot tell.
+ * Which hops are speech, by their centres: 1 for each. null if undecided.
  * @typedef {(recording: import("./screening.js").Recording, hop: number, hops: number, progress: (fraction: number) => Promise<void>)
  *   => Promise<Uint8Array | null>} Detector
  */
@@ -80,7 +80,7 @@ async function listen(session, recording, length, progress) {
   return probabilities;
 }
 
-/** What the network remembers before it has heard anything. */
+/** The initial state of the network. */
 function fresh() {
   const size = STATE.reduce((product, count) => product * count);
   return { h: tensor(new Float32Array(size), ...STATE), c: tensor(new Float32Array(size), ...STATE) };
@@ -103,7 +103,7 @@ function minuteOf(recording, second, count) {
 /**
  * @param {Float32Array} minute
  * @param {Float32Array} context the samples before it
- * @returns {Float32Array} each chunk behind the last samples before it; zeros fill the last
+ * @returns {Float32Array} each chunk with the last samples before it in front; the last is padded with zeros
  */
 function chunks(minute, context) {
   const count = Math.ceil(minute.length / CHUNK);

@@ -47,7 +47,7 @@ export function mixDown(channels) {
 /**
  * @param {Float32Array} waveform
  * @param {number} hop samples
- * @returns {Float64Array} sum of squares of every whole hop, and of the rest behind them (which may be empty)
+ * @returns {Float64Array} sum of squares of every whole hop, and of the rest after them (which may be empty)
  */
 export function hopEnergy(waveform, hop) {
   const energy = new Float64Array(Math.floor(waveform.length / hop) + 1);
@@ -76,7 +76,7 @@ export function framePower(energy, hop) {
  * @param {Float32Array} waveform
  * @param {number} rate Hz
  * @param {number} topDb
- * @returns {[number, number]} first sample to keep, and the first behind the last: without leading and trailing frames that far below the
+ * @returns {[number, number]} first sample to keep, and the first after the last: without leading and trailing frames that far below the
  *   loudest; the whole if less than 0.1 s would be left
  */
 function keptSpan(waveform, rate, topDb) {

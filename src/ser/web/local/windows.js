@@ -52,7 +52,7 @@ export function weightedMean(rows, weights) {
 
 /**
  * @param {(string | null)[]} answers
- * @returns {[number, number][]} neighbouring cells with the same answer, as first and behind the last; those without one are left out
+ * @returns {[number, number][]} neighbouring cells with the same answer, as first and after the last; those without one are left out
  */
 export function stretches(answers) {
   /** @type {[number, number][]} */

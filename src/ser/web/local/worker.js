@@ -7,7 +7,7 @@ import { loadNetwork } from "./network.js";
 import { loadSilero } from "./vad_silero.js";
 
 const loading = load();
-loading.catch(() => {}); // whoever asks is told
+loading.catch(() => {}); // reported to every request
 const cancelled = new Set();
 let before = Promise.resolve();
 
