@@ -57,8 +57,7 @@ export const SENTENCES = {
   "failed": "An error occurred that your recording did not cause.",
   "unavailable": "The model could not be loaded in this browser.",
 
-  "microphone-insecure":
-    "Browsers allow the microphone only on pages with https or on this machine (localhost). Choose a file instead.",
+  "microphone-insecure": "Browsers allow the microphone only on pages with https or on this machine (localhost). Choose a file instead.",
   "microphone-unsupported": "This browser cannot record. Choose a file instead.",
   "recorder-missing":
     "The part of this page that records could not be loaded: its server does not answer. Load the page again when it does.",

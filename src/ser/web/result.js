@@ -107,8 +107,7 @@ function showBars(record) {
  * @returns {string} what the answer means, in a sentence or two
  */
 function meaning(record) {
-  if (!record.timeline.length)
-    return "No speech was found in the recording. Without speech there is no emotion to predict.";
+  if (!record.timeline.length) return "No speech was found in the recording. Without speech there is no emotion to predict.";
   /** @type {[string, number]} */
   const none = ["", 0];
   const [[likeliest, share], [second, other]] = [...ranked(record.probabilities), none];

@@ -12,5 +12,6 @@ export const MOST_SECONDS = 1800;
  * @throws {PredictionError} too-long
  */
 export function checkDuration(samples, rate) {
-  if (samples > MOST_SECONDS * rate) throw new PredictionError("too-long", `more than ${MOST_SECONDS / 60} minutes; ser predict accepts it`);
+  if (samples > MOST_SECONDS * rate)
+    throw new PredictionError("too-long", `more than ${MOST_SECONDS / 60} minutes; ser predict accepts it`);
 }
