@@ -130,7 +130,7 @@ def test_a_run_writes_its_report(finished: run_files.Run, tmp_path: Path) -> Non
     page = run.report(audio=False, clips=0, settings=[f"project.processed_dir={tmp_path}"])
     assert page == run.path / "report.html"
     text = page.read_text(encoding="utf-8")
-    assert f"{100 * run.scores.uar.value:.1f}" in text
+    assert run.scores.uar.in_percent().split()[0] in text
     assert "it was turned off (--clips 0)" in text or "is missing" in text
     assert run.path.name in (run.path / "MODEL_CARD.md").read_text(encoding="utf-8")
 
