@@ -184,11 +184,11 @@ def test_a_recording_may_be_dropped(visit: Open, clip: Path) -> None:
         "bytes => { const it = new DataTransfer(); it.items.add(new File([new Uint8Array(bytes)], 'dropped.wav')); return it; }", bytes_of
     )
     page.dispatch_event("body", "dragenter", {"dataTransfer": transfer})
-    assert page.get_by_text("Drop to listen").is_visible()
+    assert page.get_by_text("Drop to predict").is_visible()
     page.dispatch_event("#answer", "drop", {"dataTransfer": transfer})
     page.locator("#result").wait_for()
     assert page.locator("#result-title").inner_text() == "dropped.wav"
-    assert page.get_by_text("Drop to listen").is_hidden()
+    assert page.get_by_text("Drop to predict").is_hidden()
 
 
 def test_several_recordings_are_answered_in_order(visit: Open, service: "Service", clip: Path, tmp_path: Path) -> None:
@@ -381,7 +381,7 @@ def test_without_speech_no_emotion_is_shown(visit: Open, service: "Service", cli
     give(page, clip)
     text = page.locator("#result").inner_text()
     assert text.count("No speech was found") == 1
-    assert not [word for word in ("Probability", "listened", "Choose a moment", "timeline", "%") if word in text]
+    assert not [word for word in ("Probability", "attention", "Choose a moment", "timeline", "%") if word in text]
     assert page.locator("#status").inner_text() == "speech.wav: no speech"
     page.get_by_role("slider").press("End")
 
@@ -391,7 +391,7 @@ def test_each_part_that_listened_has_its_lane_on_one_scale(visit: Open, service:
     attention = {"ssl": {"rate": 1.0, "weights": [1.0, 4.0]}, "mel": {"rate": 1.0, "weights": [1.0, 1.0]}}
     answer(page, service, cells=1, seconds=2.0, attention=attention)
     give(page, clip)
-    assert page.locator(".lane-name.attention").all_inner_texts() == ["listened: ssl", "listened: mel"]
+    assert page.locator(".lane-name.attention").all_inner_texts() == ["attention: ssl", "attention: mel"]
     inked = (
         """it => it.getContext("2d").getImageData(it.width / 4, 0, 1, it.height).data.filter((of, index) => index % 4 === 3 && of).length"""
     )
@@ -431,7 +431,7 @@ def test_what_the_microphone_hears_is_answered(visit: Open, service: "Service", 
     page.get_by_role("button", name="Record", exact=True).click()
     page.locator("#recorded", has_text=AT_LEAST_TWO_SECONDS).wait_for()
     assert page.locator("#level").evaluate("it => it.getContext('2d').getImageData(0, 0, it.width, it.height).data.some(Boolean)")
-    page.get_by_role("button", name="Stop and listen").click()
+    page.get_by_role("button", name="Stop and predict").click()
     page.locator("#result").wait_for()
     name, content = saved(page, "Save the recording")
     assert re.fullmatch(r"recording-\d\d-\d\d-\d\d\.wav", name)

@@ -77,7 +77,7 @@ const waits = (entry) => entry.state === "waiting";
 async function handle() {
   work = new AbortController();
   turnTo("working");
-  say(`${entries.find(waits)?.name}: listening`);
+  say(`${entries.find(waits)?.name}: predicting`);
   for (let entry = entries.find(waits); entry; entry = entries.find(waits)) {
     entry.state = "working";
     list();
@@ -130,7 +130,7 @@ async function checkFile({ blob, folder }) {
 function advance(entry, fraction) {
   const bar = find("#progress");
   const sending = model.where === "service" && fraction < 1;
-  find("#working-text").textContent = `${sending ? "Sending" : "Listening to"} ${entry.name}`;
+  find("#working-text").textContent = `${sending ? "Sending" : "Predicting"} ${entry.name}`;
   if (fraction > 0 && fraction < 1) bar.value = fraction;
   else bar.removeAttribute("value");
 }
@@ -161,7 +161,7 @@ function retry(entry) {
 /** @param {Entry} entry */
 function summary({ state, record }) {
   /** @type {Record<string, string>} */
-  const states = { waiting: "waiting", working: "listening", failed: "no answer", cancelled: "cancelled" };
+  const states = { waiting: "waiting", working: "predicting", failed: "no answer", cancelled: "cancelled" };
   if (state !== "done" || !record) return states[state];
   if (!record.timeline.length) return "no speech";
   return record.emotion === UNKNOWN ? UNKNOWN : `${record.emotion}, ${percent(record.confidence)} confident`;

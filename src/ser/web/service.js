@@ -22,7 +22,7 @@ export async function about() {
 
 /**
  * @param {Blob} blob a whole file
- * @param {{signal?: AbortSignal, progress?: (fraction: number) => void}} [options] progress: of what was sent; 1 while the model listens
+ * @param {{signal?: AbortSignal, progress?: (fraction: number) => void}} [options] progress: of what was sent; 1 while the model predicts
  * @returns {Promise<import("./result.js").Answer>} the record of `POST /v1/predict`
  * @throws {PredictionError} and an AbortError where the signal says so
  */

@@ -109,7 +109,7 @@ function attentionLanes(record) {
   const highest = curves.reduce((most, [, { weights }]) => weights.reduce((a, b) => Math.max(a, b), most), 1e-9);
   return curves.map(([name, curve]) => {
     const most = curve.weights.indexOf(curve.weights.reduce((a, b) => Math.max(a, b), 0)) / curve.rate;
-    const [label, who] = curves.length > 1 ? [`listened: ${name}`, `the model's part ${name}`] : ["listened", "the model"];
+    const [label, who] = curves.length > 1 ? [`attention: ${name}`, `the model's part ${name}`] : ["attention", "the model"];
     /** @param {HTMLCanvasElement} canvas */
     const draw = (canvas) => drawAttention(canvas, curve, record.seconds, highest);
     return lane(label, "attention", draw, `Attention of ${who}: highest at ${spoken(most)}`);

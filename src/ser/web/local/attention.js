@@ -1,4 +1,4 @@
-/** Where in a recording a model listened: the attention of all its windows as one curve over time, as of `ser.inference.attention`. */
+/** The attention of a model over a whole recording: the weights of all windows as one curve, like `ser.inference.attention`. */
 
 import { rounded } from "./units.js";
 

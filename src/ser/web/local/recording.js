@@ -27,7 +27,7 @@ class DecodedRecording {
 }
 
 /**
- * @typedef {object} Opened what travels from the page to the thread that listens
+ * @typedef {object} Opened the message from the page to the worker thread
  * @property {import("./containers.js").Container} container
  * @property {Uint8Array} [bytes] of a file whose container has a layout
  * @property {Float32Array[]} [decoded] of any other

@@ -1,4 +1,4 @@
-/** The thread that listens, so that the page stays responsive. One recording after the other. */
+/** The worker thread that predicts, so that the page stays responsive. One recording after the other. */
 
 import { PredictionError } from "../errors.js";
 import { readFacts } from "./files.js";
